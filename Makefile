@@ -1,0 +1,115 @@
+# mien. `make help` lists what can be made; `make config` says what was found on this machine.
+# Switches, on the command line: CUDA=0|1|emulate  BLAS=openblas|none  OPENCV=auto|0|1  SAN=address|undefined|thread
+# V=1 (show commands)  BUILD=dir  OPT="-O0 -g". Sources are found by wildcard: adding a file needs no edit here.
+
+BUILD  ?= build
+CUDA   ?= 0
+BLAS   ?= auto
+OPENCV ?= auto
+OPT    ?= -O3 -g
+V      ?= 0
+CC     ?= cc
+CXX    ?= c++
+Q      := $(if $(filter 1,$(V)),,@)
+.DEFAULT_GOAL := all
+
+# ---- what is on this machine ----------------------------------------------------------------------
+PKG  := $(shell command -v pkg-config 2>/dev/null)
+have  = $(if $(PKG),$(shell $(PKG) --exists $(1) 2>/dev/null && echo 1))
+pc    = $(shell $(PKG) $(1) $(2) 2>/dev/null)
+ARCH := $(shell uname -m)
+
+HAVE_OPENBLAS := $(if $(filter none,$(BLAS)),,$(call have,openblas))
+HDF5_PC       := $(if $(call have,hdf5),hdf5,$(if $(call have,hdf5-serial),hdf5-serial))
+HAVE_HDF5     := $(if $(HDF5_PC),1)
+HAVE_JSON     := $(call have,jansson)
+HAVE_PNG      := $(call have,libpng)
+HAVE_JPEG     := $(call have,libjpeg)
+HAVE_ZLIB     := $(call have,zlib)
+HAVE_CHECK    := $(call have,check)
+HAVE_OPENCV   := $(if $(filter 0,$(OPENCV)),,$(call have,opencv4))
+FEATURES      := OPENBLAS HDF5 JSON PNG JPEG ZLIB OPENCV
+
+WARN   := -Wall -Wextra -Wshadow -Wpointer-arith -Wundef -Wvla -Wno-unknown-pragmas
+DEFS   := -D_GNU_SOURCE $(foreach f,$(FEATURES),-DMN_HAVE_$(f)=$(if $(HAVE_$(f)),1,0))
+SANF   := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+CFLAGS ?=
+ALL_CFLAGS   := -std=c17 $(OPT) $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-math-errno -fno-trapping-math \
+                -fopenmp $(SANF) $(DEFS) -I. \
+                $(if $(HAVE_OPENBLAS),$(call pc,--cflags,openblas)) $(if $(HAVE_HDF5),$(call pc,--cflags,$(HDF5_PC))) \
+                $(if $(HAVE_JSON),$(call pc,--cflags,jansson)) $(CFLAGS)
+ALL_CXXFLAGS := -std=c++17 $(OPT) -Wall -Wextra -fopenmp $(SANF) $(DEFS) -I. \
+                $(if $(HAVE_OPENCV),$(call pc,--cflags,opencv4)) $(CXXFLAGS)
+LDLIBS := $(if $(HAVE_HDF5),$(call pc,--libs,$(HDF5_PC))) $(if $(HAVE_JSON),-ljansson) \
+          $(if $(HAVE_PNG),-lpng) $(if $(HAVE_JPEG),-ljpeg) $(if $(HAVE_ZLIB),-lz) \
+          $(if $(HAVE_OPENBLAS),$(call pc,--libs,openblas)) -lm -lpthread
+# OpenCV's pkg-config names every module; only these are used.
+CV_LIBS := $(if $(HAVE_OPENCV),-lopencv_objdetect -lopencv_highgui -lopencv_videoio -lopencv_imgcodecs -lopencv_imgproc -lopencv_core)
+
+# ---- sources --------------------------------------------------------------------------------------
+# cpu/*.c are kernels: each file is compiled once per variant, type and instruction set (cpu/kernel.h).
+# The best one that the processor has is chosen when a context is created (MIEN_CPU=plain|avx2|avx512).
+ifeq ($(ARCH),x86_64)
+VARIANTS := f32_plain f64_plain f32_avx2 f32_avx512
+else
+VARIANTS := f32_plain f64_plain
+endif
+ISA_plain  :=
+ISA_avx2   := -march=x86-64-v3
+ISA_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
+
+LIB_SRC    := $(wildcard tensor/*.c autograd/*.c layers/*.c optim/*.c data/*.c)
+CPU_SRC    := $(wildcard cpu/*.c)
+APP_SRC    := $(wildcard apps/*.c)
+TEST_SRC   := $(wildcard tests/*.c)
+OBJ         = $(patsubst %,$(BUILD)/obj/%.o,$(1))
+LIB_OBJ    := $(call OBJ,$(LIB_SRC)) $(foreach v,$(VARIANTS),$(patsubst %.c,$(BUILD)/obj/%_$(v).o,$(CPU_SRC)))
+APP_OBJ    := $(call OBJ,$(APP_SRC)) $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
+TEST_OBJ   := $(call OBJ,$(TEST_SRC)) $(filter-out $(call OBJ,apps/main.c),$(call OBJ,$(APP_SRC))) \
+              $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
+LINK        = $(if $(HAVE_OPENCV),$(CXX),$(CC)) $(OPT) -fopenmp $(SANF)
+
+# ---- what can be made ------------------------------------------------------------------------------
+.PHONY: all help config test check clean FORCE
+all: $(BUILD)/libmien.a $(if $(wildcard apps/main.c),$(BUILD)/mien)  ## the library and the program (build/mien)
+
+help:  ## this list
+	@sed -n 's/^\([a-z0-9_-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|' 2>/dev/null || \
+	 sed -n 's/^\([a-z0-9_-]*\):.*##  *\(.*\)/  make \1   \2/p' $(MAKEFILE_LIST)
+
+$(BUILD)/libmien.a: $(LIB_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/mien: $(APP_OBJ) $(BUILD)/libmien.a
+	@echo "  link   $@"
+	$(Q)$(LINK) -o $@ $^ $(CV_LIBS) $(LDLIBS)
+$(BUILD)/run-tests: $(TEST_OBJ) $(BUILD)/libmien.a
+	@echo "  link   $@"
+	$(Q)$(LINK) -o $@ $^ $(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)
+
+check: $(BUILD)/run-tests $(if $(wildcard apps/main.c),$(BUILD)/mien)  ## builds and runs the tests, installing nothing; SUITE=name runs one
+	$(Q)$(BUILD)/run-tests $(SUITE)
+
+# A change of switches rebuilds: the flags are a file that every object depends on.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS) $(ALL_CXXFLAGS) $(LDLIBS)' | cmp -s - $@ || \
+	 echo '$(CC) $(ALL_CFLAGS) $(ALL_CXXFLAGS) $(LDLIBS)' > $@
+FORCE:
+
+$(BUILD)/obj/%.c.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D); echo "  cc     $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/obj/%.cpp.o: %.cpp $(BUILD)/flags
+	@mkdir -p $(@D); echo "  c++    $<"
+	$(Q)$(CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
+define kernel_rule
+$(BUILD)/obj/cpu/%_$(1).o: cpu/%.c $(BUILD)/flags
+	@mkdir -p $$(@D); echo "  cc     $$< ($(1))"
+	$(Q)$$(CC) $$(ALL_CFLAGS) $(ISA_$(lastword $(subst _, ,$(1)))) -DMN_VARIANT=$(1) \
+	    -DREAL=$(if $(findstring f64,$(1)),double,float) -DREAL_IS_$(if $(findstring f64,$(1)),F64,F32)=1 -MMD -MP -c $$< -o $$@
+endef
+$(foreach v,$(VARIANTS),$(eval $(call kernel_rule,$(v))))
+
+clean:  ## removes build/
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

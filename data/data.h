@@ -1,0 +1,237 @@
+/* mien data: images, preprocessing, data sets, splits, loaders, augmentation, rendered faces.
+ *
+ * A data set is a length and a get; a loader is an order and batches. Pixels are 8-bit until the last
+ * moment; one function (mn_preprocess_apply) turns them into a network's floats in training, evaluation
+ * and prediction alike. Everything read from outside is checked before it is used. */
+#ifndef MIEN_DATA_H
+#define MIEN_DATA_H
+
+#include "tensor/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- images ------------------------------------------------------------------------------------- */
+
+/* 8-bit pixels, row by row, channels interleaved: pixels[(y*width + x)*channels + c]; RGB order.
+ * Zero-initialise; the buffer is reused from call to call; free with mn_image_free. */
+typedef struct mn_image {
+    int width, height, channels; /* channels: 1 grey, 3 RGB */
+    uint8_t *pixels;
+    size_t capacity; /* bytes allocated */
+} mn_image;
+
+/* Gives the image this size (contents undefined), growing the buffer when needed. Sides 1..32768. */
+mn_status mn_image_reserve(mn_image *im, int width, int height, int channels, mn_error *err);
+void mn_image_free(mn_image *im);
+/* Reads PNG or JPEG, told apart by content; alpha is dropped, palettes and 16 bit become 8-bit grey/RGB. */
+mn_status mn_image_load(mn_image *im, const char *path, mn_error *err);
+mn_status mn_image_decode(mn_image *im, const void *bytes, size_t size, mn_error *err);
+/* Atomic (temporary file, then rename). */
+mn_status mn_image_save_png(const mn_image *im, const char *path, mn_error *err);
+/* dst = the rectangle (x,y,w,h) of src; parts outside repeat the border. */
+mn_status mn_image_crop(mn_image *dst, const mn_image *src, int x, int y, int w, int h, mn_error *err);
+/* Area average when shrinking, bilinear when enlarging (pixel centres at +0.5). */
+mn_status mn_image_resize(mn_image *dst, const mn_image *src, int width, int height, mn_error *err);
+
+typedef enum mn_grey { MN_GREY_BT601 = 0, MN_GREY_MEAN } mn_grey; /* .299R+.587G+.114B, or (R+G+B)/3 */
+mn_status mn_image_convert(mn_image *dst, const mn_image *src, int channels, mn_grey grey, mn_error *err);
+
+/* ---- preprocessing: a property of the model, stored in its file ---------------------------------- */
+
+/* image -> channels (grey formula) -> resize -> [augment, in training] -> numbers:
+ *   v = lo + pixel/255 * (hi - lo), then (v - mean[c]) / deviation[c],
+ *   or, with standardize: (pixel - mean of the image) / (deviation of the image + standardize_eps). */
+typedef struct mn_preprocess {
+    int channels, height, width;
+    mn_grey grey;
+    double lo, hi;                   /* both 0 means 0..1 */
+    double mean[3], deviation[3];    /* deviation 0 means 1 */
+    bool standardize;
+    double standardize_eps;          /* in grey levels; RECIPE: 8 */
+} mn_preprocess;
+
+/* The 8-bit half: grey and size. `scratch` is a reusable buffer. */
+mn_status mn_preprocess_pixels(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch,
+                               mn_error *err);
+/* The float half: out is (channels,height,width), planar. `in` must have the model's size. */
+mn_status mn_preprocess_floats(const mn_preprocess *p, const mn_image *in, float *out, mn_error *err);
+/* Both halves: what prediction calls. */
+mn_status mn_preprocess_apply(const mn_preprocess *p, const mn_image *in, float *out, mn_error *err);
+
+/* ---- data sets ---------------------------------------------------------------------------------- */
+
+#define MN_MAX_HEADS 4
+#define MN_MAX_CLASSES 1000
+
+/* One thing to predict. A sample that lacks it has label -1. */
+typedef struct mn_head {
+    char name[32]; /* "emotion", "gender", "label" */
+    int n_classes;
+    char **class_name; /* n_classes strings, owned by the data set */
+} mn_head;
+
+typedef enum mn_split { MN_SPLIT_TRAIN = 0, MN_SPLIT_VALID, MN_SPLIT_TEST, MN_SPLIT_NONE } mn_split;
+
+typedef struct mn_sample_info {
+    int32_t label[MN_MAX_HEADS];     /* class, or -1 */
+    const float *soft[MN_MAX_HEADS]; /* class probabilities, or NULL */
+    uint64_t group;                  /* equal for samples that must stay on one side of a split */
+    mn_split split;                  /* what the files say; MN_SPLIT_NONE if they say nothing */
+    const char *id;                  /* file name or row, for messages and tables; never NULL */
+} mn_sample_info;
+
+typedef struct mn_dataset mn_dataset;
+struct mn_dataset {
+    int64_t length;
+    int n_heads;
+    mn_head head[MN_MAX_HEADS];
+    char name[128]; /* the SPEC or what it stands for */
+    /* Fills *info; strings and soft labels live as long as the data set. Thread-safe. */
+    mn_status (*info)(const mn_dataset *d, int64_t i, mn_sample_info *info, mn_error *err);
+    /* Decodes the pixels into *im (its buffer is reused). Thread-safe for different *im. */
+    mn_status (*pixels)(const mn_dataset *d, int64_t i, mn_image *im, mn_error *err);
+    void (*destroy)(mn_dataset *d);
+    void *impl;
+};
+void mn_dataset_destroy(mn_dataset *d);
+
+/* Called from the opening thread now and then; total < 0 when it is not known. May be NULL. */
+typedef void (*mn_progress)(void *user, const char *what, int64_t done, int64_t total);
+
+typedef struct mn_open_opt {
+    int threads; /* for parsing and hashing; 0: all */
+    mn_progress progress;
+    void *user;
+} mn_open_opt;
+
+/* Opens  fer2013:FILE.csv  folder:DIR  utkface:DIR  list:FILE.csv  idx:DIR  rendered:COUNT[,size=..,seed=..]
+ * (docs/data.md describes each). NULL on failure, the sentence in *err. `opt` may be NULL. */
+mn_dataset *mn_dataset_open(const char *spec, const mn_open_opt *opt, mn_error *err);
+mn_dataset *mn_dataset_fer2013(const char *csv, const mn_open_opt *opt, mn_error *err);
+mn_dataset *mn_dataset_folder(const char *dir, const mn_open_opt *opt, mn_error *err);
+mn_dataset *mn_dataset_utkface(const char *dir, const mn_open_opt *opt, mn_error *err);
+mn_dataset *mn_dataset_list(const char *csv, const mn_open_opt *opt, mn_error *err);
+mn_dataset *mn_dataset_idx(const char *dir, const mn_open_opt *opt, mn_error *err);
+
+/* Several data sets as one; heads are matched by name, their class lists must agree. Takes ownership. */
+mn_dataset *mn_dataset_concat(mn_dataset **part, int n, mn_error *err);
+/* The samples index[0..n-1] of d, which must outlive the subset; index is copied. */
+mn_dataset *mn_dataset_subset(const mn_dataset *d, const int64_t *index, int64_t n, mn_error *err);
+/* All of d decoded once, in parallel, through mn_preprocess_pixels, and kept in memory (8-bit).
+ * d must outlive it (labels and names are d's). Fails on the first unreadable picture, naming it. */
+mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const mn_open_opt *opt, mn_error *err);
+
+/* ---- splits ------------------------------------------------------------------------------------- */
+
+/* Index lists; free with mn_free. */
+typedef struct mn_split_lists {
+    int64_t *index[3]; /* by mn_split: train, valid, test */
+    int64_t count[3];
+} mn_split_lists;
+
+/* Honours what the files say; where they say no valid part, carves `valid_fraction` of train out by
+ * whole groups, keeping class shares (stratified by the first head that has a label), decided by `seed`.
+ * Where they say nothing at all, also carves `test_fraction`. The same arguments give the same lists. */
+mn_status mn_dataset_split(const mn_dataset *d, double valid_fraction, double test_fraction, uint64_t seed,
+                           mn_split_lists *out, mn_error *err);
+void mn_split_lists_free(mn_split_lists *s);
+
+/* ---- augmentation (training data only) ------------------------------------------------------------ */
+
+/* All ranges are symmetric; zero turns a part off. One bilinear warp does the geometry. */
+typedef struct mn_augment {
+    double flip;       /* probability of a horizontal mirror image */
+    double rotate;     /* degrees */
+    double shift;      /* share of the side */
+    double zoom;       /* scale e^(+-zoom) */
+    double aspect;     /* width/height e^(+-aspect) */
+    double crop_lo, crop_hi; /* random resized crop: share of the area; 0,0 off */
+    double brightness; /* added, share of 255 */
+    double contrast;   /* factor 1 +- contrast about the mean */
+    double gamma;      /* exponent e^(+-gamma) */
+    double noise;      /* deviation of Gaussian noise, share of 255 */
+    double erase;      /* probability of one filled rectangle */
+    double erase_lo, erase_hi; /* its sides, share of the side; default 1/6, 1/3 */
+} mn_augment;
+/* "flip,rotate=10,shift=0.1,zoom=0.1,erase=0.25"; "none"; "default". See docs/data.md. */
+mn_status mn_augment_parse(const char *text, mn_augment *out, mn_error *err);
+/* dst from src, same size; every random choice comes from *r. */
+mn_status mn_augment_apply(const mn_augment *a, const mn_image *src, mn_image *dst, mn_rng *r, mn_error *err);
+
+/* ---- loader ------------------------------------------------------------------------------------- */
+
+typedef struct mn_loader mn_loader;
+typedef struct mn_loader_opt {
+    int batch;                 /* default 32 */
+    bool shuffle;              /* a new order each epoch, a function of (seed, epoch) */
+    bool drop_last;            /* leave out a last, smaller batch */
+    uint64_t seed;
+    int workers;               /* threads that prepare batches; 0: prepare in the caller */
+    int prefetch;              /* batches prepared ahead; default 2 per worker */
+    const mn_augment *augment; /* NULL: none; copied */
+} mn_loader_opt;
+
+typedef struct mn_batch {
+    int64_t n;                             /* samples in it, <= opt.batch */
+    const float *x;                        /* (n, C, H, W) */
+    const int32_t *label[MN_MAX_HEADS];    /* n each; -1: none */
+    const float *soft[MN_MAX_HEADS];       /* (n, classes) or NULL when no sample of the set has any */
+    const int64_t *index;                  /* of the samples in the data set */
+} mn_batch;
+
+/* d must outlive the loader. The contents of a batch depend on (seed, epoch, position) alone, never on
+ * the number of workers. */
+mn_loader *mn_loader_create(const mn_dataset *d, const mn_preprocess *p, mn_loader_opt opt, mn_error *err);
+void mn_loader_destroy(mn_loader *l);
+int64_t mn_loader_batches(const mn_loader *l); /* per epoch */
+/* Starts an epoch at batch `first` (0; higher when resuming inside one). */
+mn_status mn_loader_begin(mn_loader *l, int64_t epoch, int64_t first);
+/* 1: *b is the next batch, valid until the next call; 0: the epoch is over; -1: failed, reason in *err. */
+int mn_loader_next(mn_loader *l, mn_batch *b, mn_error *err);
+
+/* ---- rendered faces ------------------------------------------------------------------------------- */
+
+/* The seven apparent expressions, in FER2013's order, and the two genders, in UTKFace's order. */
+extern const char *const mn_expression_names[7]; /* angry disgust fear happy sad surprise neutral */
+extern const char *const mn_gender_names[2];     /* man woman */
+
+/* Everything that is drawn. Fill by mn_face_random, then change what you like. Values 0..1 unless said. */
+typedef struct mn_face {
+    int expression;      /* index into mn_expression_names */
+    double intensity;    /* 0 neutral .. 1 apex */
+    int gender;          /* gender presentation */
+    /* identity */
+    double skin, head_width, head_height, jaw, hair_tone, hair_length, brow_thickness, eye_size, eye_distance,
+        nose_length, nose_width, mouth_width, lip_fullness, age;
+    int hair_style, glasses, beard; /* small integers; 0 is none / short */
+    /* picture */
+    double yaw, pitch, roll; /* degrees, up to about +-25, +-15, +-15 */
+    double scale, shift_x, shift_y; /* 1, 0, 0: centred; shifts are shares of the side */
+    double light_angle, light, contrast; /* degrees; brightness 0.5 neutral; contrast 0.5 neutral */
+    double background, noise, blur;
+    int occlusion;       /* 0 none, then a hand, a scarf, a bar, ... */
+    uint64_t texture;    /* seed of background, noise and small irregularities */
+} mn_face;
+
+/* A face that is a function of (seed, identity, picture): the same `identity` is the same person. */
+void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t picture, int expression, int gender);
+/* Draws it: size x size, 1 or 3 channels. Deterministic on every machine to +-1 grey level. */
+mn_status mn_face_render(const mn_face *f, int size, int channels, mn_image *out, mn_error *err);
+
+typedef struct mn_rendered_opt {
+    int64_t count;      /* pictures */
+    int size;           /* side; default 48 */
+    int channels;       /* default 1 */
+    uint64_t seed;
+    int identities;     /* people; default count/7 (at least 1): the group of a sample is its identity */
+    int frames;         /* > 1: sequences of this many frames from onset to apex, count sequences */
+} mn_rendered_opt;
+/* Heads "emotion" and "gender"; rendered on demand. */
+mn_dataset *mn_dataset_rendered(const mn_rendered_opt *opt, mn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,125 @@
+/* Runs the suites named on the command line, or all. The exit status is the verdict. */
+#include "tests/tests.h"
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SUITE(name) Suite *suite_##name(void);
+#include "tests/suites.def"
+#undef SUITE
+static const struct { const char *name; Suite *(*make)(void); } suites[] = {
+#define SUITE(name) {#name, suite_##name},
+#include "tests/suites.def"
+#undef SUITE
+};
+#define N_SUITES (sizeof suites / sizeof *suites)
+
+int main(int argc, char **argv) {
+    if (argc > 1 && !strcmp(argv[1], "--list")) {
+        for (size_t i = 0; i < N_SUITES; i++) puts(suites[i].name);
+        return 0;
+    }
+    char skips[] = "/tmp/mien-skips-XXXXXX";
+    int fd = mkstemp(skips);
+    if (fd >= 0) close(fd);
+    setenv("MIEN_SKIP_FILE", skips, 1);
+    SRunner *r = srunner_create(NULL);
+    int picked = 0;
+    for (size_t i = 0; i < N_SUITES; i++) {
+        int want = argc < 2;
+        for (int k = 1; k < argc; k++) want |= !strcmp(argv[k], suites[i].name);
+        if (want) srunner_add_suite(r, suites[i].make()), picked++;
+    }
+    if (picked < argc - 1 || picked == 0) {
+        fprintf(stderr, "run-tests: no suite of that name; --list shows them\n");
+        return 2;
+    }
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r), run = srunner_ntests_run(r);
+    srunner_free(r);
+    size_t n = 0;
+    char *text = test_read_file(skips, &n);
+    int skipped = 0;
+    for (size_t i = 0; i < n; i++) skipped += text[i] == '\n';
+    if (skipped) printf("skipped parts:\n%s", text);
+    free(text);
+    remove(skips);
+    printf("%d passed, %d failed, %d skipped\n", run - failed, failed, skipped);
+    return failed ? 1 : 0;
+}
+
+/* ---- what tests.h declares ---- */
+
+static char dir[64];
+static pid_t dir_owner;
+
+static void remove_tree(const char *path) {
+    DIR *d = opendir(path);
+    if (d) {
+        for (struct dirent *e; (e = readdir(d));) {
+            if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+            char sub[4096];
+            snprintf(sub, sizeof sub, "%s/%s", path, e->d_name);
+            remove_tree(sub);
+        }
+        closedir(d);
+        rmdir(path);
+    } else {
+        unlink(path);
+    }
+}
+static void remove_tmpdir(void) {
+    if (dir[0] && dir_owner == getpid()) remove_tree(dir);
+}
+
+const char *test_tmpdir(void) {
+    if (!dir[0] || dir_owner != getpid()) {
+        strcpy(dir, "/tmp/mien-test-XXXXXX");
+        if (!mkdtemp(dir)) ck_abort_msg("cannot make a directory under /tmp");
+        dir_owner = getpid();
+        atexit(remove_tmpdir);
+    }
+    return dir;
+}
+
+const char *test_path(const char *name) {
+    static char buf[4][512];
+    static int turn;
+    turn = (turn + 1) % 4;
+    snprintf(buf[turn], sizeof buf[turn], "%s/%s", test_tmpdir(), name);
+    return buf[turn];
+}
+
+void test_write_file(const char *path, const void *bytes, size_t n) {
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(bytes, 1, n, f) != n || fclose(f)) ck_abort_msg("cannot write %s", path);
+}
+
+char *test_read_file(const char *path, size_t *n) {
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        *n = 0;
+        return calloc(1, 1);
+    }
+    fseek(f, 0, SEEK_END);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    char *p = malloc(*n + 1);
+    *n = fread(p, 1, *n, f);
+    p[*n] = 0;
+    fclose(f);
+    return p;
+}
+
+const char *test_data_dir(void) {
+    const char *d = getenv("MIEN_DATA");
+    if (!d) d = "../shared/data";
+    struct stat s;
+    return stat(d, &s) == 0 && S_ISDIR(s.st_mode) ? d : NULL;
+}
+
+void test_skip(const char *why) {
+    const char *path = getenv("MIEN_SKIP_FILE");
+    FILE *f = path ? fopen(path, "a") : NULL;
+    if (f) fprintf(f, "  %s\n", why), fclose(f);
+}
