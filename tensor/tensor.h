@@ -128,6 +128,7 @@ bool mn_shape_equal(mn_shape a, mn_shape b);
 /* "(32,1,48,48)" into buf; returns buf. 64 bytes are always enough to be useful. */
 const char *mn_shape_text(mn_shape s, char *buf, size_t size);
 
+typedef enum mn_lifetime { MN_STEP = 0, MN_MODEL } mn_lifetime;
 struct mn_node; /* autograd: the operation that made a tensor */
 
 /* Contiguous, row-major; images are (N,C,H,W). Fields are to be read, not written, except `name`. */
@@ -139,13 +140,12 @@ typedef struct mn_tensor {
     void *data;             /* device memory; use mn_set / mn_get from the host */
     struct mn_tensor *grad; /* d loss / d this, same shape; NULL before the first backward pass */
     struct mn_node *node;   /* the operation that made it; NULL for a leaf */
-    uint64_t grad_step;     /* the step in which grad was last written; see mn_backward */
+    uint64_t grad_pass;     /* number of the backward pass that last wrote grad; 0: none yet */
     bool requires_grad;     /* take part in backward */
     bool retain_grad;       /* keep the gradient of an intermediate tensor for reading */
+    mn_lifetime lifetime;
     const char *name;       /* for messages and drawings; NULL or a string that lives as long */
 } mn_tensor;
-
-typedef enum mn_lifetime { MN_STEP = 0, MN_MODEL } mn_lifetime;
 
 /* A tensor with undefined contents. NULL on failure, the reason in the context's error. */
 mn_tensor *mn_tensor_create(mn_context *c, mn_lifetime life, mn_dtype dtype, mn_shape shape);

@@ -5,14 +5,35 @@
 #include <unistd.h>
 
 #define SUITE(name) Suite *suite_##name(void);
+#define OP(name) SUITE(name)
 #include "tests/suites.def"
+#include "autograd/ops.def"
 #undef SUITE
 static const struct { const char *name; Suite *(*make)(void); } suites[] = {
 #define SUITE(name) {#name, suite_##name},
 #include "tests/suites.def"
+#include "autograd/ops.def"
 #undef SUITE
 };
 #define N_SUITES (sizeof suites / sizeof *suites)
+
+/* Prints each reason once, with its number of occurrences; returns how many there are in all. */
+static int print_skips(char *text) {
+    int total = 0;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        total++;
+    }
+    char *line = text;
+    for (int i = 0; i < total; i++, line += strlen(line) + 1) {
+        int same = 0, seen = 0;
+        char *other = text;
+        for (int k = 0; k < total; k++, other += strlen(other) + 1)
+            if (!strcmp(line, other)) k < i ? (seen = 1) : same++;
+        if (!seen) printf("skipped %d x: %s\n", same, line);
+    }
+    return total;
+}
 
 int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "--list")) {
@@ -39,9 +60,7 @@ int main(int argc, char **argv) {
     srunner_free(r);
     size_t n = 0;
     char *text = test_read_file(skips, &n);
-    int skipped = 0;
-    for (size_t i = 0; i < n; i++) skipped += text[i] == '\n';
-    if (skipped) printf("skipped parts:\n%s", text);
+    int skipped = print_skips(text);
     free(text);
     remove(skips);
     printf("%d passed, %d failed, %d skipped\n", run - failed, failed, skipped);
@@ -121,5 +140,5 @@ const char *test_data_dir(void) {
 void test_skip(const char *why) {
     const char *path = getenv("MIEN_SKIP_FILE");
     FILE *f = path ? fopen(path, "a") : NULL;
-    if (f) fprintf(f, "  %s\n", why), fclose(f);
+    if (f) fprintf(f, "%s\n", why), fclose(f);
 }

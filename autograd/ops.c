@@ -1,0 +1,85 @@
+/* The tables: every operation by number, and its kernels by device, instruction set and type. They are
+ * made from unary.def and ops.def; nothing here changes when an operation is added. */
+#include "autograd/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define UNARY0(name, ...) OP(name)
+#define UNARY1(name, ...) OP(name)
+#define UNARY2(name, ...) OP(name)
+
+#define OP(name) extern const mn_op mn__op_##name;
+#include "autograd/unary.def"
+#include "autograd/ops.def"
+#undef OP
+
+static const mn_op *const ops[MN_OP_COUNT] = {
+#define OP(name) [MN_OP_##name] = &mn__op_##name,
+#include "autograd/unary.def"
+#include "autograd/ops.def"
+#undef OP
+};
+
+const mn_op *mn__op(mn_op_id id) { return ops[id]; }
+int mn_op_count(void) { return MN_OP_COUNT; }
+const char *mn_op_name(int op) { return op >= 0 && op < MN_OP_COUNT ? ops[op]->name : NULL; }
+
+/* ---- kernels: mn__<op>_<fwd|bwd>_<device>_<type>[_<instruction set>] ---- */
+
+#define DECLARE(name, suffix)                                                                            \
+    mn_status mn__##name##_fwd_cpu_##suffix(mn_node *n);                                                 \
+    mn_status mn__##name##_bwd_cpu_##suffix(mn_node *n);
+#define ROW(name, f32, f64)                                                                              \
+    [MN_OP_##name] = {{mn__##name##_fwd_cpu_##f32, mn__##name##_fwd_cpu_##f64},                          \
+                      {mn__##name##_bwd_cpu_##f32, mn__##name##_bwd_cpu_##f64}},
+
+#define OP(name) DECLARE(name, f32_plain) DECLARE(name, f64_plain)
+#include "autograd/unary.def"
+#include "autograd/ops.def"
+#undef OP
+static const mn__kernels plain = {"plain", {
+#define OP(name) ROW(name, f32_plain, f64_plain)
+#include "autograd/unary.def"
+#include "autograd/ops.def"
+#undef OP
+}};
+
+#if defined(__x86_64__)
+#define OP(name) DECLARE(name, f32_avx2) DECLARE(name, f32_avx512)
+#include "autograd/unary.def"
+#include "autograd/ops.def"
+#undef OP
+static const mn__kernels avx2 = {"avx2", {
+#define OP(name) ROW(name, f32_avx2, f64_plain)
+#include "autograd/unary.def"
+#include "autograd/ops.def"
+#undef OP
+}};
+static const mn__kernels avx512 = {"avx512", {
+#define OP(name) ROW(name, f32_avx512, f64_plain)
+#include "autograd/unary.def"
+#include "autograd/ops.def"
+#undef OP
+}};
+
+static const mn__kernels *best_cpu(const char *wanted) {
+    __builtin_cpu_init();
+    bool has2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    bool has512 = has2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                  __builtin_cpu_supports("avx512cd");
+    if (wanted && !strcmp(wanted, "plain")) return &plain;
+    if (has512 && !(wanted && !strcmp(wanted, "avx2"))) return &avx512;
+    return has2 ? &avx2 : &plain;
+}
+#else
+static const mn__kernels *best_cpu(const char *wanted) {
+    (void)wanted;
+    return &plain;
+}
+#endif
+
+const mn__kernels *mn__kernels_for(mn_device device) {
+    (void)device;
+    return best_cpu(getenv("MIEN_CPU"));
+}
