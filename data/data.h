@@ -7,6 +7,8 @@
 #define MIEN_DATA_H
 
 #include "tensor/tensor.h"
+#include "layers/layers.h"
+#include "optim/optim.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -230,6 +232,43 @@ typedef struct mn_rendered_opt {
 } mn_rendered_opt;
 /* Heads "emotion" and "gender"; rendered on demand. */
 mn_dataset *mn_dataset_rendered(const mn_rendered_opt *opt, mn_error *err);
+
+/* ---- model files --------------------------------------------------------------------------------------
+ * HDF5 in the layout that Keras 2 writes (model_config, model_weights, per-layer groups, kernels in its order),
+ * with mien's own attributes beside it. docs/model-files.md. Writing is atomic. */
+
+typedef struct mn_model_info {
+    mn_preprocess preprocess;
+    int n_heads;
+    mn_head head[MN_MAX_HEADS]; /* in the order of the model's outputs */
+    char *training;             /* the training record, JSON text; NULL: none */
+    char *card;                 /* the model card, Markdown; NULL: none */
+} mn_model_info;
+void mn_model_info_free(mn_model_info *info);
+/* Deep copy of a head's names. */
+mn_status mn_head_copy(mn_head *to, const mn_head *from, mn_error *err);
+void mn_head_free(mn_head *h);
+
+mn_status mn_model_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err);
+/* A new, built model in `c`; *info is filled and must be freed. Files of foreign origin without mien's
+ * attributes give a preprocess with the input's shape and range 0..1, and heads with class names "0", "1", ... */
+mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err);
+
+/* A training checkpoint: model file plus optimiser state, averages, best weights, and a JSON text of the
+ * caller's (epoch, random numbers, schedule, options). Written atomically; resumes to the bit. */
+typedef struct mn_checkpoint {
+    mn_model *model;
+    mn_optim *optim;     /* may be NULL, like the following */
+    mn_ema *ema;
+    mn_snapshot *best;
+    mn_model_info *info;
+    char *state;         /* JSON text; load: allocated, free with mn_free */
+} mn_checkpoint;
+mn_status mn_checkpoint_save(const mn_checkpoint *k, const char *path, mn_error *err);
+/* Reads the JSON text alone, to know what to build. */
+mn_status mn_checkpoint_peek(const char *path, char **state, mn_error *err);
+/* Fills the given, already built objects; their shapes must fit. */
+mn_status mn_checkpoint_load(mn_checkpoint *k, const char *path, mn_error *err);
 
 #ifdef __cplusplus
 }
