@@ -195,42 +195,91 @@ int mn_loader_next(mn_loader *l, mn_batch *b, mn_error *err);
 
 /* ---- rendered faces ------------------------------------------------------------------------------- */
 
+/* Drawn faces: a picture is a function of the fields of mn_face, so that everything runs without a
+ * download and a class works without other people's faces (docs/rendered-faces.md). */
+
 /* The seven apparent expressions, in FER2013's order, and the two genders, in UTKFace's order. */
 extern const char *const mn_expression_names[7]; /* angry disgust fear happy sad surprise neutral */
 extern const char *const mn_gender_names[2];     /* man woman */
 
+#define MN_RENDER_MIN_SIZE 8
+#define MN_RENDER_MAX_SIZE 1024
+
+enum { MN_HAIR_SHAVED = 0, MN_HAIR_CROP, MN_HAIR_PARTED, MN_HAIR_CURLY, MN_HAIR_LONG, MN_HAIR_BOB, MN_HAIR_TIED,
+       MN_HAIR_WAVY, MN_HAIR_COVERED, MN_HAIR_STYLES }; /* covered: a headscarf */
+enum { MN_BEARD_NONE = 0, MN_BEARD_STUBBLE, MN_BEARD_MOUSTACHE, MN_BEARD_GOATEE, MN_BEARD_FULL, MN_BEARDS };
+enum { MN_GLASSES_NONE = 0, MN_GLASSES_ROUND, MN_GLASSES_SQUARE, MN_GLASSES_KINDS };
+enum { MN_OCCLUSION_NONE = 0, MN_OCCLUSION_HAND, MN_OCCLUSION_SCARF, MN_OCCLUSION_BAR, MN_OCCLUSION_SUNGLASSES,
+       MN_OCCLUSIONS };
+
 /* Everything that is drawn. Fill by mn_face_random, then change what you like. Values 0..1 unless said. */
 typedef struct mn_face {
-    int expression;      /* index into mn_expression_names */
-    double intensity;    /* 0 neutral .. 1 apex */
-    int gender;          /* gender presentation */
+    int expression;   /* index into mn_expression_names */
+    double intensity; /* 0 neutral .. 1 apex */
+    double variation; /* 0: the textbook expression; 1: as people differ (decided by `texture`) */
+    int gender;       /* gender presentation; 1 draws lashes, the rest follows from the fields below */
     /* identity */
-    double skin, head_width, head_height, jaw, hair_tone, hair_length, brow_thickness, eye_size, eye_distance,
-        nose_length, nose_width, mouth_width, lip_fullness, age;
-    int hair_style, glasses, beard; /* small integers; 0 is none / short */
+    double skin;      /* dark .. light */
+    double head_width, head_height, jaw; /* narrow, short, pointed .. wide, long, square */
+    double hair_tone, hair_length;       /* black, brown, red, blond .. white; short .. long */
+    double brow_thickness, eye_size, eye_distance, eye_tilt, eye_tone; /* tilt: outer corners down .. up */
+    double nose_length, nose_width, mouth_width, lip_fullness;
+    double age;       /* 20 .. 80 years */
+    double makeup;
+    double resting_brow, resting_mouth; /* 0.5: straight; the face at rest looks 0 stern .. 1 friendly */
+    int hair_style, glasses, beard;     /* MN_HAIR_, MN_GLASSES_, MN_BEARD_ */
+    int earrings;     /* 0 or 1 */
     /* picture */
-    double yaw, pitch, roll; /* degrees, up to about +-25, +-15, +-15 */
-    double scale, shift_x, shift_y; /* 1, 0, 0: centred; shifts are shares of the side */
-    double light_angle, light, contrast; /* degrees; brightness 0.5 neutral; contrast 0.5 neutral */
+    double yaw, pitch, roll;        /* degrees: to the right, down, clockwise; up to +-35, +-25, +-45 */
+    double gaze_x, gaze_y;          /* -1..1: right, down */
+    double scale, shift_x, shift_y; /* 1, 0, 0: eyes at 36 % of the height and 36 % of the width apart */
+    double light_angle, light, contrast; /* degrees from above, clockwise; 0.5 is the middle of the others */
     double background, noise, blur;
-    int occlusion;       /* 0 none, then a hand, a scarf, a bar, ... */
-    uint64_t texture;    /* seed of background, noise and small irregularities */
+    int occlusion;    /* MN_OCCLUSION_ */
+    uint64_t texture; /* seed of background, noise, small irregularities */
 } mn_face;
 
-/* A face that is a function of (seed, identity, picture): the same `identity` is the same person. */
+/* Facial action units (Ekman and Friesen 1978) that the drawing knows; their numbers are the standard's. */
+typedef enum mn_au {
+    MN_AU1 = 0, MN_AU2, MN_AU4, MN_AU5, MN_AU6, MN_AU7, MN_AU9, MN_AU10, MN_AU12, MN_AU15, MN_AU16, MN_AU17,
+    MN_AU20, MN_AU23, MN_AU24, MN_AU25, MN_AU26, MN_AU27, MN_AU_COUNT
+} mn_au;
+extern const char *const mn_au_names[MN_AU_COUNT]; /* "AU1 inner brow raiser", ... */
+/* How strongly each acts in this face: 0 .. 1. */
+void mn_face_action_units(const mn_face *f, double au[MN_AU_COUNT]);
+
+/* A face that is a function of (seed, identity, picture): the same `identity` (asked for with the same
+ * gender) is the same person. expression 0..6, gender 0..1; intensity is drawn from 0.5 .. 1. */
 void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t picture, int expression, int gender);
-/* Draws it: size x size, 1 or 3 channels. Deterministic on every machine to +-1 grey level. */
+/* The same person photographed well: facing the camera in even light, nothing in the way, no noise. */
+void mn_face_pose_plain(mn_face *f);
+/* Draws it: size x size (8..1024), 1 or 3 channels; a grey picture is the luma of the RGB one. The same bytes
+ * for the same arguments; on another machine's mathematical library within one grey level. */
 mn_status mn_face_render(const mn_face *f, int size, int channels, mn_image *out, mn_error *err);
 
+/* One picture of many: a row a person, a column an expression (or a frame from onset to apex). */
+typedef struct mn_sheet_opt {
+    int rows;      /* people; default 6 */
+    int size;      /* of a cell; default 96 */
+    int channels;  /* default 3 */
+    int frames;    /* > 1: columns are frames, and row r shows expression r modulo 6 */
+    uint64_t seed;
+    double scale;  /* of the faces; default 0.86: a little more hair than a data set's crop shows */
+    bool natural;  /* pose, light and noise as in a data set, instead of plain */
+} mn_sheet_opt;
+/* `opt` may be NULL. Cells touch each other; column e of a row is the expression mn_expression_names[e]. */
+mn_status mn_face_sheet(const mn_sheet_opt *opt, mn_image *out, mn_error *err);
+
 typedef struct mn_rendered_opt {
-    int64_t count;      /* pictures */
+    int64_t count;      /* pictures, or sequences */
     int size;           /* side; default 48 */
     int channels;       /* default 1 */
     uint64_t seed;
     int identities;     /* people; default count/7 (at least 1): the group of a sample is its identity */
     int frames;         /* > 1: sequences of this many frames from onset to apex, count sequences */
 } mn_rendered_opt;
-/* Heads "emotion" and "gender"; rendered on demand. */
+/* Heads "emotion" and "gender", every class equally often; rendered on demand. With frames, sample i is
+ * frame i % frames of sequence i / frames, and its label the expression of the apex. No split. */
 mn_dataset *mn_dataset_rendered(const mn_rendered_opt *opt, mn_error *err);
 
 /* ---- model files --------------------------------------------------------------------------------------
