@@ -10,8 +10,10 @@ OPT    ?= -O3 -g
 V      ?= 0
 CC     ?= cc
 CXX    ?= c++
+PREFIX ?= /usr/local
 Q      := $(if $(filter 1,$(V)),,@)
 .DEFAULT_GOAL := all
+MAKEFLAGS += --no-print-directory
 
 # ---- what is on this machine ----------------------------------------------------------------------
 PKG  := $(shell command -v pkg-config 2>/dev/null)
@@ -27,7 +29,8 @@ HAVE_PNG      := $(call have,libpng)
 HAVE_JPEG     := $(call have,libjpeg)
 HAVE_ZLIB     := $(call have,zlib)
 HAVE_CHECK    := $(call have,check)
-HAVE_OPENCV   := $(if $(filter 0,$(OPENCV)),,$(call have,opencv4))
+HAVE_OPENCV   := $(if $(filter 0,$(OPENCV)),,$(if $(wildcard /usr/include/opencv4/opencv2/objdetect.hpp),1,$(call have,opencv4)))
+CV_CFLAGS     := $(if $(HAVE_OPENCV),$(if $(call have,opencv4),$(call pc,--cflags,opencv4),-I/usr/include/opencv4))
 FEATURES      := OPENBLAS HDF5 JSON PNG JPEG ZLIB OPENCV
 
 WARN   := -Wall -Wextra -Wshadow -Wpointer-arith -Wundef -Wvla -Wno-unknown-pragmas
@@ -39,7 +42,7 @@ ALL_CFLAGS   := -std=c17 $(OPT) $(WARN) -Wstrict-prototypes -Wmissing-prototypes
                 $(if $(HAVE_OPENBLAS),$(call pc,--cflags,openblas)) $(if $(HAVE_HDF5),$(call pc,--cflags,$(HDF5_PC))) \
                 $(if $(HAVE_JSON),$(call pc,--cflags,jansson)) $(CFLAGS)
 ALL_CXXFLAGS := -std=c++17 $(OPT) -Wall -Wextra -fopenmp $(SANF) $(DEFS) -I. \
-                $(if $(HAVE_OPENCV),$(call pc,--cflags,opencv4)) $(CXXFLAGS)
+                $(CV_CFLAGS) $(CXXFLAGS)
 LDLIBS := $(if $(HAVE_HDF5),$(call pc,--libs,$(HDF5_PC))) $(if $(HAVE_JSON),-ljansson) \
           $(if $(HAVE_PNG),-lpng) $(if $(HAVE_JPEG),-ljpeg) $(if $(HAVE_ZLIB),-lz) \
           $(if $(HAVE_OPENBLAS),$(call pc,--libs,openblas)) -lm -lpthread
@@ -70,7 +73,7 @@ TEST_OBJ   := $(call OBJ,$(TEST_SRC)) $(filter-out $(call OBJ,apps/main.c),$(cal
 LINK        = $(if $(HAVE_OPENCV),$(CXX),$(CC)) $(OPT) -fopenmp $(SANF)
 
 # ---- what can be made ------------------------------------------------------------------------------
-.PHONY: all help config test check clean FORCE
+.PHONY: all help config deps demo test check tests-built gradcheck debug asan ubsan valgrind coverage format lint install clean FORCE
 all: $(BUILD)/libmien.a $(if $(wildcard apps/main.c),$(BUILD)/mien)  ## the library and the program (build/mien)
 
 help:  ## this list
@@ -86,8 +89,62 @@ $(BUILD)/run-tests: $(TEST_OBJ) $(BUILD)/libmien.a
 	@echo "  link   $@"
 	$(Q)$(LINK) -o $@ $^ $(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)
 
-check: $(BUILD)/run-tests $(if $(wildcard apps/main.c),$(BUILD)/mien)  ## builds and runs the tests, installing nothing; SUITE=name runs one
-	$(Q)$(BUILD)/run-tests $(SUITE)
+JOBS   := -j$(shell nproc 2>/dev/null || echo 2)
+deps:  ## installs the packages that are missing (Debian, Ubuntu); says which
+	$(Q)sh .ci/deps.sh
+demo: deps  ## trains a two-headed network on rendered faces before your eyes: 3 minutes, results in build/demo/
+	$(Q)$(MAKE) $(JOBS) all
+	$(Q)MIEN=$(BUILD)/mien sh apps/demo.sh $(BUILD)/demo
+test: deps  ## installs what is missing, builds, runs every test
+	$(Q)$(MAKE) $(JOBS) tests-built
+	$(Q)$(MAKE) check
+check: tests-built  ## runs the tests, installing nothing; SUITE="name name" runs some
+	$(Q)MIEN_BIN=$(BUILD)/mien $(BUILD)/run-tests $(SUITE)
+tests-built: $(BUILD)/run-tests $(if $(wildcard apps/main.c),$(BUILD)/mien)
+gradcheck: all  ## compares every operation's backward with finite differences
+	$(Q)$(BUILD)/mien gradcheck
+
+debug:  ## build/debug: -O0 -g3, for gdb
+	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/debug OPT="-O0 -g3" all
+asan:  ## the tests under AddressSanitizer and LeakSanitizer, in build/asan
+	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/asan SAN=address OPT="-O1 -g" tests-built
+	$(Q)LSAN_OPTIONS=suppressions=tests/lsan.supp $(MAKE) BUILD=$(BUILD)/asan SAN=address OPT="-O1 -g" check
+ubsan:  ## the tests under UndefinedBehaviorSanitizer, in build/ubsan
+	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/ubsan SAN=undefined OPT="-O1 -g" tests-built
+	$(Q)$(MAKE) BUILD=$(BUILD)/ubsan SAN=undefined OPT="-O1 -g" check
+valgrind: tests-built  ## the tests under Valgrind's memcheck (slow)
+	$(Q)MIEN_BIN=$(BUILD)/mien OMP_NUM_THREADS=2 CK_FORK=no CK_DEFAULT_TIMEOUT=0 valgrind -q --error-exitcode=9 \
+	    --leak-check=full --errors-for-leak-kinds=definite --suppressions=tests/valgrind.supp $(BUILD)/run-tests $(SUITE)
+coverage:  ## lines covered by the tests, in build/coverage (needs gcov)
+	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/coverage OPT="-O0 -g --coverage" tests-built
+	$(Q)$(MAKE) BUILD=$(BUILD)/coverage OPT="-O0 -g --coverage" check
+	$(Q)cd $(BUILD)/coverage && find obj -name '*.gcda' | xargs gcov -n 2>/dev/null | sh $(CURDIR)/tests/coverage.sh
+format:  ## clang-format over the C and C++ sources
+	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cpp')
+lint:  ## cppcheck over the library and the program
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. $(DEFS) \
+	    --suppress=missingIncludeSystem tensor autograd layers optim data apps
+install: all  ## into PREFIX (default /usr/local): bin/mien, lib/libmien.a, include/mien/
+	install -Dm755 $(BUILD)/mien $(DESTDIR)$(PREFIX)/bin/mien
+	install -Dm644 $(BUILD)/libmien.a $(DESTDIR)$(PREFIX)/lib/libmien.a
+	for h in tensor autograd layers optim data; do \
+	    install -Dm644 $$h/$$h.h $(DESTDIR)$(PREFIX)/include/mien/$$h/$$h.h; done
+	install -Dm644 autograd/unary.def $(DESTDIR)$(PREFIX)/include/mien/autograd/unary.def
+
+# What was found, and what it means for you.
+report = @printf '  %-10s %-4s %s\n' '$(1)' '$(if $(HAVE_$(1)),yes,no)' '$(if $(HAVE_$(1)),$(2),$(3))'
+config:  ## what was found on this machine and what it means for you
+	@echo "compiler     $(shell $(CC) --version 2>/dev/null | head -1)"
+	@echo "machine      $(ARCH), $(shell nproc 2>/dev/null) processors; kernels: $(VARIANTS)"
+	$(call report,OPENBLAS,matrix products by OpenBLAS,own matrix products; package libopenblas-dev)
+	$(call report,HDF5,model files,no model files: train cannot save; package libhdf5-dev)
+	$(call report,JSON,networks from JSON; logs,no JSON networks and no model files; package libjansson-dev)
+	$(call report,PNG,PNG pictures,no PNG; package libpng-dev)
+	$(call report,JPEG,JPEG pictures,no JPEG; package libjpeg-dev)
+	$(call report,ZLIB,gzipped idx files,only unpacked idx files; package zlib1g-dev)
+	$(call report,OPENCV,finds faces; reads video and cameras,predict takes cropped faces only; packages libopencv-objdetect-dev libopencv-highgui-dev libopencv-videoio-dev opencv-data)
+	$(call report,CHECK,make test,make test cannot run; package check)
+	@echo "CUDA=$(CUDA)      $(if $(filter 0,$(CUDA)),the CPU computes; CUDA=1 builds the GPU kernels and CUDA=emulate runs them on the CPU,see docs)"
 
 # A change of switches rebuilds: the flags are a file that every object depends on.
 $(BUILD)/flags: FORCE
