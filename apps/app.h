@@ -1,0 +1,41 @@
+/* mien apps: what the subcommands share. A subcommand is one line in commands.def and one file cmd_<name>.c. */
+#ifndef MIEN_APP_H
+#define MIEN_APP_H
+
+#include "data/data.h"
+#include <argp.h>
+#include <stdio.h>
+
+#define APP_VERSION "0.1.0"
+
+/* Exit statuses. */
+enum { APP_OK = 0, APP_FAILED = 1, APP_USAGE = 2 };
+
+#define COMMAND(name, line) int cmd_##name(int argc, char **argv);
+#include "apps/commands.def"
+#undef COMMAND
+
+typedef struct app_command {
+    const char *name, *line;
+    int (*run)(int argc, char **argv);
+} app_command;
+extern const app_command app_commands[]; /* in the order of commands.def, ended by a NULL name */
+const app_command *app_command_find(const char *name);
+/* What `mien help` prints. */
+void app_print_commands(FILE *out);
+
+/* Prints "mien: <sentence>" to stderr; returns APP_FAILED, so that a command ends in `return app_fail(&err);` */
+int app_fail(const mn_error *err);
+
+/* The word of list[0..n-1] that is nearest to `word` (edit distance at most a third of its length, or a
+ * prefix), or NULL: for "did you mean". */
+const char *app_nearest(const char *word, const char *const *list, int n);
+
+/* For argp parsers: the value of an option as a number in [lo, hi]. What is not one ends the program with a
+ * sentence that names the option, and exit status 2. */
+long long app_parse_int(const struct argp_state *s, const char *option, const char *text, long long lo, long long hi);
+double app_parse_real(const struct argp_state *s, const char *option, const char *text, double lo, double hi);
+/* The position of `text` in words[0..n-1]; else as above, listing the words. */
+int app_parse_word(const struct argp_state *s, const char *option, const char *text, const char *const *words, int n);
+
+#endif
