@@ -5,9 +5,6 @@
  * strength varies, and some units come with an expression only now and then. */
 #include "data/render.h"
 
-const char *const mn_expression_names[7] = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"};
-const char *const mn_gender_names[2] = {"man", "woman"};
-
 const char *const mn_au_names[MN_AU_COUNT] = {
     "AU1 inner brow raiser",  "AU2 outer brow raiser",   "AU4 brow lowerer",      "AU5 upper lid raiser",
     "AU6 cheek raiser",       "AU7 lid tightener",       "AU9 nose wrinkler",     "AU10 upper lip raiser",
