@@ -7,6 +7,7 @@ CUDA   ?= 0
 BLAS   ?= auto
 OPENCV ?= auto
 OPT    ?= -O3 -g
+OPENMP ?= 1
 V      ?= 0
 CC     ?= cc
 CXX    ?= c++
@@ -35,13 +36,14 @@ FEATURES      := OPENBLAS HDF5 JSON PNG JPEG ZLIB OPENCV
 
 WARN   := -Wall -Wextra -Wshadow -Wpointer-arith -Wundef -Wvla -Wno-unknown-pragmas
 DEFS   := -D_GNU_SOURCE $(foreach f,$(FEATURES),-DMN_HAVE_$(f)=$(if $(HAVE_$(f)),1,0))
+OMPF   := $(if $(filter 1,$(OPENMP)),-fopenmp)
 SANF   := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 CFLAGS ?=
 ALL_CFLAGS   := -std=c17 $(OPT) $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-math-errno -fno-trapping-math \
-                -fopenmp $(SANF) $(DEFS) -I. \
+                $(OMPF) $(SANF) $(DEFS) -I. \
                 $(if $(HAVE_OPENBLAS),$(call pc,--cflags,openblas)) $(if $(HAVE_HDF5),$(call pc,--cflags,$(HDF5_PC))) \
                 $(if $(HAVE_JSON),$(call pc,--cflags,jansson)) $(CFLAGS)
-ALL_CXXFLAGS := -std=c++17 $(OPT) -Wall -Wextra -fopenmp $(SANF) $(DEFS) -I. \
+ALL_CXXFLAGS := -std=c++17 $(OPT) -Wall -Wextra $(OMPF) $(SANF) $(DEFS) -I. \
                 $(CV_CFLAGS) $(CXXFLAGS)
 LDLIBS := $(if $(HAVE_HDF5),$(call pc,--libs,$(HDF5_PC))) $(if $(HAVE_JSON),-ljansson) \
           $(if $(HAVE_PNG),-lpng) $(if $(HAVE_JPEG),-ljpeg) $(if $(HAVE_ZLIB),-lz) \
@@ -70,10 +72,10 @@ LIB_OBJ    := $(call OBJ,$(LIB_SRC)) $(foreach v,$(VARIANTS),$(patsubst %.c,$(BU
 APP_OBJ    := $(call OBJ,$(APP_SRC)) $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
 TEST_OBJ   := $(call OBJ,$(TEST_SRC)) $(filter-out $(call OBJ,apps/main.c),$(call OBJ,$(APP_SRC))) \
               $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
-LINK        = $(if $(HAVE_OPENCV),$(CXX),$(CC)) $(OPT) -fopenmp $(SANF)
+LINK        = $(if $(HAVE_OPENCV),$(CXX),$(CC)) $(OPT) $(OMPF) $(SANF)
 
 # ---- what can be made ------------------------------------------------------------------------------
-.PHONY: all help config deps demo test check tests-built gradcheck debug asan ubsan valgrind coverage format lint install clean FORCE
+.PHONY: all help config deps demo test check tests-built gradcheck debug asan ubsan valgrind coverage examples fuzz format lint install clean FORCE
 all: $(BUILD)/libmien.a $(if $(wildcard apps/main.c),$(BUILD)/mien)  ## the library and the program (build/mien)
 
 help:  ## this list
@@ -103,6 +105,23 @@ check: tests-built  ## runs the tests, installing nothing; SUITE="name name" run
 tests-built: $(BUILD)/run-tests $(if $(wildcard apps/main.c),$(BUILD)/mien)
 gradcheck: all  ## compares every operation's backward with finite differences
 	$(Q)$(BUILD)/mien gradcheck
+
+examples: $(patsubst docs/examples/%.c,$(BUILD)/examples/%,$(wildcard docs/examples/*.c))  ## the programs of docs/examples
+$(BUILD)/examples/%: docs/examples/%.c $(BUILD)/libmien.a
+	@mkdir -p $(@D); echo "  link   $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
+
+# Fuzzers (clang): every tests/fuzz/fuzz_*.c for FUZZ_SECONDS; what they find is kept in build/fuzz.
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS   := BUILD=$(BUILD)/fuzz CC=clang OPENMP=0 OPT="-O1 -g"
+fuzz:  ## fuzzes every parser for FUZZ_SECONDS each (60); needs clang
+	$(Q)$(MAKE) $(JOBS) $(FUZZ_FLAGS) SAN=fuzzer-no-link,address $(BUILD)/fuzz/libmien.a
+	$(Q)set -e; for f in $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))); do \
+	    $(MAKE) $(FUZZ_FLAGS) SAN=fuzzer,address $(BUILD)/fuzz/$$f; mkdir -p $(BUILD)/fuzz/corpus/$$f; \
+	    echo "  fuzz   $$f, $(FUZZ_SECONDS) s"; $(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=20 \
+	        -print_final_stats=1 -verbosity=0 -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus/$$f; done
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/libmien.a $(LDLIBS)
 
 debug:  ## build/debug: -O0 -g3, for gdb
 	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/debug OPT="-O0 -g3" all

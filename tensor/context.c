@@ -1,7 +1,13 @@
 /* Contexts: one device, one floating-point type, three arenas, the first error. */
 #include "tensor/internal.h"
 #include "autograd/internal.h"
-#include <omp.h>
+#include <sched.h>
+
+/* Processors this process may run on. */
+static int processors(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
 
 mn_context *mn_context_create(const mn_context_opt *opt, mn_error *err) {
     mn_context_opt o = opt ? *opt : (mn_context_opt){0};
@@ -19,7 +25,7 @@ mn_context *mn_context_create(const mn_context_opt *opt, mn_error *err) {
     mn_context *c = mn_alloc_zero(1, sizeof *c);
     if (!c) return mn_fail(err, MN_ERR_MEMORY, "out of host memory for a context"), NULL;
     *c = (mn_context){.device_kind = o.device, .dtype = o.dtype, .seed = o.seed, .memory_limit = o.memory_limit,
-                      .threads = o.threads ? o.threads : omp_get_num_procs(), .device = device};
+                      .threads = o.threads ? o.threads : processors(), .device = device};
     if (device->open(&c->device_state, err) != MN_OK) {
         mn_free(c);
         return NULL;
