@@ -121,6 +121,8 @@ mn_dataset *mn_dataset_idx(const char *dir, const mn_open_opt *opt, mn_error *er
 mn_dataset *mn_dataset_concat(mn_dataset **part, int n, mn_error *err);
 /* The samples index[0..n-1] of d, which must outlive the subset; index is copied. */
 mn_dataset *mn_dataset_subset(const mn_dataset *d, const int64_t *index, int64_t n, mn_error *err);
+/* The samples of d that its files put into `split` (MN_SPLIT_TEST, say): a subset. */
+mn_dataset *mn_dataset_part(const mn_dataset *d, mn_split split, mn_error *err);
 /* All of d decoded once, in parallel, through mn_preprocess_pixels, and kept in memory (8-bit).
  * d must outlive it (labels and names are d's). Fails on the first unreadable picture, naming it. */
 mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const mn_open_opt *opt, mn_error *err);

@@ -149,3 +149,17 @@ void mn_split_lists_free(mn_split_lists *s) {
     for (int k = 0; k < 3; k++) mn_free(s->index[k]);
     *s = (mn_split_lists){0};
 }
+
+mn_dataset *mn_dataset_part(const mn_dataset *d, mn_split split, mn_error *err) {
+    int64_t *index = mn_alloc((size_t)d->length * sizeof *index), n = 0;
+    if (!index) return mn_fail(err, MN_ERR_MEMORY, "%s: out of memory", d->name), NULL;
+    mn_status s = MN_OK;
+    for (int64_t i = 0; i < d->length && !s; i++) {
+        mn_sample_info info = {0};
+        s = d->info(d, i, &info, err);
+        if (!s && info.split == split) index[n++] = i;
+    }
+    mn_dataset *part = s ? NULL : mn_dataset_subset(d, index, n, err);
+    mn_free(index);
+    return part;
+}

@@ -189,6 +189,12 @@ mn_tensor *mn_model_result_named(mn_model *m, const char *name);
 /* The activation of any layer in the last forward: what it computed, for looking inside. */
 mn_tensor *mn_model_activation(mn_model *m, const char *layer);
 
+/* How many rows of logits (N,K) have their largest value at the label; rows labelled -1 count in neither. */
+typedef struct mn_accuracy {
+    int64_t right, of;
+} mn_accuracy;
+mn_status mn_count_correct(const mn_tensor *logits, const int32_t *label, mn_accuracy *add_to);
+
 /* ---- looking ------------------------------------------------------------------------------------------ */
 
 mn_context *mn_model_context(const mn_model *m);
