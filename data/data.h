@@ -238,7 +238,8 @@ typedef struct mn_face {
     double light_angle, light, contrast; /* degrees from above, clockwise; 0.5 is the middle of the others */
     double background, noise, blur;
     int occlusion;    /* MN_OCCLUSION_ */
-    uint64_t texture; /* seed of background, noise, small irregularities */
+    uint64_t person;  /* seed of what a person keeps: locks of hair, frame of the glasses */
+    uint64_t texture; /* seed of what a picture has: background, noise, clothes, how the face moves */
 } mn_face;
 
 /* Facial action units (Ekman and Friesen 1978) that the drawing knows; their numbers are the standard's. */
@@ -255,6 +256,15 @@ void mn_face_action_units(const mn_face *f, double au[MN_AU_COUNT]);
 void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t picture, int expression, int gender);
 /* The same person photographed well: facing the camera in even light, nothing in the way, no noise. */
 void mn_face_pose_plain(mn_face *f);
+/* Sets the field of that name ("yaw", "beard", ...), refusing what mn_face_render would. */
+mn_status mn_face_set(mn_face *f, const char *field, double value, mn_error *err);
+/* The name, range and kind of field i; false past the last one. */
+typedef struct mn_face_field {
+    const char *name;
+    double lo, hi;
+    bool whole; /* a choice: 0, 1, 2, ... hi */
+} mn_face_field;
+bool mn_face_field_at(int i, mn_face_field *out);
 /* Draws it: size x size (8..1024), 1 or 3 channels; a grey picture is the luma of the RGB one. The same bytes
  * for the same arguments; on another machine's mathematical library within one grey level. */
 mn_status mn_face_render(const mn_face *f, int size, int channels, mn_image *out, mn_error *err);

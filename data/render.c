@@ -34,12 +34,12 @@ static mn__rgb ramp(const unsigned char (*stop)[3], int n, double t) {
     return (mn__rgb){j * a[0] + k * b[0], j * a[1] + k * b[1], j * a[2] + k * b[2]};
 }
 
-static const unsigned char skin_tones[][3] = {{62, 42, 34},    {92, 61, 46},    {128, 86, 62},   {163, 115, 84},
+static const unsigned char skin_tones[][3] = {{82, 57, 46},    {108, 75, 58},   {138, 96, 72},   {168, 121, 90},
                                               {195, 145, 112}, {222, 176, 145}, {238, 202, 176}, {248, 222, 204}};
 static const unsigned char hair_tones[][3] = {{24, 20, 20},   {42, 30, 25},   {72, 47, 33},   {104, 68, 43},
                                               {138, 78, 44},  {168, 118, 66}, {206, 166, 104}, {232, 212, 170}};
-static const unsigned char cloth_tones[][3] = {{52, 73, 110}, {140, 60, 62}, {70, 110, 92}, {196, 178, 150},
-                                               {92, 82, 116}, {60, 62, 70},  {214, 140, 84}, {222, 224, 226}};
+static const unsigned char cloth_tones[][3] = {{52, 73, 110}, {122, 66, 72}, {70, 104, 92}, {176, 160, 138},
+                                               {92, 86, 112}, {60, 62, 70},  {178, 126, 92}, {214, 216, 218}};
 
 static void set_colours(mn__rig *r) {
     const mn_face *f = r->f;
@@ -47,8 +47,8 @@ static void set_colours(mn__rig *r) {
     mn__rgb warm = {0.45f, 0.16f, 0.12f};
     r->shadow = mn__mix(mn__dim(r->skin, 0.62f), warm, 0.16f);
     r->deep = mn__mix(mn__dim(r->skin, 0.34f), warm, 0.18f);
-    r->glow = mn__mix(r->skin, (mn__rgb){1, 0.96f, 0.90f}, 0.42f);
-    float grey = (float)clamp((f->age - 44) / 30, 0, 0.9);
+    r->glow = mn__mix(r->skin, (mn__rgb){1, 0.95f, 0.88f}, 0.24f + 0.18f * (float)f->skin);
+    float grey = (float)clamp((f->age - 50) / 26, 0, 0.9);
     r->hair = mn__mix(ramp(hair_tones, 8, f->hair_tone), (mn__rgb){0.78f, 0.78f, 0.79f}, grey);
     r->hair_dark = mn__dim(r->hair, 0.62f);
     r->hair_light = mn__mix(r->hair, (mn__rgb){1, 0.95f, 0.88f}, 0.24f);
@@ -57,8 +57,9 @@ static void set_colours(mn__rig *r) {
     mn__rgb natural = mn__mix(r->skin, (mn__rgb){0.62f, 0.22f, 0.22f}, 0.42f);
     mn__rgb painted = mn__mix((mn__rgb){0.72f, 0.12f, 0.18f}, natural, 0.25f);
     r->lip = mn__mix(natural, painted, (float)(0.85 * f->makeup));
-    mn_rng g = mn_rng_create(f->texture, MN__STREAM_SKIN);
+    mn_rng g = mn_rng_create(f->texture, MN__STREAM_CLOTH), h = mn_rng_create(f->person, MN__STREAM_CLOTH);
     r->cloth = ramp(cloth_tones, 8, mn_rng_uniform(&g, 0, 1));
+    r->scarf = mn__mix(ramp(cloth_tones, 8, mn_rng_uniform(&h, 0, 1)), (mn__rgb){0.60f, 0.52f, 0.54f}, 0.35f);
 }
 
 /* ---- the rig --------------------------------------------------------------------------------------- */
@@ -106,45 +107,62 @@ static void set_rig(mn__rig *r, const mn_face *f, mn__canvas *c) {
 
 /* ---- rendering ------------------------------------------------------------------------------------- */
 
-/* Every field that is a number, with its range: what mn_face_render accepts. */
-static const struct range { const char *name; size_t at; double lo, hi; } ranges[] = {
-#define RANGE(field, lo, hi) {#field, offsetof(mn_face, field), lo, hi}
-    RANGE(intensity, 0, 1),    RANGE(variation, 0, 1),     RANGE(skin, 0, 1),          RANGE(head_width, 0, 1),
-    RANGE(head_height, 0, 1),  RANGE(jaw, 0, 1),           RANGE(hair_tone, 0, 1),     RANGE(hair_length, 0, 1),
-    RANGE(brow_thickness, 0, 1), RANGE(eye_size, 0, 1),    RANGE(eye_distance, 0, 1),  RANGE(eye_tilt, 0, 1),
-    RANGE(eye_tone, 0, 1),     RANGE(nose_length, 0, 1),   RANGE(nose_width, 0, 1),    RANGE(mouth_width, 0, 1),
-    RANGE(lip_fullness, 0, 1), RANGE(age, 20, 80),         RANGE(makeup, 0, 1),        RANGE(resting_brow, 0, 1),
-    RANGE(resting_mouth, 0, 1), RANGE(yaw, -35, 35),       RANGE(pitch, -25, 25),      RANGE(roll, -45, 45),
-    RANGE(gaze_x, -1, 1),      RANGE(gaze_y, -1, 1),       RANGE(scale, 0.25, 4),      RANGE(shift_x, -1, 1),
-    RANGE(shift_y, -1, 1),     RANGE(light_angle, -360, 360), RANGE(light, 0, 1),      RANGE(contrast, 0, 1),
-    RANGE(background, 0, 1),   RANGE(noise, 0, 1),         RANGE(blur, 0, 1),
-#undef RANGE
+/* Every field but the seeds, with its range: what mn_face_render accepts. */
+static const struct field { mn_face_field is; size_t at; } fields[] = {
+#define NUMBER(field, lo, hi) {{#field, lo, hi, false}, offsetof(mn_face, field)}
+#define CHOICE(field, count) {{#field, 0, (count) - 1, true}, offsetof(mn_face, field)}
+    CHOICE(expression, 7),           NUMBER(intensity, 0, 1),       NUMBER(variation, 0, 1),
+    CHOICE(gender, 2),               NUMBER(skin, 0, 1),            NUMBER(head_width, 0, 1),
+    NUMBER(head_height, 0, 1),       NUMBER(jaw, 0, 1),             NUMBER(hair_tone, 0, 1),
+    NUMBER(hair_length, 0, 1),       NUMBER(brow_thickness, 0, 1),  NUMBER(eye_size, 0, 1),
+    NUMBER(eye_distance, 0, 1),      NUMBER(eye_tilt, 0, 1),        NUMBER(eye_tone, 0, 1),
+    NUMBER(nose_length, 0, 1),       NUMBER(nose_width, 0, 1),      NUMBER(mouth_width, 0, 1),
+    NUMBER(lip_fullness, 0, 1),      NUMBER(age, 20, 80),           NUMBER(makeup, 0, 1),
+    NUMBER(resting_brow, 0, 1),      NUMBER(resting_mouth, 0, 1),   CHOICE(hair_style, MN_HAIR_STYLES),
+    CHOICE(glasses, MN_GLASSES_KINDS), CHOICE(beard, MN_BEARDS),    CHOICE(earrings, 2),
+    NUMBER(yaw, -35, 35),            NUMBER(pitch, -25, 25),        NUMBER(roll, -45, 45),
+    NUMBER(gaze_x, -1, 1),           NUMBER(gaze_y, -1, 1),         NUMBER(scale, 0.25, 4),
+    NUMBER(shift_x, -1, 1),          NUMBER(shift_y, -1, 1),        NUMBER(light_angle, -360, 360),
+    NUMBER(light, 0, 1),             NUMBER(contrast, 0, 1),        NUMBER(background, 0, 1),
+    NUMBER(noise, 0, 1),             NUMBER(blur, 0, 1),            CHOICE(occlusion, MN_OCCLUSIONS),
+#undef NUMBER
+#undef CHOICE
 };
+enum { FIELDS = sizeof fields / sizeof *fields };
 
-static const struct choice { const char *name; size_t at; int count; } choices[] = {
-    {"expression", offsetof(mn_face, expression), 7},
-    {"gender", offsetof(mn_face, gender), 2},
-    {"hair_style", offsetof(mn_face, hair_style), MN_HAIR_STYLES},
-    {"glasses", offsetof(mn_face, glasses), MN_GLASSES_KINDS},
-    {"beard", offsetof(mn_face, beard), MN_BEARDS},
-    {"earrings", offsetof(mn_face, earrings), 2},
-    {"occlusion", offsetof(mn_face, occlusion), MN_OCCLUSIONS},
-};
+bool mn_face_field_at(int i, mn_face_field *out) {
+    if (i < 0 || i >= FIELDS) return false;
+    *out = fields[i].is;
+    return true;
+}
+
+static mn_status check_value(const mn_face_field *f, double v, mn_error *err) {
+    if (v >= f->lo && v <= f->hi && (!f->whole || v == floor(v))) return MN_OK;
+    return mn_fail(err, MN_ERR_ARG, "render: %s is %g, wanted %s%g to %g", f->name, v, f->whole ? "a whole number from " : "",
+                   f->lo, f->hi);
+}
+
+mn_status mn_face_set(mn_face *f, const char *field, double value, mn_error *err) {
+    for (int i = 0; i < FIELDS; i++) {
+        if (strcmp(fields[i].is.name, field)) continue;
+        if (check_value(&fields[i].is, value, err) != MN_OK) return MN_ERR_ARG;
+        int whole = (int)value;
+        if (fields[i].is.whole) memcpy((char *)f + fields[i].at, &whole, sizeof whole);
+        else memcpy((char *)f + fields[i].at, &value, sizeof value);
+        return MN_OK;
+    }
+    return mn_fail(err, MN_ERR_ARG, "render: a face has no \"%s\"; hint: yaw, age, hair_style, ... (docs/rendered-faces.md)",
+                   field);
+}
 
 static mn_status check_face(const mn_face *f, mn_error *err) {
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
-        double v;
-        memcpy(&v, (const char *)f + ranges[i].at, sizeof v);
-        if (!(v >= ranges[i].lo && v <= ranges[i].hi))
-            return mn_fail(err, MN_ERR_ARG, "render: %s is %g, wanted %g to %g; hint: start from mn_face_random",
-                           ranges[i].name, v, ranges[i].lo, ranges[i].hi);
-    }
-    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
-        int v;
-        memcpy(&v, (const char *)f + choices[i].at, sizeof v);
-        if (v < 0 || v >= choices[i].count)
-            return mn_fail(err, MN_ERR_ARG, "render: %s is %d, wanted 0 to %d; hint: start from mn_face_random",
-                           choices[i].name, v, choices[i].count - 1);
+    for (int i = 0; i < FIELDS; i++) {
+        const char *at = (const char *)f + fields[i].at;
+        double value;
+        int whole;
+        if (fields[i].is.whole) memcpy(&whole, at, sizeof whole), value = whole;
+        else memcpy(&value, at, sizeof value);
+        if (check_value(&fields[i].is, value, err) != MN_OK) return MN_ERR_ARG;
     }
     return MN_OK;
 }
@@ -233,7 +251,7 @@ static void random_build(mn_face *f, mn_rng *r) {
 
 /* Cues of gender presentation: their distributions overlap, and few people show all of them. */
 static void random_gender(mn_face *f, mn_rng *r) {
-    static const int hair[2][MN_HAIR_STYLES] = {{15, 33, 29, 11, 3, 1, 2, 5, 1}, {2, 7, 7, 12, 20, 15, 14, 16, 7}};
+    static const int hair[2][MN_HAIR_STYLES] = {{15, 33, 29, 12, 3, 1, 2, 5, 0}, {2, 7, 7, 12, 20, 15, 14, 16, 7}};
     static const int beard[MN_BEARDS] = {47, 18, 10, 9, 16};
     bool woman = f->gender == 1;
     f->jaw = around(r, woman ? 0.30 : 0.68, 0.45);
@@ -258,11 +276,11 @@ static void random_picture(mn_face *f, mn_rng *r) {
     f->shift_x = clamp(0.018 * mn_rng_normal(r), -0.06, 0.06);
     f->shift_y = clamp(0.018 * mn_rng_normal(r), -0.06, 0.06);
     f->light_angle = clamp(40 * mn_rng_normal(r), -120, 120);
-    f->light = clamp(0.5 + 0.12 * mn_rng_normal(r), 0.15, 0.85);
-    f->contrast = clamp(0.5 + 0.16 * mn_rng_normal(r), 0.1, 0.9);
+    f->light = clamp(0.5 + 0.09 * mn_rng_normal(r), 0.25, 0.75);
+    f->contrast = clamp(0.5 + 0.10 * mn_rng_normal(r), 0.2, 0.8);
     f->background = mn_rng_uniform(r, 0, 1);
-    f->noise = mn_rng_uniform(r, 0, 0.35);
-    f->blur = chance(r, 0.3) ? mn_rng_uniform(r, 0, 0.6) : 0;
+    f->noise = 0.2 * pow(mn_rng_uniform(r, 0, 1), 2);
+    f->blur = chance(r, 0.3) ? mn_rng_uniform(r, 0, 0.3) : 0;
     f->occlusion = pick(r, occlusion, MN_OCCLUSIONS);
 }
 
@@ -271,6 +289,7 @@ void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t pictu
     mn_rng person = mn_rng_create(seed, 2 * identity), r = mn_rng_create(seed, 2 * identity + 1);
     random_build(f, &person);
     random_gender(f, &person);
+    f->person = (uint64_t)mn_rng_u32(&person) << 32 | mn_rng_u32(&person);
     r.index = picture * 64; /* a picture draws fewer than 4 * 64 numbers */
     random_picture(f, &r);
     f->intensity = mn_rng_uniform(&r, 0.5, 1);

@@ -5,7 +5,7 @@
 #include "data/canvas.h"
 
 /* Streams of random numbers under a face's texture seed. */
-enum { MN__STREAM_ACTIONS = 1, MN__STREAM_BACKGROUND, MN__STREAM_HAIR, MN__STREAM_SKIN, MN__STREAM_OCCLUSION };
+enum { MN__STREAM_ACTIONS = 1, MN__STREAM_BACKGROUND, MN__STREAM_HAIR, MN__STREAM_CLOTH, MN__STREAM_OCCLUSION };
 
 /* Face coordinates: the unit is the side of the picture at scale 1, the origin the middle of the head; x to
  * the right, y down, z towards the camera. The eyes lie at (+-0.18, -0.16), the chin near (0, 0.43). */
@@ -23,7 +23,7 @@ typedef struct mn__rig {
     float light_x, light_y;            /* from where the light comes, in the picture */
     float old;                         /* 0 up to 35 years .. 1 at 80 */
     /* colours */
-    mn__rgb skin, shadow, deep, glow, hair, hair_dark, hair_light, brow, lip, cloth;
+    mn__rgb skin, shadow, deep, glow, hair, hair_dark, hair_light, brow, lip, cloth, scarf;
 } mn__rig;
 
 /* A point given in the plane of the face, lifted on the head's surface and by `dz` above it, in the picture. */

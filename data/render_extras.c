@@ -39,7 +39,7 @@ static void draw_lens(const mn__rig *r, float s, bool round, bool dark, mn__rgb 
 }
 
 static void draw_spectacles(const mn__rig *r, bool round, bool dark) {
-    mn_rng g = mn_rng_create((uint64_t)(1e6 * r->f->skin), MN__STREAM_SKIN);
+    mn_rng g = mn_rng_create(r->f->person, MN__STREAM_HAIR);
     mn__rgb frame = mn_rng_uniform(&g, 0, 1) < 0.6 ? (mn__rgb){0.09f, 0.08f, 0.09f} : (mn__rgb){0.42f, 0.26f, 0.16f};
     draw_lens(r, -1, round, dark, frame);
     draw_lens(r, 1, round, dark, frame);

@@ -19,7 +19,7 @@ static lids make_lids(const mn__rig *r, float s) {
     const float *au = r->au;
     const mn_face *f = r->f;
     float up = 0.031f + 0.009f * (float)f->eye_size, low = 0.017f + 0.004f * (float)f->eye_size;
-    up *= 1 + 0.62f * au[MN_AU5] - 0.34f * au[MN_AU7] - 0.26f * au[MN_AU6] - 0.22f * au[MN_AU9] -
+    up *= 1 + 0.62f * au[MN_AU5] - 0.34f * au[MN_AU7] - 0.20f * au[MN_AU6] - 0.22f * au[MN_AU9] -
           0.18f * au[MN_AU4] * (1 - au[MN_AU5]) - 0.20f * au[MN_AU15] * au[MN_AU1] - 0.16f * r->old;
     low *= 1 + 0.25f * au[MN_AU5] - 0.60f * au[MN_AU7] - 1.05f * au[MN_AU6] - 0.45f * au[MN_AU9];
     up = up > 0.010f ? up : 0.010f;
@@ -118,9 +118,9 @@ static void draw_brow(const mn__rig *r, float s) {
     const float *au = r->au;
     float rest = 0.016f * (float)(f->resting_brow - 0.5) * 2, down = au[MN_AU4], frown = down * (1 - 0.75f * au[MN_AU1]);
     float nose = au[MN_AU9], arch = 0.010f + 0.014f * (1 - r->jaw);
-    float inner = -0.052f * au[MN_AU1] + 0.056f * frown + 0.034f * nose - rest;
+    float inner = -0.056f * au[MN_AU1] + 0.056f * frown + 0.034f * nose - rest;
     float middle = -0.020f * au[MN_AU1] - 0.042f * au[MN_AU2] + 0.034f * frown + 0.022f * nose;
-    float outer = -0.046f * au[MN_AU2] + 0.004f * frown + 0.012f * au[MN_AU1] * (1 - au[MN_AU2]) + rest;
+    float outer = -0.046f * au[MN_AU2] + 0.004f * frown + 0.020f * au[MN_AU1] * (1 - au[MN_AU2]) + rest;
     float squeeze = 0.020f * down + 0.008f * nose, y = r->brow_y;
     mn__point line[5] = {
         mn__at(r, s * (0.066f - squeeze), y + 0.010f + inner, 0.02f),
@@ -181,11 +181,11 @@ typedef struct mouth {
 static mouth make_mouth(const mn__rig *r) {
     const float *au = r->au;
     float press = 0.45f * au[MN_AU23] + 0.40f * au[MN_AU24], rest = (float)(r->f->resting_mouth - 0.5) * 2;
-    mouth m = {.gap = 0.024f * au[MN_AU25] + 0.075f * au[MN_AU26] + 0.085f * au[MN_AU27] + 0.020f * au[MN_AU16] * au[MN_AU25]};
+    mouth m = {.gap = 0.024f * au[MN_AU25] * (1 + 1.1f * au[MN_AU12]) + 0.090f * au[MN_AU26] + 0.085f * au[MN_AU27] + 0.020f * au[MN_AU16] * au[MN_AU25]};
     m.smile = au[MN_AU12] - 0.80f * au[MN_AU15] + 0.10f * rest;
     float half = r->mouth_w + 0.044f * au[MN_AU12] + 0.034f * au[MN_AU20] - 0.020f * au[MN_AU23] - 0.008f * au[MN_AU17] -
-                 0.026f * au[MN_AU26] * (1 - au[MN_AU12]) * (1 - 0.9f * au[MN_AU20]) - 0.016f * au[MN_AU27];
-    float corner = -0.050f * au[MN_AU12] + 0.046f * au[MN_AU15] + 0.012f * au[MN_AU20] - 0.005f * rest;
+                 0.032f * au[MN_AU26] * (1 - au[MN_AU12]) * (1 - 0.9f * au[MN_AU20]) - 0.016f * au[MN_AU27];
+    float corner = -0.050f * au[MN_AU12] + 0.046f * au[MN_AU15] + 0.012f * au[MN_AU20] - 0.008f * (rest + 0.4f);
     float full = 0.55f + 0.9f * (float)r->f->lip_fullness - 0.15f * r->old;
     float thin = 1 - 0.85f * press - 0.25f * au[MN_AU12] - 0.22f * au[MN_AU20];
     float up = 0.028f * full * thin, low = 0.036f * full * thin * (1 + 0.15f * au[MN_AU16]);
@@ -198,8 +198,8 @@ static mouth make_mouth(const mn__rig *r) {
         float line = r->mouth_y + corner * side - (pout + 0.35f * lift) * middle + 0.016f * au[MN_AU12] * middle;
         float cupid = 0.30f * expf(-30 * t * t);
         m.x[i] = half * t;
-        m.upper[i] = line - (0.30f * m.gap * (1 - 0.6f * au[MN_AU12])) * bow - 0.5f * lift * arc * (au[MN_AU25] > 0 ? 1 : 0.3f);
-        m.lower[i] = line + (0.70f * m.gap + 0.3f * 0.3f * m.gap * au[MN_AU12]) * bow + 0.012f * au[MN_AU16] * au[MN_AU25] * arc;
+        m.upper[i] = line - (0.36f * m.gap * (1 - 0.7f * au[MN_AU12])) * bow - 0.5f * lift * arc * (au[MN_AU25] > 0 ? 1 : 0.3f);
+        m.lower[i] = line + (0.64f * m.gap + 0.25f * m.gap * au[MN_AU12]) * bow + 0.012f * au[MN_AU16] * au[MN_AU25] * arc;
         m.top[i] = m.upper[i] - (up * (1 - cupid) + 0.25f * lift) * powf(arc, 0.75f);
         m.bottom[i] = m.lower[i] + low * powf(arc, 0.65f) + 0.006f * au[MN_AU16] * arc;
     }

@@ -30,8 +30,6 @@ static mn__point crown(const mn__rig *r, float at, float out, float z) {
     return mn__rim(r, rx * sinf(a), -0.105f - ry * cosf(a), z);
 }
 
-static mn__rgb scarf_colour(const mn__rig *r) { return mn__mix(r->cloth, (mn__rgb){0.55f, 0.45f, 0.55f}, 0.3f); }
-
 /* ---- behind the head ------------------------------------------------------------------------------- */
 
 static void draw_curls(const mn__rig *r, mn_rng *g, float volume) {
@@ -73,12 +71,12 @@ static void draw_scarf_back(const mn__rig *r) {
                      mn__rim(r, -w, -0.15f, z), mn__rim(r, -0.75f * w, -0.50f, z)};
     mn__path path = {.n = 0};
     mn__path_curve(&path, r->c, p, 11, true);
-    mn__fill(r->c, &path, mn__dim(scarf_colour(r), 0.8f), 1);
+    mn__fill(r->c, &path, mn__dim(r->scarf, 0.8f), 1);
 }
 
 void mn__draw_back_hair(const mn__rig *r) {
     const style *s = &styles[r->f->hair_style];
-    mn_rng g = mn_rng_create(r->f->texture, MN__STREAM_HAIR);
+    mn_rng g = mn_rng_create(r->f->person, MN__STREAM_HAIR);
     float volume = volume_of(r);
     if (r->f->hair_style == MN_HAIR_COVERED) draw_scarf_back(r);
     else if (r->f->hair_style == MN_HAIR_CURLY) draw_curls(r, &g, volume);
@@ -120,9 +118,11 @@ static void cap_outline(const mn__rig *r, const style *s, float volume, mn__path
 static void draw_strands(const mn__rig *r, const style *s, float volume, mn_rng *g) {
     for (int i = 0; i < 18; i++) {
         float at = (float)i / 8.5f - 1, jitter = 0.04f * (float)mn_rng_uniform(g, -1, 1);
-        mn__point line[3] = {mn__at(r, s->part + 0.10f * at, -0.56f - volume, 0), crown(r, 0.75f * at + jitter, -0.05f, 0.02f),
-                             crown(r, 1.0f * at + jitter, -0.03f + 0.02f * s->wave * (float)(i & 1), -0.05f)};
-        mn__stroke(r->c, line, 3, mn__pen_of(r, 0.004f, 0.020f, 0.006f, 0.6f), i & 1 ? r->hair_light : r->hair_dark, 0.34f);
+        float near = 0.10f + 0.25f * fabsf(s->part);
+        mn__point line[3] = {mn__at(r, s->part + (0.40f - near) * at, -0.56f - volume, -0.1f),
+                             mn__at(r, 0.6f * s->part + (0.38f + 0.3f * jitter) * at, -0.44f + 0.12f * at * at, -0.04f),
+                             mn__at(r, (0.42f + jitter) * at, s->fringe + 0.02f + 0.16f * at * at, -0.02f)};
+        mn__stroke(r->c, line, 3, mn__pen_of(r, 0.006f, 0.018f, 0.004f, 0.8f), i & 1 ? r->hair_light : r->hair_dark, 0.26f);
     }
 }
 
@@ -164,7 +164,7 @@ static void draw_side(const mn__rig *r, const style *s, float side, mn_rng *g) {
 }
 
 static void draw_scarf(const mn__rig *r) {
-    mn__rgb colour = scarf_colour(r);
+    mn__rgb colour = r->scarf;
     float w = r->half + 0.05f;
     enum { N = 12 };
     mn__point outer[N], inner[N];
@@ -191,12 +191,11 @@ static void draw_scarf(const mn__rig *r) {
         mn__stroke(r->c, fold, 4, mn__pen_of(r, 0.01f, 0.025f, 0.01f, 0.8f), mn__dim(colour, i & 1 ? 0.72f : 1.2f), 0.5f);
     }
     mn__unclip(r->c);
-    mn__path_curve(&(mn__path){.n = 0}, r->c, inner, N, true);
 }
 
 void mn__draw_front_hair(const mn__rig *r) {
     const style *s = &styles[r->f->hair_style];
-    mn_rng g = mn_rng_create(r->f->texture, MN__STREAM_HAIR);
+    mn_rng g = mn_rng_create(r->f->person, MN__STREAM_HAIR);
     g.index = 100;
     if (r->f->hair_style == MN_HAIR_COVERED) {
         draw_scarf(r);
@@ -223,9 +222,19 @@ static void draw_jaw_beard(const mn__rig *r, float alpha) {
                      mn__at(r, -0.06f, r->mouth_y + 0.085f + 0.6f * r->drop, 0),
                      mn__at(r, -corner + 0.02f, r->mouth_y + 0.06f, 0), mn__at(r, -corner - 0.03f, r->mouth_y - 0.005f, 0),
                      mn__at(r, -0.86f * w, 0.10f, 0)};
-    mn__path path = {.n = 0};
+    mn__path path = {.n = 0}, head;
     mn__path_curve(&path, r->c, p, 18, true);
+    mn__head_outline(r, &head);
+    mn__clip(r->c, &head);
     mn__fill(r->c, &path, r->hair, alpha);
+    mn__unclip(r->c);
+    if (alpha < 0.5f) return;
+    mn__point edge[7]; /* a full beard stands a little beyond the jaw */
+    for (int i = 0; i < 7; i++) {
+        float t = ((float)i - 3) / 3, a = fabsf(t), x = (0.60f + 0.16f * r->jaw) * w * t * (1.45f - 0.45f * a * a);
+        edge[i] = mn__rim(r, x, c - 0.01f - 0.19f * a * a * a, 0.07f - 0.09f * a);
+    }
+    mn__stroke(r->c, edge, 7, mn__pen_of(r, 0.01f, 0.07f, 0.01f, 0), r->hair, alpha);
 }
 
 static void draw_moustache(const mn__rig *r, float alpha) {
@@ -249,7 +258,7 @@ static void draw_goatee(const mn__rig *r, float alpha) {
 
 /* Short hairs along the jaw, so that a beard is not a flat patch. */
 static void draw_bristles(const mn__rig *r) {
-    mn_rng g = mn_rng_create(r->f->texture, MN__STREAM_HAIR);
+    mn_rng g = mn_rng_create(r->f->person, MN__STREAM_HAIR);
     g.index = 200;
     for (int i = 0; i < 26; i++) {
         float at = (float)mn_rng_uniform(&g, -1, 1), y = r->chin - 0.02f - 0.10f * fabsf(at) - 0.06f * (float)mn_rng_uniform(&g, 0, 1);

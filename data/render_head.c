@@ -82,9 +82,9 @@ void mn__draw_body(const mn__rig *r) {
 void mn__head_outline(const mn__rig *r, mn__path *out) {
     float w = r->half, chin = r->chin, j = r->jaw, old = r->old;
     enum { HALF = 10 };
-    const float x[HALF] = {0.0f, 0.62f * w, 0.92f * w, w, 0.985f * w, (0.93f + 0.02f * j) * w,
-                           (0.80f + 0.09f * j + 0.03f * old) * w, (0.56f + 0.15f * j + 0.04f * old) * w,
-                           0.085f + 0.05f * j, 0.0f};
+    const float x[HALF] = {0.0f, 0.62f * w, 0.92f * w, w, 0.985f * w, (0.895f + 0.045f * j) * w,
+                           (0.74f + 0.13f * j + 0.03f * old) * w, (0.48f + 0.18f * j + 0.04f * old) * w,
+                           0.075f + 0.055f * j, 0.0f};
     const float y[HALF] = {-0.56f, -0.51f, -0.35f, -0.16f, 0.0f, 0.13f, chin - 0.19f, chin - 0.075f, chin - 0.008f,
                            chin};
     const float z[HALF] = {-0.1f, -0.1f, -0.1f, -0.1f, -0.09f, -0.07f, -0.03f, 0.02f, 0.07f, 0.08f};
@@ -108,7 +108,7 @@ static void model_face(const mn__rig *r) {
         spot(r, s * 0.36f, -0.24f, 0.10f, 0.2f, r->shadow, 0.30f);                              /* temple */
         spot(r, s * r->eye_x * 0.95f, r->eye_y - 0.045f, 0.13f, 0.075f, r->shadow, 0.42f);      /* socket */
         spot(r, s * r->eye_x, r->eye_y + 0.055f, 0.10f, 0.045f, r->shadow, 0.16f + 0.25f * r->old);
-        spot(r, s * 0.225f, 0.015f - 0.03f * smile, 0.13f, 0.09f, r->glow, 0.42f + 0.2f * cheek); /* cheekbone */
+        spot(r, s * 0.22f, 0.010f - 0.03f * smile, 0.15f, 0.11f, r->glow, 0.36f + 0.25f * cheek); /* cheekbone */
         mn__rgb blush = mn__mix(r->skin, (mn__rgb){0.80f, 0.28f, 0.25f}, 0.55f);
         float red = 0.18f + 0.25f * (float)r->f->makeup + 0.15f * smile;
         spot(r, s * 0.23f, 0.055f - 0.03f * smile, 0.13f, 0.10f, blush, red);
@@ -154,9 +154,9 @@ static void wrinkle_side(const mn__rig *r, float s) {
     crease(r, mn__at(r, s * 0.028f, -0.29f, 0.02f), mn__at(r, s * 0.022f, -0.255f, 0.03f),
            mn__at(r, s * 0.030f, -0.215f, 0.03f), 0.014f, 0.6f * au[MN_AU4] + 0.3f * au[MN_AU9] + 0.1f * r->old);
     /* from the wing of the nose round the corner of the mouth */
-    float corner = r->mouth_w + 0.042f * smile + 0.03f, down = r->mouth_y - 0.02f - 0.03f * smile;
+    float corner = r->mouth_w + 0.048f * smile + 0.03f, down = r->mouth_y - 0.025f - 0.045f * smile;
     crease(r, mn__at(r, s * (r->nose_w + 0.012f), r->nose_y - 0.02f, 0.03f),
-           mn__at(r, s * (0.75f * r->nose_w + 0.3f * corner + 0.035f * smile), 0.5f * (r->nose_y + down), 0.01f),
+           mn__at(r, s * (0.72f * r->nose_w + 0.33f * corner + 0.028f * smile), 0.5f * (r->nose_y + down), 0.01f),
            mn__at(r, s * corner, down, 0), 0.019f,
            0.12f + 0.45f * r->old + 0.42f * smile + 0.6f * sneer + 0.12f * au[MN_AU15]);
     /* from the corner of the mouth downwards */
@@ -177,13 +177,13 @@ static void wrinkle_side(const mn__rig *r, float s) {
 /* AU9 pulls the skin of the nose up: creases across its root. */
 static void wrinkle_nose(const mn__rig *r) {
     float nose = r->au[MN_AU9];
-    for (int i = 0; i < 3; i++) {
-        float y = -0.155f + 0.036f * (float)i, w = 0.042f - 0.004f * (float)i;
+    for (int i = 0; i < 2; i++) {
+        float y = -0.145f + 0.046f * (float)i, w = 0.042f - 0.004f * (float)i;
         crease(r, mn__at(r, -w, y + 0.016f, 0.04f), mn__at(r, 0, y, 0.07f), mn__at(r, w, y + 0.016f, 0.04f), 0.013f,
-               0.70f * nose);
+               0.60f * nose);
         for (float s = -1; s <= 1; s += 2)
             crease(r, mn__at(r, s * 0.045f, y + 0.022f, 0.04f), mn__at(r, s * 0.066f, y + 0.025f, 0.03f),
-                   mn__at(r, s * 0.082f, y + 0.042f, 0.02f), 0.011f, 0.5f * nose);
+                   mn__at(r, s * 0.082f, y + 0.042f, 0.02f), 0.012f, 0.42f * nose);
     }
 }
 
