@@ -2,7 +2,7 @@
 #include "data/render.h"
 #include <stdio.h>
 
-enum { ID_BYTES = 32 };
+enum { ID_BYTES = 48 };
 
 typedef struct rendered {
     mn_rendered_opt opt;
