@@ -55,6 +55,14 @@ int mn_tape_length(const mn_context *c);
 #undef UNARY1
 #undef UNARY2
 
+/* ---- elementwise, two tensors: the list is autograd/binary.def ------------------------------------
+ * With broadcasting: shapes are aligned at their last dimension, and a dimension of 1 is stretched (NumPy's
+ * rule). The gradient of a stretched input is the sum over what it was stretched along. */
+
+#define BINARY(name, ...) mn_tensor *mn_##name(mn_tensor *a, mn_tensor *b);
+#include "autograd/binary.def"
+#undef BINARY
+
 /* ---- structured operations -------------------------------------------------------------------------
  * Each returns a new MN_STEP tensor, or NULL with the reason in the context. NULL inputs give NULL, so
  * that a chain of calls needs one check at its end. Pages with the mathematics: docs/ops/. */
@@ -70,12 +78,6 @@ typedef struct mn_matmul_opt {
 /* y (M,N) = a (M,K) b (K,N); with transpose_a a is (K,M), with transpose_b b is (N,K). */
 mn_tensor *mn_matmul(mn_tensor *a, mn_tensor *b, mn_matmul_opt opt);
 
-/* Elementwise with broadcasting: shapes are aligned at their last dimension, and a dimension of 1 is
- * stretched (NumPy's rule). Gradients of a stretched input are sums over what it was stretched along. */
-mn_tensor *mn_add(mn_tensor *a, mn_tensor *b);
-mn_tensor *mn_sub(mn_tensor *a, mn_tensor *b);
-mn_tensor *mn_mul(mn_tensor *a, mn_tensor *b);
-mn_tensor *mn_div(mn_tensor *a, mn_tensor *b);
 /* y[n,c,...] = x[n,c,...] + b[c]: x (N,C,...), b (C). */
 mn_tensor *mn_bias_add(mn_tensor *x, mn_tensor *b);
 

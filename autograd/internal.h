@@ -5,15 +5,8 @@
 #include "tensor/internal.h"
 
 typedef enum mn_op_id {
-#define UNARY0(name, ...) MN_OP_##name,
-#define UNARY1(name, ...) MN_OP_##name,
-#define UNARY2(name, ...) MN_OP_##name,
-#include "autograd/unary.def"
-#undef UNARY0
-#undef UNARY1
-#undef UNARY2
 #define OP(name) MN_OP_##name,
-#include "autograd/ops.def"
+#include "autograd/all.def"
 #undef OP
     MN_OP_COUNT
 } mn_op_id;

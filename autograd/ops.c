@@ -1,22 +1,16 @@
 /* The tables: every operation by number, and its kernels by device, instruction set and type. They are
- * made from unary.def and ops.def; nothing here changes when an operation is added. */
+ * made from all.def; nothing here changes when an operation is added. */
 #include "autograd/internal.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define UNARY0(name, ...) OP(name)
-#define UNARY1(name, ...) OP(name)
-#define UNARY2(name, ...) OP(name)
-
 #define OP(name) extern const mn_op mn__op_##name;
-#include "autograd/unary.def"
-#include "autograd/ops.def"
+#include "autograd/all.def"
 #undef OP
 
 static const mn_op *const ops[MN_OP_COUNT] = {
 #define OP(name) [MN_OP_##name] = &mn__op_##name,
-#include "autograd/unary.def"
-#include "autograd/ops.def"
+#include "autograd/all.def"
 #undef OP
 };
 
@@ -34,31 +28,26 @@ const char *mn_op_name(int op) { return op >= 0 && op < MN_OP_COUNT ? ops[op]->n
                       {mn__##name##_bwd_cpu_##f32, mn__##name##_bwd_cpu_##f64}},
 
 #define OP(name) DECLARE(name, f32_plain) DECLARE(name, f64_plain)
-#include "autograd/unary.def"
-#include "autograd/ops.def"
+#include "autograd/all.def"
 #undef OP
 static const mn__kernels plain = {"plain", {
 #define OP(name) ROW(name, f32_plain, f64_plain)
-#include "autograd/unary.def"
-#include "autograd/ops.def"
+#include "autograd/all.def"
 #undef OP
 }};
 
 #if defined(__x86_64__)
 #define OP(name) DECLARE(name, f32_avx2) DECLARE(name, f32_avx512)
-#include "autograd/unary.def"
-#include "autograd/ops.def"
+#include "autograd/all.def"
 #undef OP
 static const mn__kernels avx2 = {"avx2", {
 #define OP(name) ROW(name, f32_avx2, f64_plain)
-#include "autograd/unary.def"
-#include "autograd/ops.def"
+#include "autograd/all.def"
 #undef OP
 }};
 static const mn__kernels avx512 = {"avx512", {
 #define OP(name) ROW(name, f32_avx512, f64_plain)
-#include "autograd/unary.def"
-#include "autograd/ops.def"
+#include "autograd/all.def"
 #undef OP
 }};
 
