@@ -1,6 +1,7 @@
 /* Rendered faces: determinism, every field seen, sizes, the two heads, sequences, expressions told apart. */
 #include "tests/tests.h"
-#include "data/data.h"
+#include "apps/app.h"
+#include <unistd.h>
 
 static mn_face plain_face(uint64_t identity, int expression) {
     mn_face f;
@@ -363,7 +364,51 @@ START_TEST(test_out_of_memory) {
 }
 END_TEST
 
+/* ---- mien render ------------------------------------------------------------------------------------ */
+
+/* Runs the subcommand on words separated by spaces, its output put aside. */
+static int mien_render(const char *words) {
+    char text[2000], name[] = "mien render", *argv[20] = {name};
+    int argc = 1, keep = dup(1);
+    snprintf(text, sizeof text, "%s", words);
+    for (char *w = strtok(text, " "); w && argc < 19; w = strtok(NULL, " ")) argv[argc++] = w;
+    fflush(stdout);
+    ck_assert(freopen(test_path("output"), "w", stdout) != NULL);
+    int status = cmd_render(argc, argv);
+    fflush(stdout);
+    dup2(keep, 1), close(keep);
+    return status;
+}
+
+START_TEST(test_program) {
+    char words[1500];
+    mn_error err = {0};
+    mn_image im = {0};
+    const char *tree = test_path("tree"), *sheet = test_path("sheet.png"), *face = test_path("face.png");
+    snprintf(words, sizeof words, "--out %s --count 21 --size 24 --seed 3", tree);
+    ck_assert_int_eq(mien_render(words), 0);
+    mn_dataset *d = mn_dataset_folder(tree, NULL, &err);
+    ck_assert_msg(d && d->length == 21 && d->head[0].n_classes == 7, "%s", err.text);
+    mn_dataset_destroy(d);
+    d = mn_dataset_list(test_path("tree/list.csv"), NULL, &err);
+    ck_assert_msg(d && d->length == 21 && d->n_heads == 2, "%s", err.text);
+    mn_dataset_destroy(d);
+    snprintf(words, sizeof words, "--sheet %s --rows 2 --size 16 --rgb", sheet);
+    ck_assert_int_eq(mien_render(words), 0);
+    ASSERT_OK(mn_image_load(&im, sheet, &err), &err);
+    ck_assert(im.width == 7 * 16 && im.height == 2 * 16 && im.channels == 3);
+    snprintf(words, sizeof words, "--face %s --expression sad --gender man --yaw 12 --set beard=4,age=70 --size 40", face);
+    ck_assert_int_eq(mien_render(words), 0);
+    ASSERT_OK(mn_image_load(&im, face, &err), &err);
+    ck_assert(im.width == 40 && im.channels == 1);
+    snprintf(words, sizeof words, "--out %s/none/none --count 2", tree);
+    ck_assert_int_eq(mien_render(words), 1);
+    mn_image_free(&im);
+}
+END_TEST
+
 TEST_SUITE(render, test_same_arguments_same_bytes, test_same_person_in_another_picture, test_sizes,
            test_grey_is_the_luma_of_rgb, test_where_the_eyes_are, test_every_field_is_seen, test_arguments_out_of_range,
            test_action_units, test_intensity_moves_away_from_neutral, test_expressions_are_told_apart, test_data_set,
-           test_sequences, test_data_set_refuses, test_sheet, test_out_of_memory)
+           test_sequences, test_data_set_refuses, test_sheet, test_out_of_memory,
+           test_program)
