@@ -384,7 +384,10 @@ START_TEST(test_program) {
     char words[1500];
     mn_error err = {0};
     mn_image im = {0};
-    const char *tree = test_path("tree"), *sheet = test_path("sheet.png"), *face = test_path("face.png");
+    char tree[500], sheet[500], face[500];
+    snprintf(tree, sizeof tree, "%s", test_path("tree"));
+    snprintf(sheet, sizeof sheet, "%s", test_path("sheet.png"));
+    snprintf(face, sizeof face, "%s", test_path("face.png"));
     snprintf(words, sizeof words, "--out %s --count 21 --size 24 --seed 3", tree);
     ck_assert_int_eq(mien_render(words), 0);
     mn_dataset *d = mn_dataset_folder(tree, NULL, &err);
