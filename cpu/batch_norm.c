@@ -1,0 +1,118 @@
+/* batch_norm: y = (x - mean) * rstd * gamma + beta for each channel c, rstd = 1/sqrt(var + eps).
+ *   training:  mean = 1/M sum x,  var = 1/M sum (x - mean)^2  over the M = N*H*W elements of the channel;
+ *              running = (1-momentum)*running + momentum*batch  (variance times M/(M-1) unless biased_running)
+ *   else:      mean and var are the running ones.
+ * Backward, with xhat = (x - mean) * rstd:
+ *   dbeta (+)= sum dy,   dgamma (+)= sum dy * xhat
+ *   dx (+)= gamma * rstd * (dy - dbeta'/M - xhat * dgamma'/M)   in training (' : of this pass alone)
+ *   dx (+)= gamma * rstd * dy                                    else
+ * x, y (N,C,H,W) or (N,C); gamma, beta, mean, var (C). y overwritten. One thread a channel, plane by plane: x is read
+ * twice forward (statistics, result), x and dy twice backward (sums, dx). */
+#include "cpu/kernel.h"
+
+typedef struct layout {
+    int64_t N, C, pixels; /* element i of channel c in image n stands at (n*C + c)*pixels + i */
+} layout;
+static layout layout_of(const mn_node *n) {
+    mn_shape s = n->in[0]->shape;
+    return (layout){s.dim[0], s.dim[1], s.ndim == 4 ? s.dim[2] * s.dim[3] : 1};
+}
+
+/* Mean and variance of channel c. A plane is summed twice while it is in the first cache, then joined to what came
+ * before (Chan, Golub, LeVeque 1979): exact where sum x^2 - (sum x)^2 would cancel. */
+static void statistics(layout a, const REAL *x, int64_t c, double *mean, double *var) {
+    double m = 0, squares = 0, count = 0;
+    for (int64_t n = 0; n < a.N; n++) {
+        const REAL *p = x + (n * a.C + c) * a.pixels;
+        REAL sum = 0, spread = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < a.pixels; i++) sum += p[i];
+        const REAL here = sum / (REAL)a.pixels;
+#pragma omp simd reduction(+ : spread)
+        for (int64_t i = 0; i < a.pixels; i++) spread += (p[i] - here) * (p[i] - here);
+        double more = (double)a.pixels, total = count + more, d = (double)here - m;
+        m += d * more / total;
+        squares += (double)spread + d * d * count * more / total;
+        count = total;
+    }
+    *mean = m;
+    *var = count > 0 ? squares / count : 0;
+}
+
+static void move_running(const mn_node *n, layout a, int64_t c, double mean, double var) {
+    const mn_batch_norm_opt *o = n->opt;
+    double M = (double)(a.N * a.pixels), f = o->momentum;
+    if (!n->in[3] || f < 0 || a.N == 0) return;
+    REAL *running_mean = n->in[3]->data, *running_var = n->in[4]->data;
+    if (!o->biased_running) var *= M / (M - 1);
+    running_mean[c] = (REAL)((1 - f) * (double)running_mean[c] + f * mean);
+    running_var[c] = (REAL)((1 - f) * (double)running_var[c] + f * var);
+}
+
+mn_status FWD(batch_norm)(mn_node *n);
+mn_status FWD(batch_norm)(mn_node *n) {
+    const mn_batch_norm_opt *o = n->opt;
+    const layout a = layout_of(n);
+    const REAL *x = in(n, 0), *gamma = in(n, 1), *beta = in(n, 2), *running_mean = in(n, 3), *running_var = in(n, 4);
+    REAL *y = out(n), *saved_mean = n->saved[0] ? n->saved[0]->data : NULL;
+    REAL *saved_rstd = n->saved[1] ? n->saved[1]->data : NULL;
+#pragma omp parallel for num_threads(n->ctx->threads) if (n->out->count > MN__PARALLEL_MIN)
+    for (int64_t c = 0; c < a.C; c++) {
+        double mean, var;
+        if (o->training) {
+            statistics(a, x, c, &mean, &var);
+            move_running(n, a, c, mean, var);
+        } else {
+            mean = (double)running_mean[c], var = (double)running_var[c];
+        }
+        double rstd = 1 / sqrt(var + o->eps);
+        if (saved_mean) saved_mean[c] = (REAL)mean, saved_rstd[c] = (REAL)rstd;
+        const REAL shift = (REAL)mean, factor = (REAL)(rstd * (gamma ? (double)gamma[c] : 1)), add = beta ? beta[c] : 0;
+        for (int64_t i = 0; i < a.N; i++) {
+            int64_t at = (i * a.C + c) * a.pixels;
+            for (int64_t k = at; k < at + a.pixels; k++) y[k] = (x[k] - shift) * factor + add;
+        }
+    }
+    return MN_OK;
+}
+
+/* sum dy and sum dy * (x - mean) over channel c. */
+static void sums(layout a, const REAL *x, const REAL *dy, int64_t c, REAL mean, double *sum, double *product) {
+    *sum = *product = 0;
+    for (int64_t n = 0; n < a.N; n++) {
+        int64_t at = (n * a.C + c) * a.pixels;
+        REAL s = 0, p = 0;
+#pragma omp simd reduction(+ : s, p)
+        for (int64_t i = at; i < at + a.pixels; i++) s += dy[i], p += dy[i] * (x[i] - mean);
+        *sum += (double)s;
+        *product += (double)p;
+    }
+}
+
+mn_status BWD(batch_norm)(mn_node *n);
+mn_status BWD(batch_norm)(mn_node *n) {
+    const mn_batch_norm_opt *o = n->opt;
+    const layout a = layout_of(n);
+    const REAL *x = in(n, 0), *gamma = in(n, 1), *dy = out_grad(n), *means = n->saved[0]->data, *rstds = n->saved[1]->data;
+    REAL *dx = in_grad(n, 0), *dgamma = in_grad(n, 1), *dbeta = in_grad(n, 2);
+    bool add_x = mn__adds(n, 0), add_gamma = mn__adds(n, 1), add_beta = mn__adds(n, 2);
+#pragma omp parallel for num_threads(n->ctx->threads) if (n->out->count > MN__PARALLEL_MIN)
+    for (int64_t c = 0; c < a.C; c++) {
+        const REAL mean = means[c], rstd = rstds[c], factor = rstd * (gamma ? gamma[c] : 1);
+        double sum = 0, product = 0, M = (double)(a.N * a.pixels);
+        if (dgamma || dbeta || o->training) sums(a, x, dy, c, mean, &sum, &product);
+        /* dx = factor * dy - slope * (x - mean) - shift */
+        const REAL shift = o->training ? (REAL)((double)factor * sum / M) : 0;
+        const REAL slope = o->training ? (REAL)((double)factor * (double)rstd * (double)rstd * product / M) : 0;
+        for (int64_t i = 0; i < a.N && dx; i++) {
+            int64_t at = (i * a.C + c) * a.pixels;
+            if (add_x)
+                for (int64_t k = at; k < at + a.pixels; k++) dx[k] += factor * dy[k] - slope * (x[k] - mean) - shift;
+            else
+                for (int64_t k = at; k < at + a.pixels; k++) dx[k] = factor * dy[k] - slope * (x[k] - mean) - shift;
+        }
+        if (dgamma) dgamma[c] = (add_gamma ? dgamma[c] : 0) + (REAL)(product * (double)rstd);
+        if (dbeta) dbeta[c] = (add_beta ? dbeta[c] : 0) + (REAL)sum;
+    }
+    return MN_OK;
+}

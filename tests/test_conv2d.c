@@ -1,0 +1,178 @@
+/* conv2d forward and all three gradients against loops in double that follow the definition, over odd shapes. */
+#include "tests/op_test.h"
+#include "autograd/internal.h"
+
+typedef struct conv_case {
+    int64_t N, C, H, W, K, R, S;
+    bool bias;
+    mn_conv2d_opt o;
+} conv_case;
+
+typedef struct image4 { /* a (d0,d1,d2,d3) array of doubles that reads 0 outside */
+    double *v;
+    int64_t d[4];
+} image4;
+
+static image4 image_new(int64_t a, int64_t b, int64_t c, int64_t d) {
+    return (image4){calloc((size_t)(a * b * c * d + 1), sizeof(double)), {a, b, c, d}};
+}
+static double *image_at(image4 m, int64_t a, int64_t b, int64_t c, int64_t d) {
+    static double outside;
+    outside = 0;
+    if (c < 0 || c >= m.d[2] || d < 0 || d >= m.d[3]) return &outside;
+    return m.v + ((a * m.d[1] + b) * m.d[2] + c) * m.d[3] + d;
+}
+
+static int64_t or_one(int v) { return v ? v : 1; }
+
+/* Walks over every product of the definition; with dy, adds what it gives to dx and dw. */
+static void naive(const conv_case *k, image4 x, image4 w, const double *b, image4 y, image4 dy, image4 dx, image4 dw,
+                  double *db) {
+    int64_t G = or_one(k->o.groups), per_in = k->C / G, per_out = k->K / G;
+    for (int64_t n = 0; n < k->N; n++)
+        for (int64_t o = 0; o < k->K; o++)
+            for (int64_t p = 0; p < y.d[2]; p++)
+                for (int64_t q = 0; q < y.d[3]; q++) {
+                    double g = *image_at(dy, n, o, p, q), sum = b ? b[o] : 0;
+                    for (int64_t i = 0; i < per_in; i++)
+                        for (int64_t r = 0; r < k->R; r++)
+                            for (int64_t s = 0; s < k->S; s++) {
+                                int64_t h = p * or_one(k->o.stride[0]) + r * or_one(k->o.dilation[0]) - k->o.padding[0];
+                                int64_t v = q * or_one(k->o.stride[1]) + s * or_one(k->o.dilation[1]) - k->o.padding[2];
+                                int64_t c = o / per_out * per_in + i;
+                                double a = *image_at(x, n, c, h, v), f = *image_at(w, o, i, r, s);
+                                sum += a * f;
+                                *image_at(dx, n, c, h, v) += g * f;
+                                *image_at(dw, o, i, r, s) += g * a;
+                            }
+                    *image_at(y, n, o, p, q) = sum;
+                    db[o] += g;
+                }
+}
+
+static int64_t out_size(int64_t size, int64_t window, int stride, int dilation, int before, int after) {
+    int64_t count = 0; /* windows that fit, counted one by one */
+    for (int64_t at = -before; at + or_one(dilation) * (window - 1) < size + after; at += or_one(stride)) count++;
+    return count;
+}
+
+static void double_all(image4 m) {
+    for (int64_t i = 0; i < m.d[0] * m.d[1] * m.d[2] * m.d[3]; i++) m.v[i] *= 2;
+}
+
+static void one_case(op_env *e, const conv_case *k) {
+    int64_t per = k->C / or_one(k->o.groups);
+    int64_t P = out_size(k->H, k->R, k->o.stride[0], k->o.dilation[0], k->o.padding[0], k->o.padding[1]);
+    int64_t Q = out_size(k->W, k->S, k->o.stride[1], k->o.dilation[1], k->o.padding[2], k->o.padding[3]);
+    mn_shape xs = MN_SHAPE(k->N, k->C, k->H, k->W), ws = MN_SHAPE(k->K, per, k->R, k->S), ys = MN_SHAPE(k->N, k->K, P, Q);
+    mn_tensor *x = op_input(e, 0, xs, -1, 1), *w = op_input(e, 1, ws, -1, 1);
+    mn_tensor *b = k->bias ? op_input(e, 2, MN_SHAPE(k->K), -1, 1) : NULL, *dy = op_input(e, 3, ys, -1, 1);
+    image4 X = {op_values(x), {k->N, k->C, k->H, k->W}}, W = {op_values(w), {k->K, per, k->R, k->S}};
+    image4 DY = {op_values(dy), {k->N, k->K, P, Q}}, Y = image_new(k->N, k->K, P, Q);
+    image4 DX = image_new(k->N, k->C, k->H, k->W), DW = image_new(k->K, per, k->R, k->S), DB = image_new(1, 1, 1, k->K);
+    double *B = b ? op_values(b) : NULL;
+    naive(k, X, W, B, Y, DY, DX, DW, DB.v);
+    mn_tensor *y = mn_conv2d(x, w, b, k->o);
+    op_expect(e, y, ys, Y.v);
+    for (int pass = 0; pass < 2; pass++) { /* the second adds to the first */
+        ASSERT_OK(mn__backward_from(e->c, y, dy, pass), mn_context_error(e->c));
+        op_expect(e, x->grad, xs, DX.v);
+        op_expect(e, w->grad, ws, DW.v);
+        if (b) op_expect(e, b->grad, b->shape, DB.v);
+        double_all(DX), double_all(DW), double_all(DB);
+    }
+    free(X.v), free(W.v), free(DY.v), free(Y.v), free(DX.v), free(DW.v), free(DB.v), free(B);
+    mn_step_begin(e->c);
+}
+
+static const conv_case cases[] = {
+    {1, 1, 1, 1, 1, 1, 1, true, {.groups = 1}},
+    {2, 3, 7, 5, 4, 3, 3, true, {.padding = {1, 1, 1, 1}}},
+    {3, 2, 5, 11, 5, 3, 2, false, {.stride = {2, 3}}},                        /* rectangular, no bias */
+    {1, 3, 8, 9, 7, 2, 3, true, {.stride = {2, 1}, .padding = {0, 1, 2, 0}}}, /* four-sided padding, N = 1 */
+    {2, 2, 13, 11, 3, 3, 3, true, {.dilation = {3, 2}, .padding = {2, 3, 0, 1}}},
+    {2, 2, 9, 9, 3, 2, 2, true, {.stride = {3, 4}}}, /* stride larger than the kernel */
+    {2, 2, 3, 3, 3, 5, 5, true, {.padding = {3, 2, 4, 3}}}, /* kernel larger than the image */
+    {2, 2, 1, 6, 3, 3, 3, false, {.padding = {5, 5, 5, 5}}}, /* windows that see only padding */
+    {2, 6, 7, 5, 9, 3, 3, true, {.groups = 3, .padding = {1, 1, 1, 1}}},
+    {3, 4, 6, 6, 4, 1, 3, false, {.groups = 2, .stride = {1, 2}, .dilation = {1, 2}}},
+    {2, 5, 9, 7, 5, 3, 3, true, {.groups = 5, .padding = {1, 1, 1, 1}}}, /* depthwise */
+    {3, 7, 11, 13, 7, 3, 3, false, {.groups = 7, .stride = {2, 2}, .padding = {0, 1, 0, 1}}},
+    {1, 3, 17, 19, 3, 5, 3, true, {.groups = 3, .dilation = {2, 1}, .padding = {4, 4, 1, 1}}},
+    {2, 3, 20, 37, 3, 3, 3, true, {.groups = 3, .padding = {1, 1, 1, 1}}},
+    {2, 3, 5, 5, 6, 3, 3, true, {.groups = 3, .padding = {1, 1, 1, 1}}}, /* two outputs a channel */
+    {3, 5, 7, 3, 11, 1, 1, true, {.groups = 1}}, /* 1x1 */
+    {2, 5, 7, 3, 4, 1, 1, false, {.stride = {2, 2}}},
+    {2, 5, 3, 3, 4, 1, 1, true, {.padding = {1, 0, 0, 1}}},
+    {3, 17, 13, 11, 19, 1, 1, true, {.groups = 1}},
+    {2, 1, 13, 9, 8, 3, 3, true, {.padding = {1, 1, 1, 1}}}, /* one channel */
+    {3, 1, 20, 35, 19, 3, 3, true, {.padding = {1, 1, 1, 1}}},
+    {1, 1, 21, 18, 5, 3, 3, false, {.groups = 1}},
+    {2, 1, 12, 10, 3, 5, 5, true, {.padding = {2, 2, 2, 2}}},
+    {2, 16, 8, 8, 16, 3, 3, true, {.padding = {1, 1, 1, 1}}}, /* 3x3 with many channels */
+    {3, 19, 11, 7, 17, 3, 3, true, {.padding = {1, 1, 1, 1}}},
+    {5, 32, 6, 6, 35, 3, 3, false, {.padding = {1, 1, 1, 1}}},
+    {1, 33, 12, 13, 21, 3, 3, true, {.padding = {0, 2, 1, 0}}},
+    {2, 16, 3, 3, 18, 3, 3, true, {.groups = 1}},
+    {2, 17, 5, 18, 16, 3, 3, false, {.padding = {2, 2, 3, 3}}},
+    {7, 24, 10, 9, 40, 3, 3, true, {.padding = {1, 1, 1, 1}}},
+};
+
+static void definition(op_env *e) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) one_case(e, &cases[i]);
+}
+START_TEST(test_definition) { for_each_backend(definition); }
+END_TEST
+
+/* A batch without images: an empty result, and gradients that are zero. */
+static void empty_batch(op_env *e) {
+    mn_tensor *x = op_input(e, 0, MN_SHAPE(0, 2, 5, 5), -1, 1), *w = op_input(e, 1, MN_SHAPE(3, 2, 3, 3), -1, 1);
+    mn_tensor *b = op_input(e, 2, MN_SHAPE(3), -1, 1), *y = mn_conv2d(x, w, b, (mn_conv2d_opt){0});
+    double zero[54] = {0};
+    op_expect(e, y, MN_SHAPE(0, 3, 3, 3), NULL);
+    ASSERT_OK(mn_backward_from(e->c, y, mn_tensor_create(e->c, MN_STEP, e->c->dtype, y->shape)), mn_context_error(e->c));
+    op_expect(e, w->grad, w->shape, zero);
+    op_expect(e, b->grad, b->shape, zero);
+}
+START_TEST(test_empty_batch) { for_each_backend(empty_batch); }
+END_TEST
+
+/* TensorFlow's "same": as many outputs as ceil(size/stride), the odd element of padding at the end. */
+START_TEST(test_same_padding) {
+    static const int want[][6] = {/* size, kernel, stride, dilation, before, after */
+        {48, 3, 1, 1, 1, 1}, {48, 3, 2, 1, 0, 1}, {47, 3, 2, 1, 1, 1}, {5, 2, 1, 1, 0, 1},
+        {7, 5, 1, 1, 2, 2},  {9, 3, 1, 4, 4, 4},  {8, 1, 2, 1, 0, 0},  {10, 4, 3, 1, 1, 2}};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        const int *v = want[i];
+        int before = -1, after = -1;
+        mn_same_padding(v[0], v[1], v[2], v[3], &before, &after);
+        ck_assert_int_eq(before, v[4]);
+        ck_assert_int_eq(after, v[5]);
+        ck_assert_int_eq(out_size(v[0], v[1], v[2], v[3], before, after), (v[0] + v[2] - 1) / v[2]);
+    }
+}
+END_TEST
+
+static void errors(op_env *e) {
+    mn_tensor *x = op_input(e, 0, MN_SHAPE(2, 3, 8, 8), -1, 1), *grey = op_input(e, 1, MN_SHAPE(4, 1, 3, 3), -1, 1);
+    mn_tensor *w = op_input(e, 2, MN_SHAPE(4, 3, 3, 3), -1, 1), *b = op_input(e, 3, MN_SHAPE(3), -1, 1);
+    mn_tensor *none = op_input(e, 4, MN_SHAPE(4, 3, 0, 3), -1, 1);
+    op_expect_error(e, mn_conv2d(x, grey, NULL, (mn_conv2d_opt){0}), MN_ERR_SHAPE,
+                    "conv2d: input has 3 channels (2,3,8,8), weight wants 1 (4,1,3,3); hint: convert to grey or set "
+                    "in_channels=3");
+    op_expect_error(e, mn_conv2d(b, w, NULL, (mn_conv2d_opt){0}), MN_ERR_SHAPE, "wanted (N,C,H,W)");
+    op_expect_error(e, mn_conv2d(x, w, b, (mn_conv2d_opt){0}), MN_ERR_SHAPE, "bias is (3), wanted (4)");
+    op_expect_error(e, mn_conv2d(x, w, NULL, (mn_conv2d_opt){.groups = 2}), MN_ERR_SHAPE, "2 groups of input");
+    op_expect_error(e, mn_conv2d(x, w, NULL, (mn_conv2d_opt){.groups = -1}), MN_ERR_ARG, "groups is -1");
+    op_expect_error(e, mn_conv2d(x, w, NULL, (mn_conv2d_opt){.stride = {1, -2}}), MN_ERR_ARG, "stride is {1,-2}");
+    op_expect_error(e, mn_conv2d(x, w, NULL, (mn_conv2d_opt){.dilation = {-1, 1}}), MN_ERR_ARG, "dilation is {-1,1}");
+    op_expect_error(e, mn_conv2d(x, w, NULL, (mn_conv2d_opt){.padding = {0, 0, -1, 0}}), MN_ERR_ARG, "mn_slice crops");
+    op_expect_error(e, mn_conv2d(x, w, NULL, (mn_conv2d_opt){.dilation = {4, 1}}), MN_ERR_SHAPE, "does not fit");
+    op_expect_error(e, mn_conv2d(x, w, NULL, (mn_conv2d_opt){.dilation = {2147483647, 1}}), MN_ERR_SHAPE, "does not fit");
+    op_expect_error(e, mn_conv2d(x, none, NULL, (mn_conv2d_opt){0}), MN_ERR_SHAPE, "does not fit");
+    ck_assert_ptr_null(mn_conv2d(NULL, w, NULL, (mn_conv2d_opt){0}));
+}
+START_TEST(test_errors) { for_each_backend(errors); }
+END_TEST
+
+TEST_SUITE(conv2d, test_definition, test_empty_batch, test_same_padding, test_errors)
