@@ -2,9 +2,14 @@
 #include "apps/app.h"
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 const app_command app_commands[] = {
 #define COMMAND(name, line) {#name, line, cmd_##name},
@@ -30,6 +35,69 @@ int app_fail(const mn_error *err) {
     fflush(stdout);
     fprintf(stderr, "mien: %s\n", err->text[0] ? err->text : mn_status_name(err->status));
     return APP_FAILED;
+}
+
+void *app_alloc(size_t count, size_t size) {
+    void *p = calloc(count ? count : 1, size);
+    if (!p) {
+        fprintf(stderr, "mien: out of memory (%zu x %zu bytes)\n", count, size);
+        exit(APP_FAILED);
+    }
+    return p;
+}
+
+char *app_text(const char *format, ...) {
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n >= 0) return text;
+    fputs("mien: out of memory\n", stderr);
+    exit(APP_FAILED);
+}
+
+double app_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static bool write_all(int fd, const char *bytes, size_t size) {
+    while (size) {
+        ssize_t n = write(fd, bytes, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return fsync(fd) == 0 || errno == EINVAL; /* EINVAL: a file system without fsync */
+}
+
+mn_status app_save(const char *path, const void *bytes, size_t size, mn_error *err) {
+    char *temporary = app_text("%s.tmp-%d", path, (int)getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool done = fd >= 0 && write_all(fd, bytes, size);
+    int why = errno;
+    if (fd >= 0 && close(fd) && done) done = false, why = errno;
+    if (done && rename(temporary, path)) done = false, why = errno;
+    if (!done && fd >= 0) unlink(temporary);
+    free(temporary);
+    return done ? MN_OK : mn_fail(err, MN_ERR_IO, "cannot write %s: %s", path, strerror(why));
+}
+
+mn_status app_check_writable(const char *path, mn_error *err) {
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return mn_fail(err, MN_ERR_IO, "cannot write %s: it is a directory; hint: name a file in it", path);
+    char *probe = app_text("%s.tmp-%d", path, (int)getpid());
+    int fd = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int why = errno;
+    if (fd >= 0) close(fd), unlink(probe);
+    free(probe);
+    return fd >= 0 ? MN_OK
+                   : mn_fail(err, MN_ERR_IO, "cannot write %s: %s%s", path, strerror(why),
+                             why == ENOENT ? "; hint: create its folder first" : "");
 }
 
 /* Levenshtein's distance, in one row; longer words than the row are cut. */

@@ -27,6 +27,17 @@ void app_print_commands(FILE *out);
 /* Prints "mien: <sentence>" to stderr; returns APP_FAILED, so that a command ends in `return app_fail(&err);` */
 int app_fail(const mn_error *err);
 
+/* Zeroed memory; ends the program with a sentence and status 1 when there is none. Free with free. */
+void *app_alloc(size_t count, size_t size);
+/* printf into a new string; free with free. */
+char *app_text(const char *format, ...) MN_PRINTF(1, 2);
+/* Seconds on a clock that only goes forward. */
+double app_seconds(void);
+/* Writes a whole file: temporary file, fsync, rename. */
+mn_status app_save(const char *path, const void *bytes, size_t size, mn_error *err);
+/* Fails when a file at `path` could not be written later: before hours of work, not after. */
+mn_status app_check_writable(const char *path, mn_error *err);
+
 /* The word of list[0..n-1] that is nearest to `word` (edit distance at most a third of its length, or a
  * prefix), or NULL: for "did you mean". */
 const char *app_nearest(const char *word, const char *const *list, int n);
