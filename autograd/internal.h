@@ -56,6 +56,7 @@ enum { MN__FORWARD = 0, MN__BACKWARD = 1 };
 typedef struct mn__kernels {
     const char *name;                 /* "plain", "avx2", ... */
     mn_kernel run[MN_OP_COUNT][2][2]; /* [operation][forward, backward][f32, f64]; NULL: missing */
+    const struct mn__update_kernels *update[2]; /* of optimisers (optim/internal.h): [f32, f64] */
 } mn__kernels;
 /* The best table for this device and processor; one of `name` where the device has it (autograd/ops.c). */
 const mn__kernels *mn__kernels_for(mn_device device);

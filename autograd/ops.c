@@ -27,6 +27,9 @@ const char *mn_op_name(int op) { return op >= 0 && op < MN_OP_COUNT ? ops[op]->n
     [MN_OP_##name] = {{mn__##name##_fwd_cpu_##f32, mn__##name##_fwd_cpu_##f64},                          \
                       {mn__##name##_bwd_cpu_##f32, mn__##name##_bwd_cpu_##f64}},
 
+/* The kernels of optim/ in one type and instruction set. */
+extern const struct mn__update_kernels mn__updates_cpu_f32_plain, mn__updates_cpu_f64_plain;
+
 #define OP(name) DECLARE(name, f32_plain) DECLARE(name, f64_plain)
 #include "autograd/all.def"
 #undef OP
@@ -34,9 +37,10 @@ static const mn__kernels plain = {"plain", {
 #define OP(name) ROW(name, f32_plain, f64_plain)
 #include "autograd/all.def"
 #undef OP
-}};
+}, {&mn__updates_cpu_f32_plain, &mn__updates_cpu_f64_plain}};
 
 #if defined(__x86_64__)
+extern const struct mn__update_kernels mn__updates_cpu_f32_avx2, mn__updates_cpu_f32_avx512;
 #define OP(name) DECLARE(name, f32_avx2) DECLARE(name, f32_avx512)
 #include "autograd/all.def"
 #undef OP
@@ -44,12 +48,12 @@ static const mn__kernels avx2 = {"avx2", {
 #define OP(name) ROW(name, f32_avx2, f64_plain)
 #include "autograd/all.def"
 #undef OP
-}};
+}, {&mn__updates_cpu_f32_avx2, &mn__updates_cpu_f64_plain}};
 static const mn__kernels avx512 = {"avx512", {
 #define OP(name) ROW(name, f32_avx512, f64_plain)
 #include "autograd/all.def"
 #undef OP
-}};
+}, {&mn__updates_cpu_f32_avx512, &mn__updates_cpu_f64_plain}};
 
 static const mn__kernels *best_cpu(const char *wanted) {
     __builtin_cpu_init();
