@@ -99,9 +99,10 @@ static mn_status read_list(list *l, char *bytes, size_t size, mn_error *err) {
         if (why) return mn_fail(err, MN_ERR_FORMAT, "line %ld: %s", line, why);
         if (r.n == 1 && !r.field[0][0]) continue; /* an empty line */
         if ((s = read_row(l, &r, line, err))) break;
-        if (l->group >= 0) {
-            const char *word = r.field[l->group];
-            l->s->sample[l->s->set.length - 1].group = mn__hash64(word, strlen(word));
+        if (l->group >= 0) { /* without a word: a group for each path */
+            mn__sample *a = &l->s->sample[l->s->set.length - 1];
+            const char *word = r.field[l->group][0] ? r.field[l->group] : l->s->text + a->path;
+            a->group = mn__hash64(word, strlen(word));
         }
     }
     if (!s && l->s->set.length == 0) s = mn_fail(err, MN_ERR_FORMAT, "has a header and no rows");
