@@ -14,11 +14,31 @@ static const char doc[] =
     "  mien render --face one.png --expression happy --gender woman --set yaw=20,age=70\n"
     "\n"
     "--out makes DIR/<expression>/<id>.png and DIR/list.csv (path,emotion,gender), which `mien train --data "
-    "folder:DIR` and `--data list:DIR/list.csv` read. --set FIELD=NUMBER[,...] changes a face; the fields are "
-    "listed by `mien render --fields` and described in docs/rendered-faces.md.";
+    "folder:DIR` and `--data list:DIR/list.csv` read. --set FIELD=NUMBER[,...] changes a face; the "
+    "fields are listed by `mien render --fields` and described in docs/rendered-faces.md.";
 
-enum { OPT_SHEET = 300, OPT_FACE, OPT_COUNT, OPT_SIZE, OPT_RGB, OPT_SEED, OPT_ROWS, OPT_NATURAL, OPT_SEQUENCE, OPT_EXPRESSION,
-       OPT_GENDER, OPT_IDENTITY, OPT_PICTURE, OPT_INTENSITY, OPT_YAW, OPT_PITCH, OPT_ROLL, OPT_AGE, OPT_SET, OPT_FIELDS };
+enum {
+    OPT_SHEET = 300,
+    OPT_FACE,
+    OPT_COUNT,
+    OPT_SIZE,
+    OPT_RGB,
+    OPT_SEED,
+    OPT_ROWS,
+    OPT_NATURAL,
+    OPT_SEQUENCE,
+    OPT_EXPRESSION,
+    OPT_GENDER,
+    OPT_IDENTITY,
+    OPT_PICTURE,
+    OPT_INTENSITY,
+    OPT_YAW,
+    OPT_PITCH,
+    OPT_ROLL,
+    OPT_AGE,
+    OPT_SET,
+    OPT_FIELDS
+};
 
 static const struct argp_option options[] = {
     {0, 0, 0, 0, "What to make (one of these):", 1},
@@ -29,13 +49,15 @@ static const struct argp_option options[] = {
     {0, 0, 0, 0, "How:", 2},
     {"size", OPT_SIZE, "N", 0, "side of a face in pixels, 8 to 1024 (out: 48, sheet: 96, face: 256)", 2},
     {"rgb", OPT_RGB, 0, 0, "in colour instead of grey", 2},
-    {"seed", OPT_SEED, "N", 0, "another seed, other people (0)", 2},
+    {"seed", OPT_SEED, "N", 0, "another seed, other people", 2},
     {"sequence", OPT_SEQUENCE, "FRAMES", 0, "every expression as that many frames from onset to apex", 2},
     {"count", OPT_COUNT, "N", 0, "with --out: how many pictures or sequences (70)", 2},
     {"rows", OPT_ROWS, "N", 0, "with --sheet: people (6)", 2},
-    {"natural", OPT_NATURAL, 0, 0, "pose, light, noise and occlusion as in a data set, also in a sheet or a single face", 2},
+    {"natural", OPT_NATURAL, 0, 0,
+     "pose, light, noise and occlusion as in a data set, also in a sheet or a single face", 2},
     {0, 0, 0, 0, "The single face:", 3},
-    {"expression", OPT_EXPRESSION, "NAME", 0, "angry, disgust, fear, happy, sad, surprise or neutral (happy)", 3},
+    {"expression", OPT_EXPRESSION, "NAME", 0, "angry, disgust, fear, happy, sad, surprise or neutral (happy)",
+     3},
     {"gender", OPT_GENDER, "NAME", 0, "gender presentation: man or woman (woman)", 3},
     {"identity", OPT_IDENTITY, "N", 0, "which person (0)", 3},
     {"picture", OPT_PICTURE, "N", 0, "which picture of that person (0)", 3},
@@ -55,7 +77,10 @@ typedef struct arguments {
     bool fields, natural;
     long long count, seed, identity, picture;
     int size, channels, rows, frames, expression, gender, sets;
-    struct { char field[32]; double value; } set[MAX_SETS];
+    struct {
+        char field[32];
+        double value;
+    } set[MAX_SETS];
 } arguments;
 
 /* Notes a change of the single face; a wrong name or value is wrong use. */
@@ -63,7 +88,8 @@ static void add_set(const struct argp_state *s, arguments *a, const char *field,
     mn_face_field f = {0};
     int i = 0;
     while (mn_face_field_at(i, &f) && strcmp(f.name, field)) i++;
-    if (!mn_face_field_at(i, &f)) argp_error(s, "a face has no field \"%s\"; `mien render --fields` lists them", field);
+    if (!mn_face_field_at(i, &f))
+        argp_error(s, "a face has no field \"%s\"; `mien render --fields` lists them", field);
     if (a->sets == MAX_SETS) argp_error(s, "more than %d fields are set", MAX_SETS);
     a->set[a->sets].value = app_parse_real(s, field, text, f.lo, f.hi);
     snprintf(a->set[a->sets].field, sizeof a->set[0].field, "%s", f.name);
@@ -91,30 +117,76 @@ static error_t parse_end(const struct argp_state *s, const arguments *a) {
 static error_t parse(int key, char *text, struct argp_state *s) {
     arguments *a = s->input;
     switch (key) {
-    case OPT_SHEET: a->sheet = text; break;
-    case 'o': a->out = text; break;
-    case OPT_FACE: a->face = text; break;
-    case OPT_FIELDS: a->fields = true; break;
-    case OPT_SIZE: a->size = (int)app_parse_int(s, "--size", text, MN_RENDER_MIN_SIZE, MN_RENDER_MAX_SIZE); break;
-    case OPT_RGB: a->channels = 3; break;
-    case OPT_SEED: a->seed = app_parse_int(s, "--seed", text, 0, INT64_MAX); break;
-    case OPT_SEQUENCE: a->frames = (int)app_parse_int(s, "--sequence", text, 2, 1000); break;
-    case OPT_COUNT: a->count = app_parse_int(s, "--count", text, 1, 20000000); break;
-    case OPT_ROWS: a->rows = (int)app_parse_int(s, "--rows", text, 1, 1000); break;
-    case OPT_NATURAL: a->natural = true; break;
-    case OPT_EXPRESSION: a->expression = app_parse_word(s, "--expression", text, mn_expression_names, 7); break;
-    case OPT_GENDER: a->gender = app_parse_word(s, "--gender", text, mn_gender_names, 2); break;
-    case OPT_IDENTITY: a->identity = app_parse_int(s, "--identity", text, 0, INT64_MAX / 4); break;
-    case OPT_PICTURE: a->picture = app_parse_int(s, "--picture", text, 0, INT64_MAX / 128); break;
-    case OPT_INTENSITY: add_set(s, a, "intensity", text); break;
-    case OPT_YAW: add_set(s, a, "yaw", text); break;
-    case OPT_PITCH: add_set(s, a, "pitch", text); break;
-    case OPT_ROLL: add_set(s, a, "roll", text); break;
-    case OPT_AGE: add_set(s, a, "age", text); break;
-    case OPT_SET: add_sets(s, a, text); break;
-    case ARGP_KEY_ARG: argp_error(s, "\"%s\" is one word too many", text); break;
-    case ARGP_KEY_END: return parse_end(s, a);
-    default: return ARGP_ERR_UNKNOWN;
+    case OPT_SHEET:
+        a->sheet = text;
+        break;
+    case 'o':
+        a->out = text;
+        break;
+    case OPT_FACE:
+        a->face = text;
+        break;
+    case OPT_FIELDS:
+        a->fields = true;
+        break;
+    case OPT_SIZE:
+        a->size = (int)app_parse_int(s, "--size", text, MN_RENDER_MIN_SIZE, MN_RENDER_MAX_SIZE);
+        break;
+    case OPT_RGB:
+        a->channels = 3;
+        break;
+    case OPT_SEED:
+        a->seed = app_parse_int(s, "--seed", text, 0, INT64_MAX);
+        break;
+    case OPT_SEQUENCE:
+        a->frames = (int)app_parse_int(s, "--sequence", text, 2, 1000);
+        break;
+    case OPT_COUNT:
+        a->count = app_parse_int(s, "--count", text, 1, 20000000);
+        break;
+    case OPT_ROWS:
+        a->rows = (int)app_parse_int(s, "--rows", text, 1, 1000);
+        break;
+    case OPT_NATURAL:
+        a->natural = true;
+        break;
+    case OPT_EXPRESSION:
+        a->expression = app_parse_word(s, "--expression", text, mn_expression_names, 7);
+        break;
+    case OPT_GENDER:
+        a->gender = app_parse_word(s, "--gender", text, mn_gender_names, 2);
+        break;
+    case OPT_IDENTITY:
+        a->identity = app_parse_int(s, "--identity", text, 0, INT64_MAX / 4);
+        break;
+    case OPT_PICTURE:
+        a->picture = app_parse_int(s, "--picture", text, 0, INT64_MAX / 128);
+        break;
+    case OPT_INTENSITY:
+        add_set(s, a, "intensity", text);
+        break;
+    case OPT_YAW:
+        add_set(s, a, "yaw", text);
+        break;
+    case OPT_PITCH:
+        add_set(s, a, "pitch", text);
+        break;
+    case OPT_ROLL:
+        add_set(s, a, "roll", text);
+        break;
+    case OPT_AGE:
+        add_set(s, a, "age", text);
+        break;
+    case OPT_SET:
+        add_sets(s, a, text);
+        break;
+    case ARGP_KEY_ARG:
+        argp_error(s, "\"%s\" is one word too many", text);
+        break;
+    case ARGP_KEY_END:
+        return parse_end(s, a);
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -130,8 +202,12 @@ static void print_fields(void) {
 /* ---- a sheet, a face -------------------------------------------------------------------------------- */
 
 static mn_status make_sheet(const arguments *a, mn_image *im, mn_error *err) {
-    mn_sheet_opt o = {.rows = a->rows, .size = a->size, .channels = a->channels, .frames = a->frames,
-                      .seed = (uint64_t)a->seed, .natural = a->natural};
+    mn_sheet_opt o = {.rows = a->rows,
+                      .size = a->size,
+                      .channels = a->channels,
+                      .frames = a->frames,
+                      .seed = (uint64_t)a->seed,
+                      .natural = a->natural};
     mn_status s = mn_face_sheet(&o, im, err);
     if (s == MN_OK) s = mn_image_save_png(im, a->sheet, err);
     if (s != MN_OK) return s;
@@ -143,13 +219,16 @@ static mn_status make_sheet(const arguments *a, mn_image *im, mn_error *err) {
 
 static mn_status make_face(const arguments *a, mn_image *im, mn_error *err) {
     mn_face f;
-    mn_face_random(&f, (uint64_t)a->seed, (uint64_t)a->identity, (uint64_t)a->picture, a->expression, a->gender);
+    mn_face_random(&f, (uint64_t)a->seed, (uint64_t)a->identity, (uint64_t)a->picture, a->expression,
+                   a->gender);
     if (!a->natural) mn_face_pose_plain(&f), f.intensity = 1;
     mn_status s = MN_OK;
-    for (int i = 0; i < a->sets && s == MN_OK; i++) s = mn_face_set(&f, a->set[i].field, a->set[i].value, err);
+    for (int i = 0; i < a->sets && s == MN_OK; i++)
+        s = mn_face_set(&f, a->set[i].field, a->set[i].value, err);
     if (s == MN_OK) s = mn_face_render(&f, a->size ? a->size : 256, a->channels, im, err);
     if (s == MN_OK) s = mn_image_save_png(im, a->face, err);
-    if (s == MN_OK) printf("%s: %s %s\n", a->face, mn_expression_names[a->expression], mn_gender_names[a->gender]);
+    if (s == MN_OK)
+        printf("%s: %s %s\n", a->face, mn_expression_names[f.expression], mn_gender_names[f.gender]);
     return s;
 }
 
@@ -176,15 +255,18 @@ static void show_progress(int64_t done, int64_t total) {
 }
 
 /* One sample to its file, one line to the list. */
-static mn_status write_sample(const arguments *a, const mn_dataset *d, int64_t i, mn_image *im, FILE *list, mn_error *err) {
+static mn_status write_sample(const arguments *a, const mn_dataset *d, int64_t i, mn_image *im, FILE *list,
+                              mn_error *err) {
     mn_sample_info info;
     mn_status s = d->info(d, i, &info, err);
     if (s == MN_OK) s = d->pixels(d, i, im, err);
     if (s != MN_OK) return s;
     char name[64], path[4300];
     const char *emotion = mn_expression_names[info.label[0]], *gender = mn_gender_names[info.label[1]];
-    if (a->frames) snprintf(name, sizeof name, "%08lld_%03lld", (long long)(i / a->frames), (long long)(i % a->frames));
-    else snprintf(name, sizeof name, "%08lld", (long long)i);
+    if (a->frames)
+        snprintf(name, sizeof name, "%08lld_%03lld", (long long)(i / a->frames), (long long)(i % a->frames));
+    else
+        snprintf(name, sizeof name, "%08lld", (long long)i);
     snprintf(path, sizeof path, "%s/%s/%s.png", a->out, emotion, name);
     s = mn_image_save_png(im, path, err);
     if (s == MN_OK && fprintf(list, "%s/%s.png,%s,%s\n", emotion, name, emotion, gender) < 0)
@@ -214,7 +296,10 @@ static mn_status write_all(const arguments *a, const mn_dataset *d, mn_image *im
 
 static mn_status make_tree(const arguments *a, mn_image *im, mn_error *err) {
     if (strlen(a->out) > 4000) return mn_fail(err, MN_ERR_ARG, "the folder's name is longer than 4000 bytes");
-    mn_rendered_opt o = {.count = a->count, .size = a->size, .channels = a->channels, .seed = (uint64_t)a->seed,
+    mn_rendered_opt o = {.count = a->count,
+                         .size = a->size,
+                         .channels = a->channels,
+                         .seed = (uint64_t)a->seed,
                          .frames = a->frames};
     mn_dataset *d = mn_dataset_rendered(&o, err);
     if (!d) return err->status;
@@ -226,12 +311,15 @@ static mn_status make_tree(const arguments *a, mn_image *im, mn_error *err) {
 }
 
 int cmd_render(int argc, char **argv) {
-    arguments a = {.count = 70, .channels = 1, .expression = 3, .gender = 1};
+    arguments a = {.count = 70, .channels = 1, .seed = -1, .expression = 3, .gender = 1};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     if (a.fields) return print_fields(), APP_OK;
+    if (a.seed < 0) a.seed = a.sheet ? 4 : 0; /* six people who differ well */
     mn_image im = {0};
     mn_error err = {0};
-    mn_status s = a.sheet ? make_sheet(&a, &im, &err) : a.face ? make_face(&a, &im, &err) : make_tree(&a, &im, &err);
+    mn_status s = a.sheet  ? make_sheet(&a, &im, &err)
+                  : a.face ? make_face(&a, &im, &err)
+                           : make_tree(&a, &im, &err);
     mn_image_free(&im);
     return s == MN_OK ? APP_OK : app_fail(&err);
 }

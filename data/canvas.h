@@ -8,8 +8,12 @@
 
 #include "data/data.h"
 
-typedef struct mn__rgb { float r, g, b; } mn__rgb;
-typedef struct mn__point { float x, y; } mn__point; /* in pixels; the centre of the first one is (0.5, 0.5) */
+typedef struct mn__rgb {
+    float r, g, b;
+} mn__rgb;
+typedef struct mn__point {
+    float x, y;
+} mn__point; /* in pixels; the centre of the first one is (0.5, 0.5) */
 
 enum { MN__PATH_MAX = 512 };
 typedef struct mn__path {
@@ -17,14 +21,16 @@ typedef struct mn__path {
     mn__point p[MN__PATH_MAX];
 } mn__path;
 
-typedef struct mn__box { int x0, y0, x1, y1; } mn__box; /* x0 <= x < x1 */
+typedef struct mn__box {
+    int x0, y0, x1, y1;
+} mn__box; /* x0 <= x < x1 */
 
 typedef struct mn__canvas {
     int size, channels;
-    int detail;      /* line segments between two control points of a curve */
+    int detail; /* line segments between two control points of a curve */
     float *plane[3];
-    float *edge;     /* size rows of size+2: coverage differences; all zero between calls */
-    float *mask;     /* coverage of the clip outline inside `clip` */
+    float *edge; /* size rows of size+2: coverage differences; all zero between calls */
+    float *mask; /* coverage of the clip outline inside `clip` */
     mn__box clip;
     bool clipped;
     void *memory;
@@ -54,7 +60,8 @@ void mn__stroke(mn__canvas *c, const mn__point *control, int n, mn__pen pen, mn_
 /* A spot whose strength falls as (1 - d^2)^2 from `alpha` at the centre to 0 at the rim of the ellipse. */
 void mn__spot(mn__canvas *c, mn__point centre, float rx, float ry, float turn, mn__rgb colour, float alpha);
 
-/* Lambert's law on the half ellipsoid over that ellipse: pixels are multiplied by ambient + diffuse * n.light. */
+/* Lambert's law on the half ellipsoid over that ellipse: pixels are multiplied by ambient + diffuse *
+ * n.light. */
 typedef struct mn__light {
     float x, y, z; /* towards the light; length 1 */
     float ambient, diffuse;
@@ -63,7 +70,8 @@ void mn__shade(mn__canvas *c, mn__point centre, float rx, float ry, float turn, 
 
 /* Blurs everything with two boxes of that radius in pixels. */
 void mn__blur(mn__canvas *c, float radius);
-/* out = round(255 * (gain * pixel + offset + noise)); noise has that deviation and comes from (seed, pixel). */
+/* out = round(255 * (gain * pixel + offset + noise)); noise has that deviation and comes from (seed, pixel).
+ */
 void mn__develop(const mn__canvas *c, float gain, float offset, float noise, uint64_t seed, uint8_t *out);
 
 static inline mn__rgb mn__mix(mn__rgb a, mn__rgb b, float t) {

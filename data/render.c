@@ -34,11 +34,13 @@ static mn__rgb ramp(const unsigned char (*stop)[3], int n, double t) {
     return (mn__rgb){j * a[0] + k * b[0], j * a[1] + k * b[1], j * a[2] + k * b[2]};
 }
 
-static const unsigned char skin_tones[][3] = {{82, 57, 46},    {108, 75, 58},   {138, 96, 72},   {168, 121, 90},
-                                              {195, 145, 112}, {222, 176, 145}, {238, 202, 176}, {248, 222, 204}};
-static const unsigned char hair_tones[][3] = {{24, 20, 20},   {42, 30, 25},   {72, 47, 33},   {104, 68, 43},
-                                              {138, 78, 44},  {168, 118, 66}, {206, 166, 104}, {232, 212, 170}};
-static const unsigned char cloth_tones[][3] = {{52, 73, 110}, {122, 66, 72}, {70, 104, 92}, {176, 160, 138},
+static const unsigned char skin_tones[][3] = {{96, 67, 54},    {119, 84, 65},   {145, 102, 77},
+                                              {171, 124, 93},  {195, 145, 112}, {222, 176, 145},
+                                              {238, 202, 176}, {248, 222, 204}};
+static const unsigned char hair_tones[][3] = {{24, 20, 20},    {42, 30, 25},   {72, 47, 33},
+                                              {104, 68, 43},   {138, 78, 44},  {168, 118, 66},
+                                              {206, 166, 104}, {232, 212, 170}};
+static const unsigned char cloth_tones[][3] = {{52, 73, 110}, {122, 66, 72}, {70, 104, 92},  {176, 160, 138},
                                                {92, 86, 112}, {60, 62, 70},  {178, 126, 92}, {214, 216, 218}};
 
 static void set_colours(mn__rig *r) {
@@ -52,7 +54,8 @@ static void set_colours(mn__rig *r) {
     r->hair = mn__mix(ramp(hair_tones, 8, f->hair_tone), (mn__rgb){0.78f, 0.78f, 0.79f}, grey);
     r->hair_dark = mn__dim(r->hair, 0.62f);
     r->hair_light = mn__mix(r->hair, (mn__rgb){1, 0.95f, 0.88f}, 0.24f);
-    mn__rgb brow = mn__mix(ramp(hair_tones, 8, 0.7 * f->hair_tone), (mn__rgb){0.62f, 0.62f, 0.62f}, 0.7f * grey);
+    mn__rgb brow =
+        mn__mix(ramp(hair_tones, 8, 0.7 * f->hair_tone), (mn__rgb){0.62f, 0.62f, 0.62f}, 0.7f * grey);
     r->brow = mn__mix(brow, r->deep, 0.30f);
     mn__rgb natural = mn__mix(r->skin, (mn__rgb){0.62f, 0.22f, 0.22f}, 0.42f);
     mn__rgb painted = mn__mix((mn__rgb){0.72f, 0.12f, 0.18f}, natural, 0.25f);
@@ -67,7 +70,8 @@ static void set_colours(mn__rig *r) {
 static void set_view(mn__rig *r, int size) {
     const mn_face *f = r->f;
     const float radian = 0.017453292f;
-    float yaw = radian * (float)f->yaw, pitch = radian * (float)f->pitch, light = radian * (float)f->light_angle;
+    float yaw = radian * (float)f->yaw, pitch = radian * (float)f->pitch,
+          light = radian * (float)f->light_angle;
     r->turn = radian * (float)f->roll;
     r->cos_yaw = cosf(yaw), r->sin_yaw = sinf(yaw);
     r->cos_pitch = cosf(pitch), r->sin_pitch = sinf(pitch);
@@ -108,23 +112,56 @@ static void set_rig(mn__rig *r, const mn_face *f, mn__canvas *c) {
 /* ---- rendering ------------------------------------------------------------------------------------- */
 
 /* Every field but the seeds, with its range: what mn_face_render accepts. */
-static const struct field { mn_face_field is; size_t at; } fields[] = {
-#define NUMBER(field, lo, hi) {{#field, lo, hi, false}, offsetof(mn_face, field)}
-#define CHOICE(field, count) {{#field, 0, (count) - 1, true}, offsetof(mn_face, field)}
-    CHOICE(expression, 7),           NUMBER(intensity, 0, 1),       NUMBER(variation, 0, 1),
-    CHOICE(gender, 2),               NUMBER(skin, 0, 1),            NUMBER(head_width, 0, 1),
-    NUMBER(head_height, 0, 1),       NUMBER(jaw, 0, 1),             NUMBER(hair_tone, 0, 1),
-    NUMBER(hair_length, 0, 1),       NUMBER(brow_thickness, 0, 1),  NUMBER(eye_size, 0, 1),
-    NUMBER(eye_distance, 0, 1),      NUMBER(eye_tilt, 0, 1),        NUMBER(eye_tone, 0, 1),
-    NUMBER(nose_length, 0, 1),       NUMBER(nose_width, 0, 1),      NUMBER(mouth_width, 0, 1),
-    NUMBER(lip_fullness, 0, 1),      NUMBER(age, 20, 80),           NUMBER(makeup, 0, 1),
-    NUMBER(resting_brow, 0, 1),      NUMBER(resting_mouth, 0, 1),   CHOICE(hair_style, MN_HAIR_STYLES),
-    CHOICE(glasses, MN_GLASSES_KINDS), CHOICE(beard, MN_BEARDS),    CHOICE(earrings, 2),
-    NUMBER(yaw, -35, 35),            NUMBER(pitch, -25, 25),        NUMBER(roll, -45, 45),
-    NUMBER(gaze_x, -1, 1),           NUMBER(gaze_y, -1, 1),         NUMBER(scale, 0.25, 4),
-    NUMBER(shift_x, -1, 1),          NUMBER(shift_y, -1, 1),        NUMBER(light_angle, -360, 360),
-    NUMBER(light, 0, 1),             NUMBER(contrast, 0, 1),        NUMBER(background, 0, 1),
-    NUMBER(noise, 0, 1),             NUMBER(blur, 0, 1),            CHOICE(occlusion, MN_OCCLUSIONS),
+static const struct field {
+    mn_face_field is;
+    size_t at;
+} fields[] = {
+#define NUMBER(field, lo, hi)                                                                                \
+    { {#field, lo, hi, false}, offsetof(mn_face, field) }
+#define CHOICE(field, count)                                                                                 \
+    { {#field, 0, (count)-1, true}, offsetof(mn_face, field) }
+    CHOICE(expression, 7),
+    NUMBER(intensity, 0, 1),
+    NUMBER(variation, 0, 1),
+    CHOICE(gender, 2),
+    NUMBER(skin, 0, 1),
+    NUMBER(head_width, 0, 1),
+    NUMBER(head_height, 0, 1),
+    NUMBER(jaw, 0, 1),
+    NUMBER(hair_tone, 0, 1),
+    NUMBER(hair_length, 0, 1),
+    NUMBER(brow_thickness, 0, 1),
+    NUMBER(eye_size, 0, 1),
+    NUMBER(eye_distance, 0, 1),
+    NUMBER(eye_tilt, 0, 1),
+    NUMBER(eye_tone, 0, 1),
+    NUMBER(nose_length, 0, 1),
+    NUMBER(nose_width, 0, 1),
+    NUMBER(mouth_width, 0, 1),
+    NUMBER(lip_fullness, 0, 1),
+    NUMBER(age, 20, 80),
+    NUMBER(makeup, 0, 1),
+    NUMBER(resting_brow, 0, 1),
+    NUMBER(resting_mouth, 0, 1),
+    CHOICE(hair_style, MN_HAIR_STYLES),
+    CHOICE(glasses, MN_GLASSES_KINDS),
+    CHOICE(beard, MN_BEARDS),
+    CHOICE(earrings, 2),
+    NUMBER(yaw, -35, 35),
+    NUMBER(pitch, -25, 25),
+    NUMBER(roll, -45, 45),
+    NUMBER(gaze_x, -1, 1),
+    NUMBER(gaze_y, -1, 1),
+    NUMBER(scale, 0.25, 4),
+    NUMBER(shift_x, -1, 1),
+    NUMBER(shift_y, -1, 1),
+    NUMBER(light_angle, -360, 360),
+    NUMBER(light, 0, 1),
+    NUMBER(contrast, 0, 1),
+    NUMBER(background, 0, 1),
+    NUMBER(noise, 0, 1),
+    NUMBER(blur, 0, 1),
+    CHOICE(occlusion, MN_OCCLUSIONS),
 #undef NUMBER
 #undef CHOICE
 };
@@ -138,8 +175,8 @@ bool mn_face_field_at(int i, mn_face_field *out) {
 
 static mn_status check_value(const mn_face_field *f, double v, mn_error *err) {
     if (v >= f->lo && v <= f->hi && (!f->whole || v == floor(v))) return MN_OK;
-    return mn_fail(err, MN_ERR_ARG, "render: %s is %g, wanted %s%g to %g", f->name, v, f->whole ? "a whole number from " : "",
-                   f->lo, f->hi);
+    return mn_fail(err, MN_ERR_ARG, "render: %s is %g, wanted %s%g to %g", f->name, v,
+                   f->whole ? "a whole number from " : "", f->lo, f->hi);
 }
 
 mn_status mn_face_set(mn_face *f, const char *field, double value, mn_error *err) {
@@ -147,11 +184,14 @@ mn_status mn_face_set(mn_face *f, const char *field, double value, mn_error *err
         if (strcmp(fields[i].is.name, field)) continue;
         if (check_value(&fields[i].is, value, err) != MN_OK) return MN_ERR_ARG;
         int whole = (int)value;
-        if (fields[i].is.whole) memcpy((char *)f + fields[i].at, &whole, sizeof whole);
-        else memcpy((char *)f + fields[i].at, &value, sizeof value);
+        if (fields[i].is.whole)
+            memcpy((char *)f + fields[i].at, &whole, sizeof whole);
+        else
+            memcpy((char *)f + fields[i].at, &value, sizeof value);
         return MN_OK;
     }
-    return mn_fail(err, MN_ERR_ARG, "render: a face has no \"%s\"; hint: yaw, age, hair_style, ... (docs/rendered-faces.md)",
+    return mn_fail(err, MN_ERR_ARG,
+                   "render: a face has no \"%s\"; hint: yaw, age, hair_style, ... (docs/rendered-faces.md)",
                    field);
 }
 
@@ -160,8 +200,10 @@ static mn_status check_face(const mn_face *f, mn_error *err) {
         const char *at = (const char *)f + fields[i].at;
         double value;
         int whole;
-        if (fields[i].is.whole) memcpy(&whole, at, sizeof whole), value = whole;
-        else memcpy(&value, at, sizeof value);
+        if (fields[i].is.whole)
+            memcpy(&whole, at, sizeof whole), value = whole;
+        else
+            memcpy(&value, at, sizeof value);
         if (check_value(&fields[i].is, value, err) != MN_OK) return MN_ERR_ARG;
     }
     return MN_OK;
@@ -241,8 +283,8 @@ static void random_build(mn_face *f, mn_rng *r) {
     f->nose_length = around(r, 0.5, 0.5);
     f->nose_width = around(r, 0.75 - 0.5 * f->skin, 0.5);
     f->mouth_width = around(r, 0.5, 0.5);
-    f->resting_brow = around(r, 0.5, 0.6);
-    f->resting_mouth = around(r, 0.5, 0.6);
+    f->resting_brow = around(r, 0.5, 0.5);
+    f->resting_mouth = around(r, 0.5, 0.5);
     /* light hair and eyes are rare with dark skin */
     f->hair_tone = f->skin < 0.55 ? around(r, 0.10, 0.22) : clamp(mn_rng_uniform(r, -0.15, 1), 0, 1);
     f->eye_tone = f->skin < 0.6 ? around(r, 0.1, 0.25) : mn_rng_uniform(r, 0, 1);
@@ -251,7 +293,8 @@ static void random_build(mn_face *f, mn_rng *r) {
 
 /* Cues of gender presentation: their distributions overlap, and few people show all of them. */
 static void random_gender(mn_face *f, mn_rng *r) {
-    static const int hair[2][MN_HAIR_STYLES] = {{15, 33, 29, 12, 3, 1, 2, 5, 0}, {2, 7, 7, 12, 20, 15, 14, 16, 7}};
+    static const int hair[2][MN_HAIR_STYLES] = {{15, 33, 29, 12, 3, 1, 2, 5, 0},
+                                                {2, 7, 7, 12, 20, 15, 14, 16, 7}};
     static const int beard[MN_BEARDS] = {47, 18, 10, 9, 16};
     bool woman = f->gender == 1;
     f->jaw = around(r, woman ? 0.30 : 0.68, 0.45);
@@ -266,10 +309,10 @@ static void random_gender(mn_face *f, mn_rng *r) {
 }
 
 static void random_picture(mn_face *f, mn_rng *r) {
-    static const int occlusion[MN_OCCLUSIONS] = {90, 3, 2, 3, 2};
-    f->yaw = clamp(8 * mn_rng_normal(r), -28, 28);
-    f->pitch = clamp(5 * mn_rng_normal(r), -15, 15);
-    f->roll = clamp(5 * mn_rng_normal(r), -16, 16);
+    static const int occlusion[MN_OCCLUSIONS] = {94, 2, 1, 2, 1};
+    f->yaw = clamp(7 * mn_rng_normal(r), -28, 28);
+    f->pitch = clamp(4 * mn_rng_normal(r), -15, 15);
+    f->roll = clamp(4 * mn_rng_normal(r), -16, 16);
     f->gaze_x = clamp(0.3 * mn_rng_normal(r), -1, 1);
     f->gaze_y = clamp(0.2 * mn_rng_normal(r), -1, 1);
     f->scale = clamp(0.97 + 0.05 * mn_rng_normal(r), 0.8, 1.15);
@@ -277,14 +320,15 @@ static void random_picture(mn_face *f, mn_rng *r) {
     f->shift_y = clamp(0.018 * mn_rng_normal(r), -0.06, 0.06);
     f->light_angle = clamp(40 * mn_rng_normal(r), -120, 120);
     f->light = clamp(0.5 + 0.09 * mn_rng_normal(r), 0.25, 0.75);
-    f->contrast = clamp(0.5 + 0.10 * mn_rng_normal(r), 0.2, 0.8);
+    f->contrast = clamp(0.55 + 0.10 * mn_rng_normal(r), 0.2, 0.8);
     f->background = mn_rng_uniform(r, 0, 1);
-    f->noise = 0.2 * pow(mn_rng_uniform(r, 0, 1), 2);
-    f->blur = chance(r, 0.3) ? mn_rng_uniform(r, 0, 0.3) : 0;
+    f->noise = 0.15 * pow(mn_rng_uniform(r, 0, 1), 2);
+    f->blur = chance(r, 0.25) ? mn_rng_uniform(r, 0, 0.25) : 0;
     f->occlusion = pick(r, occlusion, MN_OCCLUSIONS);
 }
 
-void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t picture, int expression, int gender) {
+void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t picture, int expression,
+                    int gender) {
     *f = (mn_face){.expression = expression, .gender = gender == 1, .scale = 1, .variation = 1};
     mn_rng person = mn_rng_create(seed, 2 * identity), r = mn_rng_create(seed, 2 * identity + 1);
     random_build(f, &person);
@@ -292,7 +336,7 @@ void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t pictu
     f->person = (uint64_t)mn_rng_u32(&person) << 32 | mn_rng_u32(&person);
     r.index = picture * 64; /* a picture draws fewer than 4 * 64 numbers */
     random_picture(f, &r);
-    f->intensity = mn_rng_uniform(&r, 0.5, 1);
+    f->intensity = mn_rng_uniform(&r, 0.65, 1);
     f->texture = (uint64_t)mn_rng_u32(&r) << 32 | mn_rng_u32(&r);
 }
 
@@ -306,13 +350,26 @@ void mn_face_pose_plain(mn_face *f) {
 
 /* ---- the contact sheet ------------------------------------------------------------------------------ */
 
+/* A place in 0..1 for each row, all different, `step` of the range from the one before. */
+static double share_of(int row, int rows, double step) {
+    int k = (int)(step * rows) + 1, a, b;
+    for (;; k++) { /* the next number without a common divisor */
+        for (a = k, b = rows; b;) {
+            int rest = a % b;
+            a = b, b = rest;
+        }
+        if (a == 1) break;
+    }
+    return ((int64_t)row * k % rows + 0.5) / rows;
+}
+
 /* Neighbouring people of a sheet differ: skin and age take every row's share of their range, out of step. */
 static void sheet_face(mn_face *f, const mn_sheet_opt *o, int row, int column) {
     bool sequence = o->frames > 1;
     int expression = sequence ? row % 6 : column;
     mn_face_random(f, o->seed, (uint64_t)row, (uint64_t)(sequence ? 0 : column), expression, row % 2);
-    f->skin = ((row * 5) % o->rows + 0.5) / o->rows;
-    if (o->rows % 5 == 0) f->skin = ((row * 3) % o->rows + 0.5) / o->rows;
+    f->skin = share_of(row, o->rows, 0.38);
+    f->age = 22 + 50 * share_of(row, o->rows, 0.62);
     if (f->skin < 0.5 && f->hair_tone > 0.4) f->hair_tone *= 0.4;
     double natural_scale = f->scale;
     if (!o->natural) {
@@ -337,13 +394,17 @@ static mn_status check_sheet(const mn_sheet_opt *o, int columns, mn_error *err) 
     mn_status status = check_picture("contact sheet", o->size, o->channels, err);
     if (status != MN_OK) return status;
     if (o->rows < 1 || o->rows > 1000 || o->frames < 0 || o->frames > 1000)
-        return mn_fail(err, MN_ERR_ARG, "contact sheet: %d rows and %d frames, wanted 1 to 1000 rows and up to "
-                       "1000 frames", o->rows, o->frames);
+        return mn_fail(err, MN_ERR_ARG,
+                       "contact sheet: %d rows and %d frames, wanted 1 to 1000 rows and up to "
+                       "1000 frames",
+                       o->rows, o->frames);
     if (!(o->scale >= 0.25 && o->scale <= 2))
         return mn_fail(err, MN_ERR_ARG, "contact sheet: the scale is %g, wanted 0.25 to 2", o->scale);
     if ((int64_t)o->rows * o->size > 32768 || (int64_t)columns * o->size > 32768)
-        return mn_fail(err, MN_ERR_ARG, "contact sheet: %d x %d cells of %d pixels are more than 32768 pixels a "
-                       "side; hint: fewer rows or smaller cells", columns, o->rows, o->size);
+        return mn_fail(err, MN_ERR_ARG,
+                       "contact sheet: %d x %d cells of %d pixels are more than 32768 pixels a "
+                       "side; hint: fewer rows or smaller cells",
+                       columns, o->rows, o->size);
     return MN_OK;
 }
 

@@ -5,7 +5,13 @@
 #include "data/canvas.h"
 
 /* Streams of random numbers under a face's texture seed. */
-enum { MN__STREAM_ACTIONS = 1, MN__STREAM_BACKGROUND, MN__STREAM_HAIR, MN__STREAM_CLOTH, MN__STREAM_OCCLUSION };
+enum {
+    MN__STREAM_ACTIONS = 1,
+    MN__STREAM_BACKGROUND,
+    MN__STREAM_HAIR,
+    MN__STREAM_CLOTH,
+    MN__STREAM_OCCLUSION
+};
 
 /* Face coordinates: the unit is the side of the picture at scale 1, the origin the middle of the head; x to
  * the right, y down, z towards the camera. The eyes lie at (+-0.18, -0.16), the chin near (0, 0.43). */
@@ -17,16 +23,17 @@ typedef struct mn__rig {
     float cos_yaw, sin_yaw, cos_pitch, sin_pitch, cos_roll, sin_roll, turn, unit; /* turn: roll in radians */
     mn__point origin;
     /* measures */
-    float half, chin, jaw, drop;       /* half width of the head, y of the chin, squareness, jaw drop */
+    float half, chin, jaw, drop; /* half width of the head, y of the chin, squareness, jaw drop */
     float eye_x, eye_y, eye_w, brow_y;
     float nose_y, nose_w, mouth_y, mouth_w;
-    float light_x, light_y;            /* from where the light comes, in the picture */
-    float old;                         /* 0 up to 35 years .. 1 at 80 */
+    float light_x, light_y; /* from where the light comes, in the picture */
+    float old;              /* 0 up to 35 years .. 1 at 80 */
     /* colours */
     mn__rgb skin, shadow, deep, glow, hair, hair_dark, hair_light, brow, lip, cloth, scarf;
 } mn__rig;
 
-/* A point given in the plane of the face, lifted on the head's surface and by `dz` above it, in the picture. */
+/* A point given in the plane of the face, lifted on the head's surface and by `dz` above it, in the picture.
+ */
 mn__point mn__at(const mn__rig *r, float x, float y, float dz);
 /* The same for a point of the silhouette, at depth z. */
 mn__point mn__rim(const mn__rig *r, float x, float y, float z);
