@@ -122,7 +122,7 @@ void mn__draw_eyes(const mn__rig *r) {
 static void draw_brow(const mn__rig *r, float s) {
     const mn_face *f = r->f;
     const float *au = r->au;
-    float rest = 0.016f * (float)(f->resting_brow - 0.5) * 2, down = au[MN_AU4],
+    float rest = 0.013f * (float)(f->resting_brow - 0.5) * 2, down = au[MN_AU4],
           frown = down * (1 - 0.75f * au[MN_AU1]);
     float nose = au[MN_AU9], arch = 0.010f + 0.014f * (1 - r->jaw);
     float inner = -0.062f * au[MN_AU1] + 0.062f * frown + 0.034f * nose - rest;
@@ -130,8 +130,8 @@ static void draw_brow(const mn__rig *r, float s) {
     float outer = -0.052f * au[MN_AU2] + 0.004f * frown + 0.020f * au[MN_AU1] * (1 - au[MN_AU2]) + rest;
     float squeeze = 0.020f * down + 0.008f * nose, y = r->brow_y;
     mn__point line[5] = {
-        mn__at(r, s * (0.066f - squeeze), y + 0.010f + inner, 0.02f),
-        mn__at(r, s * (0.120f - 0.8f * squeeze), y - 0.006f + 0.6f * inner + 0.4f * middle, 0.015f),
+        mn__at(r, s * (0.066f - squeeze), y + 0.003f + inner, 0.02f),
+        mn__at(r, s * (0.120f - 0.8f * squeeze), y - 0.009f + 0.6f * inner + 0.4f * middle, 0.015f),
         mn__at(r, s * (r->eye_x + 0.008f - 0.5f * squeeze), y - arch - 0.006f + middle, 0.01f),
         mn__at(r, s * (r->eye_x + 0.062f), y - arch + 0.005f + 0.5f * (middle + outer), 0),
         mn__at(r, s * (r->eye_x + 0.104f), y + 0.022f + outer, -0.01f),
