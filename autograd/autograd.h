@@ -163,18 +163,25 @@ mn_tensor *mn_log_softmax(mn_tensor *x);
 
 /* Mean softmax cross-entropy of logits x (N,K), fused: the loss and softmax in one pass, dx = softmax - target.
  * target: int32 (N), class or -1 for a sample without a label; or probabilities (N,K), rows that are all
- * zero having no label. The mean is over labelled samples, weighted by their class weight (for soft targets
- * by sum_k target_k weight_k), as in PyTorch; 0 when no sample has a label.
+ * zero having no label. The mean is over labelled samples, weighted by their class weight as in PyTorch;
+ * 0 when no sample has a label. A soft target weighs sum_k target_k weight_k (PyTorch: always 1), so that a
+ * label and its one-hot row give the same loss.
  * label_smoothing e: target' = (1-e)*target + e/K. class_weight (K) or NULL, not differentiated. */
 typedef struct mn_cross_entropy_opt {
     double label_smoothing;
 } mn_cross_entropy_opt;
 mn_tensor *mn_cross_entropy(mn_tensor *x, mn_tensor *target, mn_tensor *class_weight, mn_cross_entropy_opt opt);
-/* Mean over all elements of max(x,0) - x*t + log(1+exp(-|x|)); t in [0,1] of x's shape, not differentiated. */
-mn_tensor *mn_binary_cross_entropy(mn_tensor *x, mn_tensor *target);
-/* Means over all elements of (x-t)^2, and of Huber's (1964): d^2/2 for |d| <= delta, else delta*(|d|-delta/2). */
-mn_tensor *mn_mse(mn_tensor *x, mn_tensor *target);
-mn_tensor *mn_huber(mn_tensor *x, mn_tensor *target, double delta);
+/* ---- losses between two tensors of one shape: the list is autograd/loss.def -------------------------
+ * The mean over all elements, one number, shape (). The target is not differentiated; for the distance
+ * between two computed tensors write mn_mean(mn_square(mn_sub(a, b))).
+ *   mn_mse(x, t)                    (x-t)^2
+ *   mn_huber(x, t, delta)           d^2/2 for |d| <= delta, else delta*(|d|-delta/2), d = x-t. Huber 1964.
+ *   mn_binary_cross_entropy(x, t)   max(x,0) - x*t + log(1+exp(-|x|)): x are logits, t in [0,1] */
+#define LOSS0(name, ...) mn_tensor *mn_##name(mn_tensor *x, mn_tensor *target);
+#define LOSS1(name, ...) mn_tensor *mn_##name(mn_tensor *x, mn_tensor *target, double a);
+#include "autograd/loss.def"
+#undef LOSS0
+#undef LOSS1
 
 /* ---- checking gradients ---------------------------------------------------------------------------- */
 

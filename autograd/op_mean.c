@@ -1,5 +1,5 @@
 /* mean: all elements added up, divided by their number. */
-#include "autograd/reduce.h"
+#include "autograd/dims.h"
 
 static mn_status shape(mn_node *n) {
     char text[64];

@@ -1,5 +1,5 @@
 /* mean_dim: y[o,i] = 1/M sum_m x[o,m,i] over one dimension of M elements. */
-#include "autograd/reduce.h"
+#include "autograd/dims.h"
 
 static mn_status shape(mn_node *n) {
     const mn_reduce_opt *o = n->opt;

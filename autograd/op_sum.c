@@ -1,5 +1,5 @@
 /* sum: all elements added up. */
-#include "autograd/reduce.h"
+#include "autograd/dims.h"
 
 static mn_status shape(mn_node *n) {
     n->workspace_bytes = mn__sum_workspace(n->in[0]->count);

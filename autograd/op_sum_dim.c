@@ -1,5 +1,5 @@
 /* sum_dim: y[o,i] = sum_m x[o,m,i] over one dimension. */
-#include "autograd/reduce.h"
+#include "autograd/dims.h"
 
 mn_status mn__reduce_shape(mn_node *n) {
     const mn_reduce_opt *o = n->opt;

@@ -2,7 +2,7 @@
  * on the number of threads, so that a long sum in float keeps its digits and a run can be repeated. */
 #ifndef MIEN_CPU_REDUCE_H
 #define MIEN_CPU_REDUCE_H
-#include "autograd/reduce.h"
+#include "autograd/dims.h"
 #include "cpu/kernel.h"
 
 /* sum_i x[i] */

@@ -1,6 +1,6 @@
-/* What the reductions have in common: which dimension, and how the rest is grouped around it. */
-#ifndef MIEN_AUTOGRAD_REDUCE_H
-#define MIEN_AUTOGRAD_REDUCE_H
+/* What operations along one dimension have in common (sum_dim, concat, slice, ...), and sums of everything. */
+#ifndef MIEN_AUTOGRAD_DIMS_H
+#define MIEN_AUTOGRAD_DIMS_H
 #include "autograd/internal.h"
 
 /* A tensor seen as (outer, middle, inner), the middle being dimension `dim` (negative: from the end). */
@@ -20,6 +20,12 @@ static inline int mn__dim(mn_shape s, int dim) {
     int d = dim < 0 ? dim + s.ndim : dim;
     return d >= 0 && d < s.ndim ? d : -1;
 }
+
+/* Options of slice, as its kernels see them. */
+typedef struct mn__slice_opt {
+    int dim;
+    int64_t start, length;
+} mn__slice_opt;
 
 /* A long sum is cut into blocks of this many elements; the sums of the blocks stand in the workspace. */
 #define MN__SUM_BLOCK 8192
