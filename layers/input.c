@@ -6,6 +6,8 @@ typedef struct input_layer {
     mn_shape shape;
 } input_layer;
 
+static const mn__field fields[] = {MN__FIELD(input_layer, SHAPE, shape, "shape", 0, 0, 0), {0}};
+
 static mn_status build(mn__layer *l) {
     l->shape = ((const input_layer *)l->opt)->shape;
     if (l->shape.ndim >= 1 && l->shape.ndim < MN_MAX_DIMS) return MN_OK;
@@ -20,7 +22,7 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
 }
 
 const mn__layer_class mn__class_input = {.name = "InputLayer", .stem = "input", .opt_bytes = sizeof(input_layer), .view = true,
-                                         .build = build, .forward = forward};
+                                         .fields = fields, .build = build, .forward = forward};
 
 mn_sym mn_model_input(mn_model *m, const char *name, mn_shape shape) {
     input_layer opt = {name, shape};

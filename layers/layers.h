@@ -33,7 +33,8 @@ typedef int mn_sym; /* the output of a layer, inside one model; negative: failed
 mn_model *mn_model_create(mn_context *c, const char *name);
 /* An input; `shape` is one sample's, without N: (C,H,W) or (features). */
 mn_sym mn_model_input(mn_model *m, const char *name, mn_shape shape);
-/* Marks an output. Classification heads end in logits: the loss and predict apply the softmax. */
+/* Marks an output. Classification heads end in logits: the loss and predict apply the softmax, so a softmax that
+ * the layer itself ends in is left out here (files written for Keras get it back). */
 mn_status mn_model_output(mn_model *m, mn_sym x);
 /* Allocates and initialises the parameters, from the context's seed. The first error of building. */
 mn_status mn_model_build(mn_model *m);
@@ -175,6 +176,8 @@ const char *mn_net_describe(const char *name); /* one line, or NULL */
 mn_model *mn_net_create(mn_context *c, const char *name, const mn_net_opt *opt);
 /* A network from JSON text (docs/networks.md), with the words "classes", "channels", ... filled from opt. */
 mn_model *mn_model_from_json(mn_context *c, const char *text, size_t length, const mn_net_opt *opt);
+/* The network as such JSON text, with every number written out. Free it with mn_free. */
+char *mn_model_to_json(const mn_model *m, mn_error *err);
 /* A name of mn_net_names, or the path of a .json file. */
 mn_model *mn_net_open(mn_context *c, const char *name_or_file, const mn_net_opt *opt);
 
