@@ -35,7 +35,8 @@ CV_CFLAGS     := $(if $(HAVE_OPENCV),$(if $(call have,opencv4),$(call pc,--cflag
 FEATURES      := OPENBLAS HDF5 JSON PNG JPEG ZLIB OPENCV
 
 WARN   := -Wall -Wextra -Wshadow -Wpointer-arith -Wundef -Wvla -Wno-unknown-pragmas
-DEFS   := -D_GNU_SOURCE $(foreach f,$(FEATURES),-DMN_HAVE_$(f)=$(if $(HAVE_$(f)),1,0))
+DEFS   := -D_GNU_SOURCE $(foreach f,$(FEATURES),-DMN_HAVE_$(f)=$(if $(HAVE_$(f)),1,0)) \
+          $(if $(filter-out 0,$(CUDA)),$(if $(wildcard cuda/*.cu),-DMN_HAVE_CUDA=1))
 OMPF   := $(if $(filter 1,$(OPENMP)),-fopenmp)
 SANF   := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 CFLAGS ?=
@@ -73,6 +74,7 @@ APP_OBJ    := $(call OBJ,$(APP_SRC)) $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard a
 TEST_OBJ   := $(call OBJ,$(TEST_SRC)) $(filter-out $(call OBJ,apps/main.c),$(call OBJ,$(APP_SRC))) \
               $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
 LINK        = $(if $(HAVE_OPENCV),$(CXX),$(CC)) $(OPT) $(OMPF) $(SANF)
+include cuda/cuda.mk
 
 # ---- what can be made ------------------------------------------------------------------------------
 .PHONY: all help config deps demo test check tests-built gradcheck debug asan ubsan valgrind coverage examples fuzz format lint install clean FORCE

@@ -1,0 +1,78 @@
+# Part of the Makefile: how .cu files are built. docs/emulator.md describes the emulator.
+#   CUDA=0        not at all
+#   CUDA=1        by nvcc, for sm_75 to sm_120 and as PTX; CUDA_ARCH=native or sm_90 builds for one
+#   CUDA=emulate  by $(CXX), with cuda/emu in the place of CUDA's runtime. EMU_CHECK=0 leaves the checker out (for
+#                 speed, and with SAN=address); EMU_OPT="-O0" is for a debugger
+NVCC      ?= nvcc
+CUDA_ARCH ?= all
+EMU_CHECK ?= $(if $(SAN),0,1)
+EMU_OPT   ?= -O1
+
+# ---- the emulator -----------------------------------------------------------------------------------
+# -fsanitize=thread without ThreadSanitizer's runtime: the compiler's calls before each access go to cuda/emu/check.cpp.
+EMU_CLANG    := $(findstring clang,$(shell $(CXX) --version 2>/dev/null))
+EMU_CHECKS   := -fsanitize=thread,bounds,alignment $(if $(EMU_CLANG),-fno-sanitize=local-bounds)
+EMU_CXXFLAGS := -std=c++17 -g -Wall -Wextra -Wshadow -Wno-unknown-pragmas -ffp-contract=off -I.
+EMU_RUNTIME  := $(wildcard cuda/emu/*.cpp)
+
+# ---- nvcc ---------------------------------------------------------------------------------------------
+COMMA       := ,
+CUDA_SMS    := 75 80 86 89 90 100 120
+NVCC_ARCH   := $(if $(filter all,$(CUDA_ARCH)),$(foreach s,$(CUDA_SMS),-gencode arch=compute_$(s)$(COMMA)code=sm_$(s)) \
+               -gencode arch=compute_120$(COMMA)code=compute_120,-arch=$(CUDA_ARCH))
+NVCC_FLAGS  := -std=c++17 -O3 -lineinfo -Werror all-warnings -Xcompiler=-Wall,-Wextra,-Wno-unused-function \
+               $(NVCC_ARCH) -I.
+NVCC_HOME    = $(patsubst %/bin/nvcc,%,$(realpath $(shell command -v $(NVCC) 2>/dev/null)))
+
+# ---- in the library ----------------------------------------------------------------------------------
+CUDA_SRC := $(wildcard cuda/*.cu cuda/ladder/*.cu)
+ifeq ($(CUDA),emulate)
+CUDA_KIND := $(if $(filter 1,$(EMU_CHECK)),checked,plain)
+LIB_OBJ   += $(patsubst %,$(BUILD)/obj/%.$(CUDA_KIND).o,$(CUDA_SRC)) $(call OBJ,$(EMU_RUNTIME))
+LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
+else ifeq ($(CUDA),1)
+LIB_OBJ   += $(patsubst %,$(BUILD)/obj/%.nvcc.o,$(CUDA_SRC))
+LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
+LDLIBS    += -L$(NVCC_HOME)/lib64 -L$(NVCC_HOME)/targets/$(ARCH)-linux/lib -lcudart_static -ldl -lrt
+else ifneq ($(CUDA),0)
+$(error CUDA=$(CUDA) is not understood; wanted 0, 1 or emulate)
+endif
+
+# The switches of these rules; every object below depends on them.
+$(BUILD)/cuda-flags: FORCE
+	@mkdir -p $(@D); echo '$(CXX) $(EMU_CXXFLAGS) $(EMU_OPT) $(EMU_CHECKS) $(SANF) $(NVCC) $(NVCC_FLAGS)' > $@.new; \
+	 cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+EMU_CC = $(CXX) $(EMU_CXXFLAGS) -MMD -MP
+$(BUILD)/obj/%.cu.plain.o: %.cu $(BUILD)/cuda-flags
+	@mkdir -p $(@D); echo "  c++    $<"
+	$(Q)$(EMU_CC) $(EMU_OPT) $(SANF) $(DEFS) -x c++ -c $< -o $@
+$(BUILD)/obj/%.cu.checked.o: %.cu $(BUILD)/cuda-flags
+	@mkdir -p $(@D); echo "  c++    $< (checked)"
+	$(Q)$(EMU_CC) $(EMU_OPT) $(EMU_CHECKS) $(DEFS) -x c++ -c $< -o $@
+$(BUILD)/obj/%.cu.nvcc.o: %.cu $(BUILD)/cuda-flags
+	@mkdir -p $(@D); echo "  nvcc   $<"
+	$(Q)$(NVCC) $(NVCC_FLAGS) $(DEFS) -MMD -MF $(@:.o=.d) -c $< -o $@
+
+# ---- the emulator's own tests -----------------------------------------------------------------------------
+EMU_TESTS  := $(patsubst tests/emu/%.cu,%,$(wildcard tests/emu/*.cu))
+EMU_BIN    := $(BUILD)/emu
+EMU_OBJ    := $(patsubst cuda/emu/%.cpp,$(EMU_BIN)/%.o,$(EMU_RUNTIME))
+EMU_ORDERS := up down random:1
+$(EMU_OBJ): $(EMU_BIN)/%.o: cuda/emu/%.cpp $(BUILD)/cuda-flags
+	@mkdir -p $(@D); echo "  c++    $<"
+	$(Q)$(EMU_CC) -O2 -c $< -o $@
+$(EMU_BIN)/%.plain: $(BUILD)/obj/tests/emu/%.cu.plain.o $(EMU_OBJ)
+	$(Q)$(CXX) -o $@ $^
+$(EMU_BIN)/%.checked: $(BUILD)/obj/tests/emu/%.cu.checked.o $(EMU_OBJ)
+	$(Q)$(CXX) -o $@ $^
+.SECONDARY: $(foreach t,$(EMU_TESTS),$(foreach k,plain checked nvcc,$(BUILD)/obj/tests/emu/$(t).cu.$(k).o))
+
+.PHONY: emu-test emu-cost cuda-compile-test
+emu-test: $(foreach t,$(EMU_TESTS),$(EMU_BIN)/$(t).plain $(EMU_BIN)/$(t).checked)  ## the CUDA emulator's own tests: kernels, runtime, planted faults
+	$(Q)tests/emu/run $(EMU_BIN)
+emu-cost: $(EMU_BIN)/cost.plain $(EMU_BIN)/cost.checked  ## what the emulator's barriers, shuffles and launches cost
+	$(Q)echo "plain, $(EMU_OPT)"; $(EMU_BIN)/cost.plain; echo "checked, $(EMU_OPT)"; $(EMU_BIN)/cost.checked
+cuda-compile-test: $(foreach t,$(EMU_TESTS),$(BUILD)/obj/tests/emu/$(t).cu.nvcc.o) $(patsubst %,$(BUILD)/obj/%.nvcc.o,$(CUDA_SRC))  ## compiles all .cu files with nvcc; needs no GPU
+	$(Q)for t in $(EMU_TESTS); do mkdir -p $(BUILD)/nvcc && $(NVCC) $(NVCC_ARCH) -o $(BUILD)/nvcc/$$t $(BUILD)/obj/tests/emu/$$t.cu.nvcc.o || exit 1; done
+-include $(wildcard $(EMU_BIN)/*.d)
