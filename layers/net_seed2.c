@@ -1,5 +1,5 @@
 /* seed2: the network S2 describes: three convolutions, two max-poolings, two fully connected layers. The paper
- * leaves widths open; these are the usual 32, 64, 128 and 256. With 7 classes at 48x48: 4,813,447 parameters. */
+ * leaves widths open; these are the usual 32, 64, 128 and 256. With 7 classes at 48x48: 4,813,319 parameters. */
 #include "layers/internal.h"
 
 static mn_sym conv(mn_model *m, mn_sym x, int filters) {
