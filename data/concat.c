@@ -5,8 +5,8 @@
 
 typedef struct part {
     mn_dataset *d;
-    int64_t first;             /* index of its first sample in the whole */
-    int head[MN_MAX_HEADS];    /* its head h is the whole's head[h] */
+    int64_t first;              /* index of its first sample in the whole */
+    int head[MN_MAX_HEADS];     /* its head h is the whole's head[h] */
     int32_t *map[MN_MAX_HEADS]; /* its class k is the whole's class map[h][k]; NULL: the same */
 } part;
 
@@ -21,19 +21,16 @@ static const part *find(const concat *c, int64_t i) {
     int lo = 0, hi = c->n - 1;
     while (lo < hi) {
         int mid = (lo + hi + 1) / 2;
-        if (c->part[mid].first <= i) lo = mid;
-        else hi = mid - 1;
+        if (c->part[mid].first <= i)
+            lo = mid;
+        else
+            hi = mid - 1;
     }
     return &c->part[lo];
 }
 
-static mn_status bounds(const mn_dataset *d, int64_t i, mn_error *err) {
-    if (i >= 0 && i < d->length) return MN_OK;
-    return mn_fail(err, MN_ERR_ARG, "%s: sample %lld of %lld", d->name, (long long)i, (long long)d->length);
-}
-
 static mn_status info(const mn_dataset *d, int64_t i, mn_sample_info *out, mn_error *err) {
-    mn_status s = bounds(d, i, err);
+    mn_status s = mn__bounds(d, i, err);
     if (s) return s;
     const part *p = find(d->impl, i);
     mn_sample_info in;
@@ -49,7 +46,7 @@ static mn_status info(const mn_dataset *d, int64_t i, mn_sample_info *out, mn_er
 }
 
 static mn_status pixels(const mn_dataset *d, int64_t i, mn_image *im, mn_error *err) {
-    mn_status s = bounds(d, i, err);
+    mn_status s = mn__bounds(d, i, err);
     if (s) return s;
     const part *p = find(d->impl, i);
     return p->d->pixels(p->d, i - p->first, im, err);
@@ -78,7 +75,8 @@ static mn_status refuse_soft(const mn_dataset *d, int head, mn_error *err) {
         mn_status st = d->info(d, i, &s, err);
         if (st) return st;
         if (s.soft[head])
-            return mn_fail(err, MN_ERR_SHAPE, "%s: has class probabilities for %s, but its classes stand in another order",
+            return mn_fail(err, MN_ERR_SHAPE,
+                           "%s: has class probabilities for %s, but its classes stand in another order",
                            d->name, d->head[head].name);
     }
     return MN_OK;
@@ -90,7 +88,8 @@ static mn_status match_head(concat *c, part *p, int h, mn_error *err) {
     while (to < c->set.n_heads && strcmp(c->set.head[to].name, in->name)) to++;
     p->head[h] = to;
     if (to == MN_MAX_HEADS)
-        return mn_fail(err, MN_ERR_SHAPE, "%s: together the data sets have more than %d heads", p->d->name, MN_MAX_HEADS);
+        return mn_fail(err, MN_ERR_SHAPE, "%s: together the data sets have more than %d heads", p->d->name,
+                       MN_MAX_HEADS);
     if (to == c->set.n_heads) {
         c->set.head[c->set.n_heads++] = *in; /* names stay the part's */
         return MN_OK;
@@ -104,9 +103,11 @@ static mn_status match_head(concat *c, part *p, int h, mn_error *err) {
         map[k] = class_of(out, in->class_name[k]);
         if (map[k] < 0)
             return mn_fail(err, MN_ERR_SHAPE,
-                           "%s: its %s \"%s\" is not among the %d classes of %s (\"%s\", ...); hint: name them alike, or "
+                           "%s: its %s \"%s\" is not among the %d classes of %s (\"%s\", ...); hint: name "
+                           "them alike, or "
                            "give the data set with all classes first",
-                           p->d->name, in->name, in->class_name[k], out->n_classes, c->part[0].d->name, out->class_name[0]);
+                           p->d->name, in->name, in->class_name[k], out->n_classes, c->part[0].d->name,
+                           out->class_name[0]);
         same = same && map[k] == k;
     }
     if (!same) return refuse_soft(p->d, h, err);
@@ -119,8 +120,10 @@ mn_dataset *mn_dataset_concat(mn_dataset **parts, int n, mn_error *err) {
     concat *c = mn_alloc_zero(1, sizeof *c);
     part *list = mn_alloc_zero(n > 0 ? (size_t)n : 1, sizeof *list);
     if (n < 1 || !c || !list) {
-        if (n < 1) mn_fail(err, MN_ERR_ARG, "concat: no data sets given");
-        else mn_fail(err, MN_ERR_MEMORY, "concat: out of memory");
+        if (n < 1)
+            mn_fail(err, MN_ERR_ARG, "concat: no data sets given");
+        else
+            mn_fail(err, MN_ERR_MEMORY, "concat: out of memory");
         for (int k = 0; k < n; k++) mn_dataset_destroy(parts[k]);
         mn_free(c);
         mn_free(list);

@@ -9,6 +9,11 @@ void mn_dataset_destroy(mn_dataset *d) {
     if (d) d->destroy(d);
 }
 
+mn_status mn__bounds(const mn_dataset *d, int64_t i, mn_error *err) {
+    if (i >= 0 && i < d->length) return MN_OK;
+    return mn_fail(err, MN_ERR_ARG, "%s: sample %lld of %lld", d->name, (long long)i, (long long)d->length);
+}
+
 /* ---- by SPEC: a new kind of data set is one file and one line here ---- */
 
 static mn_dataset *open_rendered(const char *text, const mn_open_opt *opt, mn_error *err);
@@ -48,8 +53,10 @@ static mn_dataset *open_rendered(const char *text, const mn_open_opt *opt, mn_er
     errno = 0;
     long long count = strtoll(text, &end, 10);
     if (end == text || count < 1 || errno || (*end && *end != ',')) {
-        mn_fail(err, MN_ERR_ARG, "data \"rendered:%s\": wanted rendered:COUNT[,size=48,seed=0,channels=1,identities=N,frames=1]",
-                text);
+        mn_fail(
+            err, MN_ERR_ARG,
+            "data \"rendered:%s\": wanted rendered:COUNT[,size=48,seed=0,channels=1,identities=N,frames=1]",
+            text);
         return NULL;
     }
     r.count = count;
@@ -59,9 +66,12 @@ static mn_dataset *open_rendered(const char *text, const mn_open_opt *opt, mn_er
         size_t k = 0, n = value ? (size_t)(value - key) : 0;
         while (k < 5 && !(strlen(keys[k]) == n && !strncmp(keys[k], key, n))) k++;
         long long v = value ? strtoll(value + 1, &end, 10) : -1;
-        if (k == 5 || v < 0 || errno || end == value + 1 || (*end && *end != ',') || (k != 1 && v > 1000000000)) {
-            mn_fail(err, MN_ERR_ARG, "data \"rendered:%s\": \"%.40s\" is not understood; wanted size=, seed=, channels=, "
-                    "identities= or frames= and a number", text, key);
+        if (k == 5 || v < 0 || errno || end == value + 1 || (*end && *end != ',') ||
+            (k != 1 && v > 1000000000)) {
+            mn_fail(err, MN_ERR_ARG,
+                    "data \"rendered:%s\": \"%.40s\" is not understood; wanted size=, seed=, channels=, "
+                    "identities= or frames= and a number",
+                    text, key);
             return NULL;
         }
         if (k == 0) r.size = (int)v;
@@ -71,11 +81,6 @@ static mn_dataset *open_rendered(const char *text, const mn_open_opt *opt, mn_er
         if (k == 4) r.frames = (int)v;
     }
     return mn_dataset_rendered(&r, err);
-}
-
-static mn_status bounds(const mn_dataset *d, int64_t i, mn_error *err) {
-    if (i >= 0 && i < d->length) return MN_OK;
-    return mn_fail(err, MN_ERR_ARG, "%s: sample %lld of %lld", d->name, (long long)i, (long long)d->length);
 }
 
 /* ---- subset: heads are borrowed from the data set behind it ---- */
@@ -88,12 +93,12 @@ typedef struct subset {
 
 static mn_status subset_info(const mn_dataset *d, int64_t i, mn_sample_info *info, mn_error *err) {
     const subset *s = d->impl;
-    mn_status st = bounds(d, i, err);
+    mn_status st = mn__bounds(d, i, err);
     return st ? st : s->of->info(s->of, s->index[i], info, err);
 }
 static mn_status subset_pixels(const mn_dataset *d, int64_t i, mn_image *im, mn_error *err) {
     const subset *s = d->impl;
-    mn_status st = bounds(d, i, err);
+    mn_status st = mn__bounds(d, i, err);
     return st ? st : s->of->pixels(s->of, s->index[i], im, err);
 }
 static void subset_destroy(mn_dataset *d) {
@@ -104,7 +109,7 @@ static void subset_destroy(mn_dataset *d) {
 
 mn_dataset *mn_dataset_subset(const mn_dataset *d, const int64_t *index, int64_t n, mn_error *err) {
     for (int64_t i = 0; i < n; i++)
-        if (bounds(d, index[i], err)) return NULL;
+        if (mn__bounds(d, index[i], err)) return NULL;
     subset *s = mn_alloc_zero(1, sizeof *s);
     if (s) s->index = mn_alloc((size_t)n * sizeof *s->index);
     if (!s || !s->index) {
@@ -137,7 +142,7 @@ static mn_status cache_info(const mn_dataset *d, int64_t i, mn_sample_info *info
 }
 static mn_status cache_pixels(const mn_dataset *d, int64_t i, mn_image *im, mn_error *err) {
     const cache *c = d->impl;
-    mn_status s = bounds(d, i, err);
+    mn_status s = mn__bounds(d, i, err);
     if (s || (s = mn_image_reserve(im, c->width, c->height, c->channels, err))) return s;
     memcpy(im->pixels, c->pixels + (size_t)i * c->each, c->each);
     return MN_OK;
@@ -157,11 +162,12 @@ static mn_status cache_one(void *arg, int worker, int64_t i, mn_error *err) {
     return s;
 }
 
-mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const mn_open_opt *opt, mn_error *err) {
+mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const mn_open_opt *opt,
+                             mn_error *err) {
     if (p->width < 1 || p->height < 1 || p->width > MN__MAX_SIDE || p->height > MN__MAX_SIDE ||
         (p->channels != 1 && p->channels != 3)) {
-        mn_fail(err, MN_ERR_ARG, "cache: size (%d,%d,%d); wanted (1 or 3 channels, height, width)", p->channels, p->height,
-                p->width);
+        mn_fail(err, MN_ERR_ARG, "cache: size (%d,%d,%d); wanted (1 or 3 channels, height, width)",
+                p->channels, p->height, p->width);
         return NULL;
     }
     cache *c = mn_alloc_zero(1, sizeof *c);
@@ -169,7 +175,8 @@ mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const 
     mn_image *scratch = mn_alloc_zero((size_t)threads * 3, sizeof *scratch);
     if (c) {
         c->set = *d;
-        c->set.info = cache_info, c->set.pixels = cache_pixels, c->set.destroy = cache_destroy, c->set.impl = c;
+        c->set.info = cache_info, c->set.pixels = cache_pixels, c->set.destroy = cache_destroy,
+        c->set.impl = c;
         c->of = d, c->p = p, c->scratch = scratch;
         c->width = p->width, c->height = p->height, c->channels = p->channels;
         c->each = (size_t)p->width * (size_t)p->height * (size_t)p->channels;
@@ -177,8 +184,8 @@ mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const 
     }
     mn_status s = MN_OK;
     if (!c || !scratch || !c->pixels)
-        s = mn_fail(err, MN_ERR_MEMORY, "%s: no memory for %lld pictures of (%d,%d,%d)", d->name, (long long)d->length,
-                    p->channels, p->height, p->width);
+        s = mn_fail(err, MN_ERR_MEMORY, "%s: no memory for %lld pictures of (%d,%d,%d)", d->name,
+                    (long long)d->length, p->channels, p->height, p->width);
     if (!s) s = mn__parallel(d->length, opt, "reading pictures", cache_one, c, err);
     for (int k = 0; scratch && k < 3 * threads; k++) mn_image_free(&scratch[k]);
     mn_free(scratch);

@@ -21,8 +21,10 @@ static mn_status list_names(const char *dir, mn__names *out, mn_error *err) {
             if (p) out->name = p, out->capacity = capacity;
         }
         char *copy = out->n < out->capacity ? mn_strdup(e->d_name) : NULL;
-        if (copy) out->name[out->n++] = copy;
-        else s = mn_fail(err, MN_ERR_MEMORY, "%s: out of memory after %lld names", dir, (long long)out->n);
+        if (copy)
+            out->name[out->n++] = copy;
+        else
+            s = mn_fail(err, MN_ERR_MEMORY, "%s: out of memory after %lld names", dir, (long long)out->n);
     }
     closedir(d);
     return s;
@@ -33,8 +35,10 @@ static int by_name(const void *a, const void *b) { return strcmp(*(char *const *
 mn_status mn__names_list(const char *dir, mn__names *out, mn_error *err) {
     *out = (mn__names){0};
     mn_status s = list_names(dir, out, err);
-    if (s) mn__names_free(out);
-    else if (out->n) qsort(out->name, (size_t)out->n, sizeof *out->name, by_name);
+    if (s)
+        mn__names_free(out);
+    else if (out->n)
+        qsort(out->name, (size_t)out->n, sizeof *out->name, by_name);
     return s;
 }
 
@@ -52,8 +56,10 @@ bool mn__is_picture_name(const char *name) {
 char *mn__join(const char *dir, const char *name, mn_error *err) {
     size_t n = strlen(dir) + strlen(name) + 2;
     char *p = mn_alloc(n);
-    if (p) snprintf(p, n, "%s/%s", dir, name);
-    else mn_fail(err, MN_ERR_MEMORY, "%s: out of memory", dir);
+    if (p)
+        snprintf(p, n, "%s/%s", dir, name);
+    else
+        mn_fail(err, MN_ERR_MEMORY, "%s: out of memory", dir);
     return p;
 }
 
@@ -82,7 +88,8 @@ static mn_status add_class(tree *t, const char *dir, const char *name, mn_split 
     mn_status s = mn__names_list(path, &l, err);
     for (int64_t i = 0; i < l.n && !s; i++) {
         if (!mn__is_picture_name(l.name[i])) {
-            if (t->ignored++ == 0) snprintf(t->first_ignored, sizeof t->first_ignored, "%.50s/%.45s", name, l.name[i]);
+            if (t->ignored++ == 0)
+                snprintf(t->first_ignored, sizeof t->first_ignored, "%.50s/%.45s", name, l.name[i]);
             continue;
         }
         if ((s = mn__samples_file(t->s, path, l.name[i], t->skip, err))) break;
@@ -100,9 +107,12 @@ static mn_status add_classes(tree *t, const char *dir, mn_split split, mn_error 
     mn_status s = mn__names_list(dir, &l, err);
     for (int64_t i = 0; i < l.n && !s; i++) {
         char *path = mn__join(dir, l.name[i], err);
-        if (!path) s = MN_ERR_MEMORY;
-        else if (is_folder(path)) s = add_class(t, dir, l.name[i], split, err);
-        else if (t->ignored++ == 0) snprintf(t->first_ignored, sizeof t->first_ignored, "%.90s", l.name[i]);
+        if (!path)
+            s = MN_ERR_MEMORY;
+        else if (is_folder(path))
+            s = add_class(t, dir, l.name[i], split, err);
+        else if (t->ignored++ == 0)
+            snprintf(t->first_ignored, sizeof t->first_ignored, "%.90s", l.name[i]);
         mn_free(path);
     }
     mn__names_free(&l);
@@ -111,24 +121,21 @@ static mn_status add_classes(tree *t, const char *dir, mn_split split, mn_error 
 
 /* The splits in `dir`, if there are any. */
 static mn_status add_splits(tree *t, const char *dir, bool *found, mn_error *err) {
-    static const struct { const char *name; mn_split split; } known[] = {
-        {"train", MN_SPLIT_TRAIN},      {"training", MN_SPLIT_TRAIN}, {"valid", MN_SPLIT_VALID},
-        {"validation", MN_SPLIT_VALID}, {"val", MN_SPLIT_VALID},      {"test", MN_SPLIT_TEST}};
     mn__names l;
     mn_status s = mn__names_list(dir, &l, err);
     *found = false;
-    for (int64_t i = 0; i < l.n && !s; i++)
-        for (size_t k = 0; k < sizeof known / sizeof *known && !s; k++) {
-            if (strcasecmp(l.name[i], known[k].name)) continue;
-            char *path = mn__join(dir, l.name[i], err);
-            if (!path) {
-                s = MN_ERR_MEMORY;
-            } else if (is_folder(path)) {
-                *found = true;
-                s = add_classes(t, path, known[k].split, err);
-            }
-            mn_free(path);
+    for (int64_t i = 0; i < l.n && !s; i++) {
+        mn_split split;
+        if (!mn__split_named(l.name[i], &split)) continue;
+        char *path = mn__join(dir, l.name[i], err);
+        if (!path) {
+            s = MN_ERR_MEMORY;
+        } else if (is_folder(path)) {
+            *found = true;
+            s = add_classes(t, path, split, err);
         }
+        mn_free(path);
+    }
     mn__names_free(&l);
     return s;
 }
@@ -138,8 +145,10 @@ static mn_status finish(tree *t, const char *dir, const mn_open_opt *opt, mn_err
     int rank[MN_MAX_CLASSES];
     int64_t count[MN_MAX_CLASSES] = {0};
     if (t->s->set.length == 0)
-        return mn_fail(err, MN_ERR_FORMAT, "%s: no pictures; wanted one folder for each class with PNG or JPEG files in it; "
-                       "hint: %s/happy/1.png, %s/sad/2.png, ...", dir, dir, dir);
+        return mn_fail(err, MN_ERR_FORMAT,
+                       "%s: no pictures; wanted one folder for each class with PNG or JPEG files in it; "
+                       "hint: %s/happy/1.png, %s/sad/2.png, ...",
+                       dir, dir, dir);
     mn__words_sort(&t->classes, rank);
     for (int64_t i = 0; i < t->s->set.length; i++) {
         int32_t *label = &t->s->sample[i].label[0];
@@ -148,10 +157,13 @@ static mn_status finish(tree *t, const char *dir, const mn_open_opt *opt, mn_err
     }
     for (int k = 0; k < t->classes.n; k++)
         if (count[k] == 0)
-            return mn_fail(err, MN_ERR_FORMAT, "%s: the folder of class \"%s\" holds no PNG or JPEG file; hint: fill it or "
-                           "remove it", dir, t->classes.word[k]);
+            return mn_fail(err, MN_ERR_FORMAT,
+                           "%s: the folder of class \"%s\" holds no PNG or JPEG file; hint: fill it or "
+                           "remove it",
+                           dir, t->classes.word[k]);
     if (t->ignored)
-        mn__note(opt, t->s->set.length, -1, "ignored %lld files that are not PNG or JPEG in a class folder, the first %s",
+        mn__note(opt, t->s->set.length, -1,
+                 "ignored %lld files that are not PNG or JPEG in a class folder, the first %s",
                  (long long)t->ignored, t->first_ignored);
     mn_status s = mn__samples_head(t->s, mn__head_name(&t->classes), t->classes.n,
                                    (const char *const *)t->classes.word, err);

@@ -22,7 +22,8 @@ static void fail(j_common_ptr c) {
     reader *r = (reader *)c->err;
     char text[JMSG_LENGTH_MAX];
     c->err->format_message(c, text);
-    mn_fail(&r->err, c->err->msg_code == JERR_OUT_OF_MEMORY ? MN_ERR_MEMORY : MN_ERR_FORMAT, "broken JPEG: %s", text);
+    mn_fail(&r->err, c->err->msg_code == JERR_OUT_OF_MEMORY ? MN_ERR_MEMORY : MN_ERR_FORMAT,
+            "broken JPEG: %s", text);
     longjmp(r->back, 1);
 }
 
@@ -35,7 +36,8 @@ static void warn(j_common_ptr c, int level) {
     case JWRN_HIT_MARKER:
     case JWRN_HUFF_BAD_CODE:
     case JWRN_MUST_RESYNC:
-    case JWRN_BOGUS_PROGRESSION: fail(c);
+    case JWRN_BOGUS_PROGRESSION:
+        fail(c);
     }
 }
 static void silent(j_common_ptr c) { (void)c; }
@@ -89,6 +91,7 @@ mn_status mn__jpeg_decode(mn_image *im, const uint8_t *bytes, size_t size, mn_er
 #else
 mn_status mn__jpeg_decode(mn_image *im, const uint8_t *bytes, size_t size, mn_error *err) {
     (void)im, (void)bytes, (void)size;
-    return mn_fail(err, MN_ERR_UNSUPPORTED, "this build of mien has no JPEG; hint: install libjpeg-dev and build again");
+    return mn_fail(err, MN_ERR_UNSUPPORTED,
+                   "this build of mien has no JPEG; hint: install libjpeg-dev and build again");
 }
 #endif

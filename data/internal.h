@@ -45,6 +45,13 @@ mn_status mn__jpeg_decode(mn_image *im, const uint8_t *bytes, size_t size, mn_er
 /* Fails unless `im` holds a picture; `who` names the caller. */
 mn_status mn__image_check(const mn_image *im, const char *who, mn_error *err);
 
+/* ---- data sets ------------------------------------------------------------------------------------- */
+
+/* Fails unless 0 <= i < d->length. */
+mn_status mn__bounds(const mn_dataset *d, int64_t i, mn_error *err);
+/* "train", "valid", "test" and their usual other names, in any case. */
+bool mn__split_named(const char *word, mn_split *split);
+
 /* ---- the table behind the data sets that come from files (samples.c) -------------------------------- */
 
 typedef struct mn__sample {
@@ -71,7 +78,8 @@ mn__samples *mn__samples_create(const char *kind, const char *path, mn_error *er
 mn_status mn__samples_head(mn__samples *s, const char *name, int n_classes, const char *const *class_name,
                            mn_error *err);
 /* Appends a sample without labels. Its id is "directory/file" without the first `skip` bytes. */
-mn_status mn__samples_file(mn__samples *s, const char *directory, const char *file, size_t skip, mn_error *err);
+mn_status mn__samples_file(mn__samples *s, const char *directory, const char *file, size_t skip,
+                           mn_error *err);
 /* Gives every sample of a set of files the hash of its file as group. Reads all of them. */
 mn_status mn__samples_hash_files(mn__samples *s, const mn_open_opt *opt, mn_error *err);
 /* Turns the set into n pictures of one size, undefined, with ids "<prefix> <first + i>". */
@@ -102,13 +110,14 @@ typedef struct mn__names {
 } mn__names;
 mn_status mn__names_list(const char *dir, mn__names *out, mn_error *err);
 void mn__names_free(mn__names *l);
-bool mn__is_picture_name(const char *name); /* .png, .jpg, .jpeg in any case */
+bool mn__is_picture_name(const char *name);                       /* .png, .jpg, .jpeg in any case */
 char *mn__join(const char *dir, const char *name, mn_error *err); /* "dir/name"; NULL: no memory */
 
 /* ---- idx (idx.c) --------------------------------------------------------------------------------------- */
 
 /* The bytes of an idx file of `rank` (1 or 3) sizes, packed with gzip or not. *out: free with mn_free. */
-mn_status mn__idx_decode(const uint8_t *bytes, size_t size, int rank, uint32_t dim[3], uint8_t **out, mn_error *err);
+mn_status mn__idx_decode(const uint8_t *bytes, size_t size, int rank, uint32_t dim[3], uint8_t **out,
+                         mn_error *err);
 
 /* ---- comma-separated values (csv.c) ------------------------------------------------------------------ */
 

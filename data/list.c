@@ -4,7 +4,6 @@
 #include "data/internal.h"
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 typedef struct list {
     mn__samples *s;
@@ -24,42 +23,44 @@ static mn_status read_header(list *l, char **at, char *end, mn_error *err) {
     l->group = mn__csv_find(&h, "group");
     l->n_columns = h.n;
     if (l->path < 0)
-        return mn_fail(err, MN_ERR_FORMAT, "line 1: no column named path but \"%.60s\", ...; wanted a header like path,emotion "
-                       "or path,emotion,gender", h.field[0]);
+        return mn_fail(err, MN_ERR_FORMAT,
+                       "line 1: no column named path but \"%.60s\", ...; wanted a header like path,emotion "
+                       "or path,emotion,gender",
+                       h.field[0]);
     for (int c = 0; c < h.n; c++) {
         if (c == l->path || c == l->split || c == l->group) continue;
         if (l->n_heads == MN_MAX_HEADS)
             return mn_fail(err, MN_ERR_FORMAT, "line 1: more than %d columns with labels", MN_MAX_HEADS);
         if (!h.field[c][0] || strlen(h.field[c]) >= sizeof l->name[0] || mn__csv_find(&h, h.field[c]) != c)
-            return mn_fail(err, MN_ERR_FORMAT, "line 1: column %d has no name, a name longer than %zu letters, or one used "
-                           "twice: \"%.60s\"", c + 1, sizeof l->name[0] - 1, h.field[c]);
+            return mn_fail(err, MN_ERR_FORMAT,
+                           "line 1: column %d has no name, a name longer than %zu letters, or one used "
+                           "twice: \"%.60s\"",
+                           c + 1, sizeof l->name[0] - 1, h.field[c]);
         strcpy(l->name[l->n_heads], h.field[c]);
         l->column[l->n_heads++] = c;
     }
-    if (l->n_heads == 0) return mn_fail(err, MN_ERR_FORMAT, "line 1: no column with labels; wanted a header like path,emotion");
+    if (l->n_heads == 0)
+        return mn_fail(err, MN_ERR_FORMAT,
+                       "line 1: no column with labels; wanted a header like path,emotion");
     return MN_OK;
 }
 
 static mn_status read_split(const char *word, mn_split *split, long line, mn_error *err) {
-    static const struct { const char *word; mn_split split; } known[] = {
-        {"train", MN_SPLIT_TRAIN},      {"training", MN_SPLIT_TRAIN}, {"valid", MN_SPLIT_VALID}, {"val", MN_SPLIT_VALID},
-        {"validation", MN_SPLIT_VALID}, {"test", MN_SPLIT_TEST},      {"", MN_SPLIT_NONE}};
-    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-        if (!strcasecmp(word, known[k].word)) {
-            *split = known[k].split;
-            return MN_OK;
-        }
-    return mn_fail(err, MN_ERR_FORMAT, "line %ld: split is \"%.40s\"; wanted train, valid, test or nothing", line, word);
+    if (!*word || mn__split_named(word, split)) return MN_OK;
+    return mn_fail(err, MN_ERR_FORMAT, "line %ld: split is \"%.40s\"; wanted train, valid, test or nothing",
+                   line, word);
 }
 
 static mn_status read_row(list *l, const mn__csv_record *r, long line, mn_error *err) {
     if (r->n != l->n_columns)
-        return mn_fail(err, MN_ERR_FORMAT, "line %ld: has %d fields, the header has %d; hint: a path with a comma needs quotes",
+        return mn_fail(err, MN_ERR_FORMAT,
+                       "line %ld: has %d fields, the header has %d; hint: a path with a comma needs quotes",
                        line, r->n, l->n_columns);
     const char *path = r->field[l->path];
     if (!*path) return mn_fail(err, MN_ERR_FORMAT, "line %ld: the path is empty", line);
     bool absolute = *path == '/';
-    mn_status s = mn__samples_file(l->s, absolute ? "" : l->dir, path, absolute ? 0 : strlen(l->dir) + 1, err);
+    mn_status s =
+        mn__samples_file(l->s, absolute ? "" : l->dir, path, absolute ? 0 : strlen(l->dir) + 1, err);
     if (s) return s;
     mn__sample *a = &l->s->sample[l->s->set.length - 1];
     for (int h = 0; h < l->n_heads; h++) {
@@ -77,13 +78,15 @@ static mn_status read_row(list *l, const mn__csv_record *r, long line, mn_error 
 static mn_status finish_heads(list *l, mn_error *err) {
     for (int h = 0; h < l->n_heads; h++) {
         int rank[MN_MAX_CLASSES];
-        if (l->words[h].n == 0) return mn_fail(err, MN_ERR_FORMAT, "column \"%s\" is empty in every row", l->name[h]);
+        if (l->words[h].n == 0)
+            return mn_fail(err, MN_ERR_FORMAT, "column \"%s\" is empty in every row", l->name[h]);
         mn__words_sort(&l->words[h], rank);
         for (int64_t i = 0; i < l->s->set.length; i++) {
             int32_t *label = &l->s->sample[i].label[h];
             if (*label >= 0) *label = rank[*label];
         }
-        mn_status s = mn__samples_head(l->s, l->name[h], l->words[h].n, (const char *const *)l->words[h].word, err);
+        mn_status s =
+            mn__samples_head(l->s, l->name[h], l->words[h].n, (const char *const *)l->words[h].word, err);
         if (s) return s;
     }
     return MN_OK;

@@ -44,8 +44,8 @@ struct mn_loader {
     pthread_mutex_t lock;
     pthread_cond_t freed, filled, idle;
     /* guarded by lock */
-    int64_t next_fill, held;     /* batch numbers: to be filled next; in the caller's hands (or awaited) */
-    int busy;                    /* workers between taking a number and having filled the slot */
+    int64_t next_fill, held; /* batch numbers: to be filled next; in the caller's hands (or awaited) */
+    int busy;                /* workers between taking a number and having filled the slot */
     bool running, quit;
     bool failed; /* the held batch could not be read; the caller's own */
 };
@@ -58,7 +58,8 @@ static uint64_t augment_stream(int64_t epoch, int64_t position) {
 
 /* ---- filling a slot ---- */
 
-static mn_status load_sample(mn_loader *l, worker *w, int64_t position, int64_t index, float *out, mn_error *err) {
+static mn_status load_sample(mn_loader *l, worker *w, int64_t position, int64_t index, float *out,
+                             mn_error *err) {
     mn_status s = l->set->pixels(l->set, index, &w->raw, err);
     const mn_image *im = &w->raw;
     if (!s && (im->width != l->p.width || im->height != l->p.height || im->channels != l->p.channels)) {
@@ -239,20 +240,25 @@ static mn_status reserve_slots(mn_loader *l, const bool soft[MN_MAX_HEADS], mn_e
     bool ok = (l->slots = mn_alloc_zero((size_t)l->n_slots, sizeof *l->slots)) != NULL;
     for (int k = 0; k < l->n_slots && ok; k++) {
         slot *s = &l->slots[k];
-        ok = (s->x = mn_alloc(batch * l->each * sizeof *s->x)) && (s->index = mn_alloc(batch * sizeof *s->index));
+        ok = (s->x = mn_alloc(batch * l->each * sizeof *s->x)) &&
+             (s->index = mn_alloc(batch * sizeof *s->index));
         for (int h = 0; h < l->set->n_heads && ok; h++) {
             ok = (s->label[h] = mn_alloc(batch * sizeof(int32_t))) != NULL;
             if (ok && soft[h])
-                ok = (s->soft[h] = mn_alloc(batch * (size_t)l->set->head[h].n_classes * sizeof(float))) != NULL;
+                ok = (s->soft[h] = mn_alloc(batch * (size_t)l->set->head[h].n_classes * sizeof(float))) !=
+                     NULL;
         }
     }
-    return ok ? MN_OK : mn_fail(err, MN_ERR_MEMORY, "loader: no memory for %d batches of %d", l->n_slots, l->opt.batch);
+    return ok ? MN_OK
+              : mn_fail(err, MN_ERR_MEMORY, "loader: no memory for %d batches of %d", l->n_slots,
+                        l->opt.batch);
 }
 
 /* The buffers get their usual size now, so that later epochs allocate nothing. */
 static mn_status reserve_workers(mn_loader *l, mn_error *err) {
     int n = l->opt.workers > 1 ? l->opt.workers : 1;
-    if (!(l->workers = mn_alloc_zero((size_t)n, sizeof *l->workers))) return mn_fail(err, MN_ERR_MEMORY, "loader: out of memory");
+    if (!(l->workers = mn_alloc_zero((size_t)n, sizeof *l->workers)))
+        return mn_fail(err, MN_ERR_MEMORY, "loader: out of memory");
     for (int k = 0; k < n; k++) {
         worker *w = &l->workers[k];
         w->loader = l;
@@ -278,19 +284,24 @@ static mn_status find_soft(const mn_dataset *d, bool soft[MN_MAX_HEADS], mn_erro
 static mn_status set_up(mn_loader *l, mn_error *err) {
     mn_loader_opt *o = &l->opt;
     if (o->batch == 0) o->batch = 32;
-    if (o->batch < 1 || o->batch > 65536 || o->workers < 0 || o->workers > MAX_WORKERS || o->prefetch < 0 || o->prefetch > 1024)
-        return mn_fail(err, MN_ERR_ARG, "loader: batch %d (1 to 65536), workers %d (0 to %d), prefetch %d (0 to 1024)", o->batch,
-                       o->workers, MAX_WORKERS, o->prefetch);
+    if (o->batch < 1 || o->batch > 65536 || o->workers < 0 || o->workers > MAX_WORKERS || o->prefetch < 0 ||
+        o->prefetch > 1024)
+        return mn_fail(err, MN_ERR_ARG,
+                       "loader: batch %d (1 to 65536), workers %d (0 to %d), prefetch %d (0 to 1024)",
+                       o->batch, o->workers, MAX_WORKERS, o->prefetch);
     if (o->prefetch == 0) o->prefetch = 2 * o->workers;
     l->n_slots = o->workers ? o->prefetch + 1 : 1;
     l->batches = (l->set->length + (o->drop_last ? 0 : o->batch - 1)) / o->batch;
     if (l->set->length && !l->batches)
-        return mn_fail(err, MN_ERR_ARG, "loader: %lld samples do not fill one batch of %d and a smaller one is to be dropped; "
-                       "hint: a smaller batch", (long long)l->set->length, o->batch);
+        return mn_fail(err, MN_ERR_ARG,
+                       "loader: %lld samples do not fill one batch of %d and a smaller one is to be dropped; "
+                       "hint: a smaller batch",
+                       (long long)l->set->length, o->batch);
     mn_status s = reserve_workers(l, err); /* checks the size, too */
     if (s) return s;
     l->each = (size_t)l->p.channels * (size_t)l->p.height * (size_t)l->p.width;
-    if (!(l->order = mn_alloc((size_t)l->set->length * sizeof *l->order))) return mn_fail(err, MN_ERR_MEMORY, "loader: out of memory");
+    if (!(l->order = mn_alloc((size_t)l->set->length * sizeof *l->order)))
+        return mn_fail(err, MN_ERR_MEMORY, "loader: out of memory");
     bool soft[MN_MAX_HEADS] = {false};
     if ((s = find_soft(l->set, soft, err))) return s;
     return reserve_slots(l, soft, err);
@@ -319,7 +330,8 @@ void mn_loader_destroy(mn_loader *l) {
     }
     for (int k = 0; l->workers && k < (l->opt.workers > 1 ? l->opt.workers : 1); k++) {
         worker *w = &l->workers[k];
-        mn_image_free(&w->raw), mn_image_free(&w->sized), mn_image_free(&w->scratch), mn_image_free(&w->changed);
+        mn_image_free(&w->raw), mn_image_free(&w->sized), mn_image_free(&w->scratch),
+            mn_image_free(&w->changed);
     }
     mn_free(l->slots);
     mn_free(l->workers);

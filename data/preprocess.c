@@ -4,13 +4,17 @@
 #include <string.h>
 
 static mn_status check(const mn_preprocess *p, mn_error *err) {
-    if (!p || (p->channels != 1 && p->channels != 3) || p->width < 1 || p->height < 1 || p->width > MN__MAX_SIDE ||
-        p->height > MN__MAX_SIDE)
-        return mn_fail(err, MN_ERR_ARG, "preprocess: size (%d,%d,%d); wanted (1 or 3 channels, height, width)",
+    if (!p || (p->channels != 1 && p->channels != 3) || p->width < 1 || p->height < 1 ||
+        p->width > MN__MAX_SIDE || p->height > MN__MAX_SIDE)
+        return mn_fail(err, MN_ERR_ARG,
+                       "preprocess: size (%d,%d,%d); wanted (1 or 3 channels, height, width)",
                        p ? p->channels : 0, p ? p->height : 0, p ? p->width : 0);
     bool ok = isfinite(p->lo) && isfinite(p->hi) && p->standardize_eps >= 0 && isfinite(p->standardize_eps);
-    for (int c = 0; c < 3; c++) ok = ok && isfinite(p->mean[c]) && isfinite(p->deviation[c]) && p->deviation[c] >= 0;
-    if (!ok) return mn_fail(err, MN_ERR_ARG, "preprocess: range, means and deviations must be finite, deviations >= 0");
+    for (int c = 0; c < 3; c++)
+        ok = ok && isfinite(p->mean[c]) && isfinite(p->deviation[c]) && p->deviation[c] >= 0;
+    if (!ok)
+        return mn_fail(err, MN_ERR_ARG,
+                       "preprocess: range, means and deviations must be finite, deviations >= 0");
     return MN_OK;
 }
 
@@ -18,7 +22,8 @@ mn_status mn_preprocess_pixels(const mn_preprocess *p, const mn_image *in, mn_im
                                mn_error *err) {
     mn_status s = check(p, err);
     if (s || (s = mn__image_check(in, "preprocess", err))) return s;
-    if (in->width == p->width && in->height == p->height) return mn_image_convert(out, in, p->channels, p->grey, err);
+    if (in->width == p->width && in->height == p->height)
+        return mn_image_convert(out, in, p->channels, p->grey, err);
     if (in->channels == p->channels) return mn_image_resize(out, in, p->width, p->height, err);
     if ((s = mn_image_convert(scratch, in, p->channels, p->grey, err))) return s;
     return mn_image_resize(out, scratch, p->width, p->height, err);

@@ -59,7 +59,8 @@ mn_status mn__replace_begin(mn__replace *r, const char *path, mn_error *err) {
     int fd = mkstemp(r->temporary);
     if (fd >= 0) r->f = fdopen(fd, "wb");
     if (r->f) return MN_OK;
-    mn_status s = mn_fail(err, MN_ERR_IO, "%s: cannot be written: %s; hint: does the folder exist?", path, strerror(errno));
+    mn_status s = mn_fail(err, MN_ERR_IO, "%s: cannot be written: %s; hint: does the folder exist?", path,
+                          strerror(errno));
     if (fd >= 0) close(fd), unlink(r->temporary);
     mn_free(r->temporary);
     return s;

@@ -28,10 +28,13 @@ static mn_status add_files(mn__samples *s, const char *dir, const mn_open_opt *o
         if (!st) s->sample[s->set.length - 1].label[0] = gender;
     }
     if (!st && s->set.length == 0)
-        st = mn_fail(err, MN_ERR_FORMAT, "%s: no picture named like UTKFace's age_gender_race_date.jpg.chip.jpg; hint: is it "
-                     "the folder inside?", dir);
+        st = mn_fail(err, MN_ERR_FORMAT,
+                     "%s: no picture named like UTKFace's age_gender_race_date.jpg.chip.jpg; hint: is it "
+                     "the folder inside?",
+                     dir);
     if (!st && skipped)
-        mn__note(opt, s->set.length, -1, "skipped %lld files whose name gives no age and gender, the first %.100s",
+        mn__note(opt, s->set.length, -1,
+                 "skipped %lld files whose name gives no age and gender, the first %.100s",
                  (long long)skipped, first);
     mn__names_free(&l);
     return st;

@@ -33,8 +33,8 @@ START_TEST(test_parse) {
     mn_augment a;
     mn_error e = {0};
     ASSERT_OK(mn_augment_parse("flip,rotate=15,shift=0.1,zoom=0.2,crop=0.7:0.9,erase,noise=0.5", &a, &e), &e);
-    ck_assert(a.flip == 0.5 && a.rotate == 15 && a.shift == 0.1 && a.zoom == 0.2 && a.crop_lo == 0.7 && a.crop_hi == 0.9 &&
-              a.erase == 0.25 && a.noise == 0.5 && a.gamma == 0);
+    ck_assert(a.flip == 0.5 && a.rotate == 15 && a.shift == 0.1 && a.zoom == 0.2 && a.crop_lo == 0.7 &&
+              a.crop_hi == 0.9 && a.erase == 0.25 && a.noise == 0.5 && a.gamma == 0);
     ASSERT_OK(mn_augment_parse("default,erase=0,crop=0.6", &a, &e), &e);
     ck_assert(a.flip == 0.5 && a.rotate > 0 && a.erase == 0 && a.crop_lo == 0.6 && a.crop_hi == 1);
     const mn_augment zero = {0};
@@ -44,11 +44,20 @@ START_TEST(test_parse) {
     ck_assert(!memcmp(&a, &zero, sizeof a));
     ASSERT_OK(mn_augment_parse("crop,crop=0,erase_size=0.1:0.2", &a, &e), &e);
     ck_assert(a.crop_hi == 0 && a.erase_lo == 0.1 && a.erase_hi == 0.2);
-    static const struct { const char *text, *words; } bad[] = {
-        {"flop", "unknown part \"flop\"; there are flip, rotate"}, {"rotate=x", "wanted a number from 0 to 180"},
-        {"rotate=", "wanted a number"}, {"rotate=-5", "wanted a number"}, {"rotate=181", "wanted a number"},
-        {"flip=0.5x", "wanted a number"}, {"flip,,zoom", "unknown part \"\""}, {"crop=0.9:0.5", "the smaller first"},
-        {"flip=0.1:0.2", "wanted a number"}, {"zoom=nan", "wanted a number"}, {"crop=0.5:", "wanted a number"},
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
+        {"flop", "unknown part \"flop\"; there are flip, rotate"},
+        {"rotate=x", "wanted a number from 0 to 180"},
+        {"rotate=", "wanted a number"},
+        {"rotate=-5", "wanted a number"},
+        {"rotate=181", "wanted a number"},
+        {"flip=0.5x", "wanted a number"},
+        {"flip,,zoom", "unknown part \"\""},
+        {"crop=0.9:0.5", "the smaller first"},
+        {"flip=0.1:0.2", "wanted a number"},
+        {"zoom=nan", "wanted a number"},
+        {"crop=0.5:", "wanted a number"},
     };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         mn_error_clear(&e);
@@ -68,7 +77,8 @@ START_TEST(test_identity_and_flip) {
         ck_assert(!memcmp(a.pixels, b.pixels, bytes(&a)));
         apply("flip=1", &a, &b, 0); /* always; exactly the mirror image */
         for (int y = 0; y < h; y++)
-            for (int x = 0; x < w; x++) ck_assert(!memcmp(b.pixels + (y * w + x) * C, a.pixels + (y * w + w - 1 - x) * C, (size_t)C));
+            for (int x = 0; x < w; x++)
+                ck_assert(!memcmp(b.pixels + (y * w + x) * C, a.pixels + (y * w + w - 1 - x) * C, (size_t)C));
         if (w < 8) continue;
         for (uint64_t i = 0; i < 400; i++) {
             apply("flip=0.25", &a, &b, i);
@@ -90,13 +100,17 @@ START_TEST(test_geometry) {
         apply("rotate=30,shift=0.2,zoom=0.3,aspect=0.2", &a, &b, (uint64_t)k);
         mn_rng r = mn_rng_create(11, (uint64_t)k);
         double angle = mn_rng_uniform(&r, -30, 30) * M_PI / 180, dx = mn_rng_uniform(&r, -0.2, 0.2) * w,
-               dy = mn_rng_uniform(&r, -0.2, 0.2) * h, zoom = exp(mn_rng_uniform(&r, -0.3, 0.3)), aspect = exp(mn_rng_uniform(&r, -0.2, 0.2));
+               dy = mn_rng_uniform(&r, -0.2, 0.2) * h, zoom = exp(mn_rng_uniform(&r, -0.3, 0.3)),
+               aspect = exp(mn_rng_uniform(&r, -0.2, 0.2));
         double worst = 0;
         for (int v = 0; v < h; v++)
             for (int u = 0; u < w; u++) {
-                double x = (u - (w - 1) / 2.0) / zoom / sqrt(aspect), y = (v - (h - 1) / 2.0) / zoom * sqrt(aspect);
-                double sx = cos(angle) * x - sin(angle) * y + (w - 1) / 2.0 + dx, sy = sin(angle) * x + cos(angle) * y + (h - 1) / 2.0 + dy;
-                for (int c = 0; c < C; c++) worst = fmax(worst, fabs(b.pixels[(v * w + u) * C + c] - at(&a, sx, sy, c)));
+                double x = (u - (w - 1) / 2.0) / zoom / sqrt(aspect),
+                       y = (v - (h - 1) / 2.0) / zoom * sqrt(aspect);
+                double sx = cos(angle) * x - sin(angle) * y + (w - 1) / 2.0 + dx,
+                       sy = sin(angle) * x + cos(angle) * y + (h - 1) / 2.0 + dy;
+                for (int c = 0; c < C; c++)
+                    worst = fmax(worst, fabs(b.pixels[(v * w + u) * C + c] - at(&a, sx, sy, c)));
             }
         ASSERT_CLOSE(worst, 0, 1.6); /* 8 bits of fraction and rounding */
     }
@@ -129,13 +143,15 @@ START_TEST(test_light) {
     for (uint64_t k = 0; k < 100; k++) {
         apply("brightness=0.1", &a, &b, k);
         int shift = b.pixels[0] - a.pixels[0];
-        for (size_t i = 0; i < bytes(&a); i++) ck_assert(abs(b.pixels[i] - a.pixels[i] - shift) <= 1 || b.pixels[i] == 0 || b.pixels[i] == 255);
+        for (size_t i = 0; i < bytes(&a); i++)
+            ck_assert(abs(b.pixels[i] - a.pixels[i] - shift) <= 1 || b.pixels[i] == 0 || b.pixels[i] == 255);
         lo = fmin(lo, shift), hi = fmax(hi, shift);
         apply("contrast=0.3", &a, &b, k);
         ASSERT_CLOSE(mean(&b), mean(&a), 1.5);
         apply("gamma=0.3", &a, &b, k); /* monotonous, ends fixed */
         int darker = 0, lighter = 0;
-        for (size_t i = 0; i < bytes(&a); i++) darker += b.pixels[i] < a.pixels[i], lighter += b.pixels[i] > a.pixels[i];
+        for (size_t i = 0; i < bytes(&a); i++)
+            darker += b.pixels[i]<a.pixels[i], lighter += b.pixels[i]> a.pixels[i];
         ck_assert(darker == 0 || lighter == 0);
     }
     ck_assert(lo < -20 && lo >= -26 && hi > 20 && hi <= 26);
@@ -173,13 +189,15 @@ START_TEST(test_erase) {
         for (int y = 0; y < 48; y++)
             for (int x = 0; x < 60; x++)
                 if (b.pixels[y * 60 + x] != a.pixels[y * 60 + x])
-                    x0 = x < x0 ? x : x0, x1 = x > x1 ? x : x1, y0 = y < y0 ? y : y0, y1 = y > y1 ? y : y1, n++;
+                    x0 = x < x0 ? x : x0, x1 = x > x1 ? x : x1, y0 = y < y0 ? y : y0, y1 = y > y1 ? y : y1,
+                    n++;
         if (!n) continue;
         erased++;
         int w = x1 - x0 + 1, h = y1 - y0 + 1;
         ck_assert(w >= 10 && w <= 20 && h >= 8 && h <= 16); /* a sixth to a third of the sides */
         ck_assert_int_eq(n, w * h);
-        for (int i = 0; i < w * h; i++) ck_assert_int_eq(b.pixels[(y0 + i / w) * 60 + x0 + i % w], b.pixels[y0 * 60 + x0]);
+        for (int i = 0; i < w * h; i++)
+            ck_assert_int_eq(b.pixels[(y0 + i / w) * 60 + x0 + i % w], b.pixels[y0 * 60 + x0]);
     }
     ck_assert(erased > 110 && erased < 190);
     mn_image_free(&a), mn_image_free(&b);
@@ -206,4 +224,5 @@ START_TEST(test_deterministic) {
 }
 END_TEST
 
-TEST_SUITE(augment, test_parse, test_identity_and_flip, test_geometry, test_crop, test_light, test_noise, test_erase, test_deterministic)
+TEST_SUITE(augment, test_parse, test_identity_and_flip, test_geometry, test_crop, test_light, test_noise,
+           test_erase, test_deterministic)

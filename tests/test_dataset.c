@@ -28,7 +28,8 @@ static const char *summary(const mn_dataset *d) {
         mn_error e = {0};
         ASSERT_OK(d->info(d, i, &s, &e), &e);
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%s:", i ? " " : "", s.id);
-        for (int h = 0; h < d->n_heads; h++) at += (size_t)snprintf(text + at, sizeof text - at, "%s%d", h ? "," : "", (int)s.label[h]);
+        for (int h = 0; h < d->n_heads; h++)
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s%d", h ? "," : "", (int)s.label[h]);
         at += (size_t)snprintf(text + at, sizeof text - at, "/%d", (int)s.split);
     }
     return text;
@@ -79,7 +80,8 @@ START_TEST(test_folder_with_splits) {
     mn_dataset *d = mn_dataset_open(strcat(strcpy((char[600]){0}, "folder:"), test_path("g")), NULL, &e);
     ck_assert_msg(d != NULL, "%s", e.text);
     ck_assert_str_eq(classes(d, 0), "label: bird cat dog");
-    ck_assert_str_eq(summary(d), "Validation/dog/3.png:2/1 test/bird/4.png:0/2 train/cat/1.png:1/0 train/dog/2.png:2/0");
+    ck_assert_str_eq(summary(d),
+                     "Validation/dog/3.png:2/1 test/bird/4.png:0/2 train/cat/1.png:1/0 train/dog/2.png:2/0");
     mn_dataset_destroy(d);
 }
 END_TEST
@@ -109,14 +111,22 @@ END_TEST
 
 START_TEST(test_utkface) {
     mn_error e = {0};
-    static const char *const names[] = {"1_0_0_20161219140623097.jpg.chip.jpg", "100_1_0_20170112213001988.jpg.chip.jpg",
-        "24_0_1_20170116220224657 .jpg.chip.jpg", "55_0_0_20170116232725357jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg",
-        "61_3_20170109150557335.jpg.chip.jpg", "face.jpg", "5_1.jpg", "1234_0_0_2.jpg", "7_0_0_1.txt"};
+    static const char *const names[] = {"1_0_0_20161219140623097.jpg.chip.jpg",
+                                        "100_1_0_20170112213001988.jpg.chip.jpg",
+                                        "24_0_1_20170116220224657 .jpg.chip.jpg",
+                                        "55_0_0_20170116232725357jpg.chip.jpg",
+                                        "61_1_20170109142408075.jpg.chip.jpg",
+                                        "61_3_20170109150557335.jpg.chip.jpg",
+                                        "face.jpg",
+                                        "5_1.jpg",
+                                        "1234_0_0_2.jpg",
+                                        "7_0_0_1.txt"};
     const char *dir = help_folder("utk");
     char path[600];
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[k]);
-        help_write_text(path, k == 4 ? names[3] : names[k]); /* opening looks at names and bytes, not at pictures */
+        help_write_text(path,
+                        k == 4 ? names[3] : names[k]); /* opening looks at names and bytes, not at pictures */
     }
     n_notes = 0;
     mn_dataset *d = mn_dataset_utkface(dir, &noting, &e);
@@ -148,8 +158,10 @@ static mn_dataset *list_of(const char *text, mn_error *e) {
 
 START_TEST(test_list) {
     mn_error e = {0};
-    mn_dataset *d = list_of("\xef\xbb\xbfpath,emotion,gender\r\nin/1.png,sad,woman\r\n\"in/2, two.png\", \"an\"\"gry\" ,\r\n\r\n"
-                            "in/3.png,,man", &e);
+    mn_dataset *d = list_of(
+        "\xef\xbb\xbfpath,emotion,gender\r\nin/1.png,sad,woman\r\n\"in/2, two.png\", \"an\"\"gry\" ,\r\n\r\n"
+        "in/3.png,,man",
+        &e);
     ck_assert_msg(d != NULL, "%s", e.text);
     ck_assert_str_eq(classes(d, 0), "emotion: an\"gry sad");
     ck_assert_str_eq(classes(d, 1), "gender: man woman");
@@ -164,14 +176,17 @@ START_TEST(test_list) {
     mn_dataset_destroy(d);
     /* numbers in order of size; splits; groups; an absolute path */
     char text[1000];
-    snprintf(text, sizeof text, "split,label,path,group\ntrain,10,in/1.png,anna\nval,9,%s,bob\ntest,2,in/3.png,anna\n,2,in/3.png,\n,2,in/3.png,\n",
+    snprintf(text, sizeof text,
+             "split,label,path,group\ntrain,10,in/1.png,anna\nval,9,%s,bob\ntest,2,in/3.png,anna\n,2,in/"
+             "3.png,\n,2,in/3.png,\n",
              test_path("l/in/1.png"));
     d = list_of(text, &e);
     ck_assert_msg(d != NULL, "%s", e.text);
     ck_assert_str_eq(classes(d, 0), "label: 2 9 10");
     mn_sample_info g[5];
     for (int i = 0; i < 5; i++) ASSERT_OK(d->info(d, i, &g[i], &e), &e);
-    ck_assert(g[0].group == g[2].group && g[0].group != g[1].group && g[3].group == g[4].group && g[3].group != g[0].group);
+    ck_assert(g[0].group == g[2].group && g[0].group != g[1].group && g[3].group == g[4].group &&
+              g[3].group != g[0].group);
     ck_assert(g[0].split == MN_SPLIT_TRAIN && g[1].split == MN_SPLIT_VALID && g[2].split == MN_SPLIT_TEST);
     ck_assert_str_eq(g[1].id, test_path("l/in/1.png"));
     mn_dataset_destroy(d);
@@ -179,7 +194,10 @@ START_TEST(test_list) {
 END_TEST
 
 START_TEST(test_list_errors) {
-    static const struct { const char *text, *words; mn_status status; } bad[] = {
+    static const struct {
+        const char *text, *words;
+        mn_status status;
+    } bad[] = {
         {"", "no column named path", MN_ERR_FORMAT},
         {"in/1.png,sad\n", "no column named path but \"in/1.png\"", MN_ERR_FORMAT},
         {"path\nin/1.png\n", "no column with labels", MN_ERR_FORMAT},
@@ -187,7 +205,8 @@ START_TEST(test_list_errors) {
         {"path,a,a\n", "used twice", MN_ERR_FORMAT},
         {"path,\n", "has no name", MN_ERR_FORMAT},
         {"path,a\n", "header and no rows", MN_ERR_FORMAT},
-        {"path,a\nin/1.png\n", "line 2: has 1 fields, the header has 2; hint: a path with a comma needs quotes", MN_ERR_FORMAT},
+        {"path,a\nin/1.png\n",
+         "line 2: has 1 fields, the header has 2; hint: a path with a comma needs quotes", MN_ERR_FORMAT},
         {"path,a\nin/1.png,x\nin/2, two.png,y\n", "line 3: has 3 fields", MN_ERR_FORMAT},
         {"path,a\n\"in/1.png,x\n", "line 2: a quote is opened and not closed", MN_ERR_FORMAT},
         {"path,a\n\"in/1.png\"x,x\n", "line 2: text follows a closing quote", MN_ERR_FORMAT},
@@ -212,11 +231,20 @@ START_TEST(test_list_errors) {
 END_TEST
 
 START_TEST(test_open_errors) {
-    static const struct { const char *spec, *words; } bad[] = {
-        {"", "of no known kind"}, {"faces", "of no known kind"}, {"mnist:x", "of no known kind; wanted fer2013:FILE.csv"},
-        {"folder:", "nothing follows the colon"}, {"rendered:many", "wanted rendered:COUNT"}, {"rendered:0", "wanted rendered:COUNT"},
-        {"rendered:5,shape=3", "\"shape=3\" is not understood"}, {"rendered:5,size=x", "is not understood"},
-        {"rendered:5,size=-1", "is not understood"}, {"rendered:5,size=48;", "is not understood"}, {"/tmp", "hint: folder:/tmp"},
+    static const struct {
+        const char *spec, *words;
+    } bad[] = {
+        {"", "of no known kind"},
+        {"faces", "of no known kind"},
+        {"mnist:x", "of no known kind; wanted fer2013:FILE.csv"},
+        {"folder:", "nothing follows the colon"},
+        {"rendered:many", "wanted rendered:COUNT"},
+        {"rendered:0", "wanted rendered:COUNT"},
+        {"rendered:5,shape=3", "\"shape=3\" is not understood"},
+        {"rendered:5,size=x", "is not understood"},
+        {"rendered:5,size=-1", "is not understood"},
+        {"rendered:5,size=48;", "is not understood"},
+        {"/tmp", "hint: folder:/tmp"},
     };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         mn_error e = {0};
@@ -305,7 +333,9 @@ START_TEST(test_concat) {
     ck_assert_msg(d != NULL, "%s", e.text);
     ck_assert_str_eq(classes(d, 0), "emotion: fear happy sad");
     ck_assert_str_eq(classes(d, 1), "gender: man woman");
-    ck_assert_str_eq(summary(d), "1.png:2,-1/3 2.png:1,-1/3 1.png:0,-1/3 2.png:-1,1/3 1.png:-1,0/3 1.png:2,1/3 2.png:1,-1/3");
+    ck_assert_str_eq(
+        summary(d),
+        "1.png:2,-1/3 2.png:1,-1/3 1.png:0,-1/3 2.png:-1,1/3 1.png:-1,0/3 1.png:2,1/3 2.png:1,-1/3");
     mn_image im = {0};
     ASSERT_OK(d->pixels(d, 3, &im, &e), &e);
     ck_assert_int_eq(im.channels, 1);
@@ -315,11 +345,13 @@ START_TEST(test_concat) {
     mn_image_free(&im);
     mn_dataset_destroy(d);
     mn_error_clear(&e);
-    mn_dataset *bad[2] = {text_list("a.csv", "path,emotion\n1.png,sad\n2.png,happy\n"), text_list("b.csv", "path,emotion\n1.png,glad\n")};
+    mn_dataset *bad[2] = {text_list("a.csv", "path,emotion\n1.png,sad\n2.png,happy\n"),
+                          text_list("b.csv", "path,emotion\n1.png,glad\n")};
     ck_assert_ptr_null(mn_dataset_concat(bad, 2, &e));
     ASSERT_FAILS(e, MN_ERR_SHAPE, "its emotion \"glad\" is not among the 2 classes");
     mn_error_clear(&e);
-    mn_dataset *five[2] = {text_list("a.csv", "path,a,b,c\n1.png,1,2,3\n"), text_list("b.csv", "path,d,e\n1.png,2,3\n")};
+    mn_dataset *five[2] = {text_list("a.csv", "path,a,b,c\n1.png,1,2,3\n"),
+                           text_list("b.csv", "path,d,e\n1.png,2,3\n")};
     ck_assert_ptr_null(mn_dataset_concat(five, 2, &e));
     ASSERT_FAILS(e, MN_ERR_SHAPE, "more than 4 heads");
     mn_error_clear(&e);
@@ -339,21 +371,25 @@ START_TEST(test_out_of_memory) {
         mn_error e = {0};
         int64_t live;
         help_fail_allocation(n);
-        mn_dataset *part[2] = {mn_dataset_folder(dir, &(mn_open_opt){.threads = 2}, &e), NULL}, *d = NULL, *c = NULL, *s = NULL;
+        mn_dataset *part[2] = {mn_dataset_folder(dir, &(mn_open_opt){.threads = 2}, &e), NULL}, *d = NULL,
+                   *c = NULL, *s = NULL;
         if (part[0]) part[1] = mn_dataset_list(csv, &(mn_open_opt){.threads = 2}, &e);
-        if (part[1]) d = mn_dataset_concat(part, 2, &e); /* takes both, whatever happens */
-        else mn_dataset_destroy(part[0]);
+        if (part[1])
+            d = mn_dataset_concat(part, 2, &e); /* takes both, whatever happens */
+        else
+            mn_dataset_destroy(part[0]);
         if (d) c = mn_dataset_cache(d, &(mn_preprocess){1, 4, 4, .lo = 0}, &(mn_open_opt){.threads = 2}, &e);
         if (c) s = mn_dataset_subset(c, (int64_t[]){3, 1}, 2, &e);
         bool done = s != NULL;
         mn_dataset_destroy(s), mn_dataset_destroy(c), mn_dataset_destroy(d);
         failed = help_allocations_end(&live);
         ck_assert_int_eq(live, 0);
-        ck_assert_msg(failed ? !done && e.status == MN_ERR_MEMORY : done, "n = %d: %s %s", (int)n, mn_status_name(e.status), e.text);
+        ck_assert_msg(failed ? !done && e.status == MN_ERR_MEMORY : done, "n = %d: %s %s", (int)n,
+                      mn_status_name(e.status), e.text);
         ck_assert_int_lt(n, 1000);
     }
 }
 END_TEST
 
-TEST_SUITE(dataset, test_folder, test_folder_with_splits, test_folder_errors, test_utkface, test_list, test_list_errors,
-           test_open_errors, test_subset_and_cache, test_concat, test_out_of_memory)
+TEST_SUITE(dataset, test_folder, test_folder_with_splits, test_folder_errors, test_utkface, test_list,
+           test_list_errors, test_open_errors, test_subset_and_cache, test_concat, test_out_of_memory)

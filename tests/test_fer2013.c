@@ -22,11 +22,14 @@ static mn_dataset *parse(const char *text, size_t n, int threads, mn_error *err)
 static char *make_csv(int n, bool usage_in_the_middle, const char *newline) {
     static const char *const usage[] = {"Training", "Training", "PublicTest", "PrivateTest"};
     char *text = malloc((size_t)n * (4 * N + 64) + 200), *at = text, *pixels = malloc(5 * N);
-    at += sprintf(at, "%s%s", usage_in_the_middle ? "emotion, Usage, pixels" : "emotion,pixels,Usage", newline);
+    at +=
+        sprintf(at, "%s%s", usage_in_the_middle ? "emotion, Usage, pixels" : "emotion,pixels,Usage", newline);
     for (int k = 0; k < n; k++) {
         pixel_text(pixels, k % 256, -1, NULL);
-        if (usage_in_the_middle) at += sprintf(at, "%d,%s,%s%s", k % 7, usage[k % 4], pixels, newline);
-        else at += sprintf(at, "%d,%s,%s%s", k % 7, pixels, usage[k % 4], newline);
+        if (usage_in_the_middle)
+            at += sprintf(at, "%d,%s,%s%s", k % 7, usage[k % 4], pixels, newline);
+        else
+            at += sprintf(at, "%d,%s,%s%s", k % 7, pixels, usage[k % 4], newline);
     }
     free(pixels);
     return text;
@@ -75,7 +78,10 @@ START_TEST(test_groups_and_variants) {
     char *p = malloc(5 * N), *text = malloc(30 * N);
     /* Copies share a group; a mark, blank lines, quotes, no Usage, no line end at the end are fine. */
     pixel_text(p, 1, -1, NULL);
-    int n = sprintf(text, "\xef\xbb\xbf" "Emotion,Pixels\n0,\"%s\"\n\n3,%s\n\n", p, p);
+    int n = sprintf(text,
+                    "\xef\xbb\xbf"
+                    "Emotion,Pixels\n0,\"%s\"\n\n3,%s\n\n",
+                    p, p);
     pixel_text(p, 1, 2303, "0");
     n += sprintf(text + n, "6, %s ", p);
     mn_dataset *d = parse(text, (size_t)n, 2, &e);
@@ -94,11 +100,15 @@ START_TEST(test_groups_and_variants) {
 END_TEST
 
 START_TEST(test_broken_rows) {
-    static const struct { const char *row, *with, *words; int change; } bad[] = {
+    static const struct {
+        const char *row, *with, *words;
+        int change;
+    } bad[] = {
         {"7,%s,Training", NULL, "line 3: emotion is \"7\"; wanted 0 to 6", -1},
         {"-1,%s,Training", NULL, "line 3: emotion is \"-1\"", -1},
         {",%s,Training", NULL, "line 3: emotion is \"\"", -1},
-        {"1,%s,Practice", NULL, "line 3: Usage is \"Practice\"; wanted Training, PublicTest or PrivateTest", -1},
+        {"1,%s,Practice", NULL, "line 3: Usage is \"Practice\"; wanted Training, PublicTest or PrivateTest",
+         -1},
         {"1,%s,", NULL, "line 3: Usage is \"\"", -1},
         {"1,%s", NULL, "line 3: has 2 fields, the header has 3", -1},
         {"1,%s,Training,1", NULL, "line 3: has 4 fields", -1},
@@ -132,7 +142,9 @@ START_TEST(test_broken_rows) {
 END_TEST
 
 START_TEST(test_broken_headers) {
-    static const struct { const char *text, *words; } bad[] = {
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
         {"", "no column named emotion"},
         {"emotion,Usage\n0,Training\n", "no column named pixels"},
         {"pixels,Usage\n0,Training\n", "no column named emotion"},
@@ -216,5 +228,5 @@ START_TEST(test_real_file) {
 }
 END_TEST
 
-TEST_SUITE(fer2013, test_both_orders, test_groups_and_variants, test_broken_rows, test_broken_headers, test_cut_anywhere,
-           test_out_of_memory, test_real_file)
+TEST_SUITE(fer2013, test_both_orders, test_groups_and_variants, test_broken_rows, test_broken_headers,
+           test_cut_anywhere, test_out_of_memory, test_real_file)

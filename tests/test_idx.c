@@ -34,8 +34,10 @@ static void put(const char *dir, const char *name, int rank, int n, int h, int w
     char path[512];
     snprintf(path, sizeof path, "%s/%s%s", dir, name, packed ? ".gz" : "");
     size_t size = make_idx(bytes, rank, n, h, w, salt);
-    if (packed) write_gz(path, bytes, size);
-    else test_write_file(path, bytes, size);
+    if (packed)
+        write_gz(path, bytes, size);
+    else
+        test_write_file(path, bytes, size);
 }
 
 START_TEST(test_reads) {
@@ -60,7 +62,8 @@ START_TEST(test_reads) {
             ck_assert_int_eq(s.label[0], k % 10);
             ck_assert_int_eq(s.split, i < 20 ? MN_SPLIT_TRAIN : MN_SPLIT_TEST);
             ck_assert(im.width == 5 && im.height == 7 && im.channels == 1);
-            for (int p = 0; p < 35; p++) ck_assert_int_eq(im.pixels[p], (uint8_t)((k * 35 + p) * 13 + (i >= 20)));
+            for (int p = 0; p < 35; p++)
+                ck_assert_int_eq(im.pixels[p], (uint8_t)((k * 35 + p) * 13 + (i >= 20)));
         }
         mn_sample_info s;
         ASSERT_OK(d->info(d, 21, &s, &e), &e);
@@ -92,7 +95,8 @@ START_TEST(test_cut_anywhere) {
             uint8_t *part = malloc(k + 1);
             memcpy(part, way ? (uint8_t *)packed : bytes, k);
             decode(part, k, 3, &e);
-            ck_assert_msg(k == size ? e.status == MN_OK : e.status == MN_ERR_FORMAT, "cut to %zu: %s", k, e.text);
+            ck_assert_msg(k == size ? e.status == MN_OK : e.status == MN_ERR_FORMAT, "cut to %zu: %s", k,
+                          e.text);
             if (k == size && !way) { /* one byte too many */
                 part[k] = 0;
                 decode(part, k + 1, 3, &e);
@@ -113,7 +117,10 @@ START_TEST(test_cut_anywhere) {
 END_TEST
 
 START_TEST(test_hostile_headers) {
-    static const struct { uint8_t head[16]; const char *words; } bad[] = {
+    static const struct {
+        uint8_t head[16];
+        const char *words;
+    } bad[] = {
         {{0, 0, 8, 1, 0, 0, 0, 1}, "begins with 00000801; wanted 00000803"},
         {{0, 0, 0x0d, 3, 0, 0, 0, 1}, "begins with 00000d03"},
         {{0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1}, "size 1 is 0"},
@@ -205,4 +212,5 @@ START_TEST(test_fashion_mnist) {
 }
 END_TEST
 
-TEST_SUITE(idx, test_reads, test_cut_anywhere, test_hostile_headers, test_folder_errors, test_out_of_memory, test_fashion_mnist)
+TEST_SUITE(idx, test_reads, test_cut_anywhere, test_hostile_headers, test_folder_errors, test_out_of_memory,
+           test_fashion_mnist)

@@ -48,7 +48,8 @@ END_TEST
 
 #if MN_HAVE_PNG
 /* Writes a PNG of any kind with libpng itself. rows: bytes as the file has them. */
-static void raw_png(const char *path, int w, int h, int depth, int type, bool interlaced, const uint8_t *rows, size_t row) {
+static void raw_png(const char *path, int w, int h, int depth, int type, bool interlaced, const uint8_t *rows,
+                    size_t row) {
     FILE *f = fopen(path, "wb");
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png_create_info_struct(png);
@@ -56,7 +57,8 @@ static void raw_png(const char *path, int w, int h, int depth, int type, bool in
     png_set_IHDR(png, info, (png_uint_32)w, (png_uint_32)h, depth, type, interlaced, 0, 0);
     png_color colours[4] = {{10, 20, 30}, {200, 100, 0}, {255, 255, 255}, {0, 0, 0}};
     png_byte alpha[2] = {128, 0};
-    if (type == PNG_COLOR_TYPE_PALETTE) png_set_PLTE(png, info, colours, 4), png_set_tRNS(png, info, alpha, 2, NULL);
+    if (type == PNG_COLOR_TYPE_PALETTE)
+        png_set_PLTE(png, info, colours, 4), png_set_tRNS(png, info, alpha, 2, NULL);
     png_write_info(png, info);
     int passes = png_set_interlace_handling(png);
     for (int p = 0; p < passes; p++)
@@ -101,7 +103,10 @@ END_TEST
 START_TEST(test_png_hostile_sizes) {
     mn_image b = {0};
     mn_error e = {0};
-    const struct { uint32_t w, h; const char *words; } bad[] = {
+    const struct {
+        uint32_t w, h;
+        const char *words;
+    } bad[] = {
         {0, 10, "broken PNG"},       {100000, 10, "broken PNG"},           {0xffffffff, 1, "broken PNG"},
         {32768, 32768, "megapixel"}, {30000, 3000, "cannot stand in the"},
     };
@@ -111,7 +116,8 @@ START_TEST(test_png_hostile_sizes) {
     char *bytes = test_read_file(path, &n);
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         uint8_t *p = (uint8_t *)bytes + 12; /* "IHDR", then width and height */
-        for (int i = 0; i < 4; i++) p[4 + i] = (uint8_t)(bad[k].w >> (24 - 8 * i)), p[8 + i] = (uint8_t)(bad[k].h >> (24 - 8 * i));
+        for (int i = 0; i < 4; i++)
+            p[4 + i] = (uint8_t)(bad[k].w >> (24 - 8 * i)), p[8 + i] = (uint8_t)(bad[k].h >> (24 - 8 * i));
         uint32_t crc = 0xffffffff; /* of type and data */
         for (int i = 0; i < 17; i++) {
             crc ^= p[i];
@@ -137,7 +143,8 @@ static void truncate_everywhere(const char *path) {
         char *part = malloc(k ? k : 1); /* of exactly this size: a sanitizer sees any step beyond */
         memcpy(part, bytes, k);
         mn_status s = mn_image_decode(&b, part, k, &e);
-        ck_assert_msg(s == MN_ERR_FORMAT && e.text[0], "%s cut to %zu of %zu bytes: %s %s", path, k, n, mn_status_name(s), e.text);
+        ck_assert_msg(s == MN_ERR_FORMAT && e.text[0], "%s cut to %zu of %zu bytes: %s %s", path, k, n,
+                      mn_status_name(s), e.text);
         free(part);
     }
     for (size_t k = 0; k < n; k++) { /* any byte changed: read or refused, never worse */
@@ -236,7 +243,8 @@ START_TEST(test_crop) {
     mn_image a = {0}, b = {0};
     mn_error e = {0};
     help_picture(&a, 12, 9, 3, 5);
-    const int boxes[][4] = {{0, 0, 12, 9}, {3, 2, 4, 5}, {-4, -3, 20, 20}, {11, 8, 5, 5}, {-50, -50, 3, 3}, {100, 0, 2, 9}};
+    const int boxes[][4] = {{0, 0, 12, 9}, {3, 2, 4, 5},     {-4, -3, 20, 20},
+                            {11, 8, 5, 5}, {-50, -50, 3, 3}, {100, 0, 2, 9}};
     for (size_t k = 0; k < sizeof boxes / sizeof *boxes; k++) {
         const int *q = boxes[k];
         ASSERT_OK(mn_image_crop(&b, &a, q[0], q[1], q[2], q[3], &e), &e);
@@ -267,8 +275,8 @@ static double weight(int n_in, int n_out, int o, int i) {
 START_TEST(test_resize) {
     mn_image a = {0}, b = {0};
     mn_error e = {0};
-    const int sizes[][4] = {{5, 7, 5, 7},   {10, 10, 5, 5},  {13, 11, 7, 3},  {3, 4, 11, 9},  {17, 5, 4, 12},
-                            {1, 1, 6, 6},   {40, 40, 1, 1},  {2, 9, 9, 2},    {64, 48, 48, 48}};
+    const int sizes[][4] = {{5, 7, 5, 7}, {10, 10, 5, 5}, {13, 11, 7, 3}, {3, 4, 11, 9},   {17, 5, 4, 12},
+                            {1, 1, 6, 6}, {40, 40, 1, 1}, {2, 9, 9, 2},   {64, 48, 48, 48}};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
         for (int channels = 1; channels <= 3; channels += 2) {
             int w = sizes[k][0], h = sizes[k][1], W = sizes[k][2], H = sizes[k][3];
@@ -279,7 +287,8 @@ START_TEST(test_resize) {
                 int c = o % channels, X = o / channels % W, Y = o / channels / W;
                 double sum = 0;
                 for (int y = 0; y < h; y++)
-                    for (int x = 0; x < w; x++) sum += weight(h, H, Y, y) * weight(w, W, X, x) * a.pixels[(y * w + x) * channels + c];
+                    for (int x = 0; x < w; x++)
+                        sum += weight(h, H, Y, y) * weight(w, W, X, x) * a.pixels[(y * w + x) * channels + c];
                 ASSERT_CLOSE(b.pixels[o], sum, 0.501);
             }
         }
@@ -341,8 +350,9 @@ START_TEST(test_out_of_memory) {
 END_TEST
 
 #if MN_HAVE_PNG
-TEST_SUITE(image, test_png_roundtrip, test_png_write_is_atomic, test_png_kinds, test_png_hostile_sizes, test_cut_png, test_jpeg,
-           test_cut_jpeg, test_load_errors, test_crop, test_resize, test_convert, test_out_of_memory)
+TEST_SUITE(image, test_png_roundtrip, test_png_write_is_atomic, test_png_kinds, test_png_hostile_sizes,
+           test_cut_png, test_jpeg, test_cut_jpeg, test_load_errors, test_crop, test_resize, test_convert,
+           test_out_of_memory)
 #else
 TEST_SUITE(image, test_jpeg, test_cut_jpeg, test_load_errors, test_crop, test_resize, test_convert)
 #endif

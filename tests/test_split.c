@@ -47,7 +47,8 @@ static void fill(mn_sample_info *s, mn_split said, uint64_t salt) {
     mn_rng r = mn_rng_create(5, salt);
     for (int i = 0; i < N;) {
         int label = mn_rng_below(&r, 50) == 0 ? 1 : mn_rng_below(&r, 3) == 0 ? 2 : 0;
-        for (int64_t k = 1 + (int64_t)mn_rng_below(&r, 4), g = i; k && i < N; k--, i++) s[i] = sample(label, -1, (uint64_t)g * 77 + salt, said);
+        for (int64_t k = 1 + (int64_t)mn_rng_below(&r, 4), g = i; k && i < N; k--, i++)
+            s[i] = sample(label, -1, (uint64_t)g * 77 + salt, said);
     }
 }
 
@@ -77,7 +78,8 @@ START_TEST(test_nothing_said) {
     for (int k = 0; k < 3; k++) {
         ck_assert_int_eq(l.count[k], again.count[k]);
         ck_assert(!memcmp(l.index[k], again.index[k], (size_t)l.count[k] * sizeof(int64_t)));
-        for (int64_t i = 0; i < l.count[k] && i < other.count[k]; i++) different += l.index[k][i] != other.index[k][i];
+        for (int64_t i = 0; i < l.count[k] && i < other.count[k]; i++)
+            different += l.index[k][i] != other.index[k][i];
     }
     ck_assert_int_gt(different, N / 4);
     mn_split_lists_free(&l), mn_split_lists_free(&again), mn_split_lists_free(&other);
@@ -206,4 +208,5 @@ START_TEST(test_out_of_memory) {
 }
 END_TEST
 
-TEST_SUITE(split, test_nothing_said, test_stable, test_train_and_test_said, test_mixed, test_small_and_odd, test_out_of_memory)
+TEST_SUITE(split, test_nothing_said, test_stable, test_train_and_test_said, test_mixed, test_small_and_odd,
+           test_out_of_memory)
