@@ -60,9 +60,10 @@ VARIANTS := f32_plain f64_plain f32_avx2 f32_avx512
 else
 VARIANTS := f32_plain f64_plain
 endif
-ISA_plain  :=
-ISA_avx2   := -march=x86-64-v3
-ISA_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
+# Kernels may fuse a multiplication and an addition (ISO C alone forbids it): one rounding less, twice the speed.
+ISA_plain  := -ffp-contract=fast
+ISA_avx2   := -ffp-contract=fast -march=x86-64-v3
+ISA_avx512 := -ffp-contract=fast -march=x86-64-v4 -mprefer-vector-width=512
 
 LIB_SRC    := $(wildcard tensor/*.c autograd/*.c layers/*.c optim/*.c data/*.c)
 CPU_SRC    := $(wildcard cpu/*.c)
@@ -169,8 +170,8 @@ config:  ## what was found on this machine and what it means for you
 
 # A change of switches rebuilds: the flags are a file that every object depends on.
 $(BUILD)/flags: FORCE
-	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS) $(ALL_CXXFLAGS) $(LDLIBS)' | cmp -s - $@ || \
-	 echo '$(CC) $(ALL_CFLAGS) $(ALL_CXXFLAGS) $(LDLIBS)' > $@
+	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' | cmp -s - $@ || \
+	 echo '$(CC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' > $@
 FORCE:
 
 $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags

@@ -8,6 +8,17 @@
 #define UNARY1(name, value, derivative, lo, hi) DEFINE(name, value, derivative)
 #define UNARY2(name, value, derivative, lo, hi) DEFINE(name, value, derivative)
 
+/* One loop for each rule, so that neither has a branch inside. */
+#define GRADIENT(derivative, result)                                                                     \
+    {                                                                                                    \
+        _Pragma("omp parallel for simd num_threads(n->ctx->threads) if (count > MN__PARALLEL_MIN)")      \
+        for (int64_t i = 0; i < count; i++) {                                                            \
+            const REAL x = xs[i], y = ys[i], g = dy[i] * (derivative);                                   \
+            (void)x, (void)y;                                                                            \
+            dx[i] = result;                                                                              \
+        }                                                                                                \
+    }
+
 #define DEFINE(op, value, derivative)                                                                    \
     mn_status FWD(op)(mn_node * n);                                                                      \
     mn_status FWD(op)(mn_node * n) {                                                                     \
@@ -28,15 +39,11 @@
         const mn__unary_opt *o = n->opt;                                                                 \
         const REAL a = (REAL)o->a, b = (REAL)o->b, *xs = in(n, 0), *ys = out(n), *dy = out_grad(n);      \
         REAL *dx = in_grad(n, 0);                                                                        \
-        const REAL keep = mn__adds(n, 0) ? 1 : 0;                                                        \
+        const bool add = mn__adds(n, 0);                                                                 \
         int64_t count = n->out->count;                                                                   \
         (void)a, (void)b;                                                                                \
-        _Pragma("omp parallel for simd num_threads(n->ctx->threads) if (count > MN__PARALLEL_MIN)")      \
-        for (int64_t i = 0; i < count; i++) {                                                            \
-            const REAL x = xs[i], y = ys[i], g = dy[i] * (derivative);                                   \
-            (void)x, (void)y;                                                                            \
-            dx[i] = keep != 0 ? dx[i] + g : g;                                                           \
-        }                                                                                                \
+        if (add) GRADIENT(derivative, dx[i] + g)                                                         \
+        else GRADIENT(derivative, g)                                                                     \
         return MN_OK;                                                                                    \
     }
 #include "autograd/unary.def"
