@@ -27,12 +27,15 @@ typedef struct mn_image {
 /* Gives the image this size (contents undefined), growing the buffer when needed. Sides 1..32768. */
 mn_status mn_image_reserve(mn_image *im, int width, int height, int channels, mn_error *err);
 void mn_image_free(mn_image *im);
-/* Reads PNG or JPEG, told apart by content; alpha is dropped, palettes and 16 bit become 8-bit grey/RGB. */
+/* Reads PNG or JPEG, told apart by content. Alpha is dropped, palettes and 16 bit become 8-bit grey or RGB, a
+ * JPEG is turned upright as its EXIF data say. Sides up to 32768, up to 100 megapixels; cut or damaged files
+ * and CMYK are refused. On failure the image's contents are undefined, and it can be used again. */
 mn_status mn_image_load(mn_image *im, const char *path, mn_error *err);
 mn_status mn_image_decode(mn_image *im, const void *bytes, size_t size, mn_error *err);
 /* Atomic (temporary file, then rename). */
 mn_status mn_image_save_png(const mn_image *im, const char *path, mn_error *err);
-/* dst = the rectangle (x,y,w,h) of src; parts outside repeat the border. */
+/* dst = the rectangle (x,y,w,h) of src; parts outside repeat the border. dst is another image than src, here
+ * and below. */
 mn_status mn_image_crop(mn_image *dst, const mn_image *src, int x, int y, int w, int h, mn_error *err);
 /* Area average when shrinking, bilinear when enlarging (pixel centres at +0.5). */
 mn_status mn_image_resize(mn_image *dst, const mn_image *src, int width, int height, mn_error *err);
@@ -108,7 +111,12 @@ typedef struct mn_open_opt {
     void *user;
 } mn_open_opt;
 
-/* Opens  fer2013:FILE.csv  folder:DIR  utkface:DIR  list:FILE.csv  idx:DIR  rendered:COUNT[,size=..,seed=..]
+/* What the kinds have in common: `info` of a sample gives a `group` that equal pictures share (a hash of the
+ * pixels or of the file), the `split` that the files state, and an `id` to find the sample by. Nothing is
+ * decoded on opening a folder of pictures, but every file is read once for its hash. What is left out
+ * (files of other kinds, names that give no label) is counted and said through opt->progress with total -1.
+ *
+ * Opens  fer2013:FILE.csv  folder:DIR  utkface:DIR  list:FILE.csv  idx:DIR  rendered:COUNT[,size=..,seed=..]
  * (docs/data.md describes each). NULL on failure, the sentence in *err. `opt` may be NULL. */
 mn_dataset *mn_dataset_open(const char *spec, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_fer2013(const char *csv, const mn_open_opt *opt, mn_error *err);
@@ -117,7 +125,9 @@ mn_dataset *mn_dataset_utkface(const char *dir, const mn_open_opt *opt, mn_error
 mn_dataset *mn_dataset_list(const char *csv, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_idx(const char *dir, const mn_open_opt *opt, mn_error *err);
 
-/* Several data sets as one; heads are matched by name, their class lists must agree. Takes ownership. */
+/* Several data sets as one; heads are matched by name. The first part that has a head gives its class list;
+ * the classes of later parts must be among them, in any order (in the same one if there are soft labels).
+ * Takes ownership of the parts, also when it fails. */
 mn_dataset *mn_dataset_concat(mn_dataset **part, int n, mn_error *err);
 /* The samples index[0..n-1] of d, which must outlive the subset; index is copied. */
 mn_dataset *mn_dataset_subset(const mn_dataset *d, const int64_t *index, int64_t n, mn_error *err);
@@ -137,7 +147,10 @@ typedef struct mn_split_lists {
 
 /* Honours what the files say; where they say no valid part, carves `valid_fraction` of train out by
  * whole groups, keeping class shares (stratified by the first head that has a label), decided by `seed`.
- * Where they say nothing at all, also carves `test_fraction`. The same arguments give the same lists. */
+ * Where they say nothing at all, carves `test_fraction` first, then `valid_fraction` of what is left; samples
+ * that say nothing but copy one that does go where it goes. All this head by head, so that in a concatenation
+ * each head gets its parts. Fractions 0 to below 1. The same arguments give the same lists, in rising order;
+ * which group goes where does not depend on the order of files. */
 mn_status mn_dataset_split(const mn_dataset *d, double valid_fraction, double test_fraction, uint64_t seed,
                            mn_split_lists *out, mn_error *err);
 void mn_split_lists_free(mn_split_lists *s);
@@ -150,14 +163,14 @@ typedef struct mn_augment {
     double rotate;     /* degrees */
     double shift;      /* share of the side */
     double zoom;       /* scale e^(+-zoom) */
-    double aspect;     /* width/height e^(+-aspect) */
+    double aspect;     /* width/height times e^(+-aspect) */
     double crop_lo, crop_hi; /* random resized crop: share of the area; 0,0 off */
     double brightness; /* added, share of 255 */
     double contrast;   /* factor 1 +- contrast about the mean */
     double gamma;      /* exponent e^(+-gamma) */
     double noise;      /* deviation of Gaussian noise, share of 255 */
-    double erase;      /* probability of one filled rectangle */
-    double erase_lo, erase_hi; /* its sides, share of the side; default 1/6, 1/3 */
+    double erase;      /* probability of one rectangle filled with a grey near the mean */
+    double erase_lo, erase_hi; /* its sides, share of the side; both 0: 1/6, 1/3 */
 } mn_augment;
 /* "flip,rotate=10,shift=0.1,zoom=0.1,erase=0.25"; "none"; "default". See docs/data.md. */
 mn_status mn_augment_parse(const char *text, mn_augment *out, mn_error *err);
@@ -181,7 +194,8 @@ typedef struct mn_batch {
     int64_t n;                             /* samples in it, <= opt.batch */
     const float *x;                        /* (n, C, H, W) */
     const int32_t *label[MN_MAX_HEADS];    /* n each; -1: none */
-    const float *soft[MN_MAX_HEADS];       /* (n, classes) or NULL when no sample of the set has any */
+    const float *soft[MN_MAX_HEADS];       /* (n, classes) or NULL when no sample of the set has any; a sample
+                                            * without: 1 for its label, or all 0 */
     const int64_t *index;                  /* of the samples in the data set */
 } mn_batch;
 

@@ -9,7 +9,9 @@
 #include <jpeglib.h>
 
 /* A progressive file may repeat its scans without end; real ones have about ten. */
-#define MAX_SCANS 100
+#define MAX_SCANS 50
+/* Huffman coding spends at least a bit on each block of 8x8: more pixels than this in a byte are a lie. */
+#define MAX_PIXELS_PER_BYTE 512
 
 /* libjpeg reports a failure by calling error_exit, which must not return. */
 typedef struct reader {
@@ -49,10 +51,14 @@ static void count_scans(j_common_ptr c) {
     longjmp(r->back, 1);
 }
 
-static mn_status read_rows(struct jpeg_decompress_struct *c, mn_image *im, mn_error *err) {
+static mn_status read_rows(struct jpeg_decompress_struct *c, size_t size, mn_image *im, mn_error *err) {
+    jpeg_save_markers(c, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(c, TRUE);
     mn_status s = mn__picture_size(c->image_width, c->image_height, err);
     if (s) return s;
+    if (!c->arith_code && (uint64_t)c->image_width * c->image_height / MAX_PIXELS_PER_BYTE > size)
+        return mn_fail(err, MN_ERR_FORMAT, "broken JPEG: %ux%u pixels cannot stand in %zu bytes",
+                       c->image_width, c->image_height, size);
     if (c->jpeg_color_space == JCS_CMYK || c->jpeg_color_space == JCS_YCCK)
         return mn_fail(err, MN_ERR_UNSUPPORTED,
                        "a CMYK JPEG (made for print); hint: save it as RGB, for example with "
@@ -65,8 +71,10 @@ static mn_status read_rows(struct jpeg_decompress_struct *c, mn_image *im, mn_er
         JSAMPROW row = im->pixels + (size_t)c->output_scanline * (size_t)im->width * (size_t)im->channels;
         jpeg_read_scanlines(c, &row, 1);
     }
+    int orientation =
+        c->marker_list ? mn__exif_orientation(c->marker_list->data, c->marker_list->data_length) : 1;
     jpeg_finish_decompress(c);
-    return MN_OK;
+    return mn__image_orient(im, orientation, err);
 }
 
 mn_status mn__jpeg_decode(mn_image *im, const uint8_t *bytes, size_t size, mn_error *err) {
@@ -82,7 +90,7 @@ mn_status mn__jpeg_decode(mn_image *im, const uint8_t *bytes, size_t size, mn_er
         c.progress = &progress;
         c.mem->max_memory_to_use = 1 << 30;
         jpeg_mem_src(&c, (unsigned char *)bytes, size);
-        read_rows(&c, im, &r.err);
+        read_rows(&c, size, im, &r.err);
     }
     jpeg_destroy_decompress(&c);
     return r.err.status ? mn_fail(err, r.err.status, "%s", r.err.text) : MN_OK;

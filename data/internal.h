@@ -42,6 +42,10 @@ void mn__note(const mn_open_opt *opt, int64_t done, int64_t total, const char *f
 mn_status mn__picture_size(int64_t width, int64_t height, mn_error *err);
 mn_status mn__png_decode(mn_image *im, const uint8_t *bytes, size_t size, mn_error *err);
 mn_status mn__jpeg_decode(mn_image *im, const uint8_t *bytes, size_t size, mn_error *err);
+/* 1..8 from a JPEG's APP1 segment; 1 when it says nothing. */
+int mn__exif_orientation(const uint8_t *app1, size_t size);
+/* Turns and mirrors a stored picture upright. */
+mn_status mn__image_orient(mn_image *im, int orientation, mn_error *err);
 /* Fails unless `im` holds a picture; `who` names the caller. */
 mn_status mn__image_check(const mn_image *im, const char *who, mn_error *err);
 

@@ -185,6 +185,15 @@ START_TEST(test_jpeg) {
     ck_assert_int_eq(mn_image_load(&b, path, &e), MN_ERR_UNSUPPORTED);
     ASSERT_FAILS(e, MN_ERR_UNSUPPORTED, "CMYK");
     ck_assert_ptr_nonnull(strstr(e.text, path));
+    size_t n;
+    char *bytes = test_read_file(path, &n);
+    for (size_t i = 0; i + 9 < n; i++)
+        if ((uint8_t)bytes[i] == 0xff && (uint8_t)bytes[i + 1] == 0xc0)
+            memcpy(bytes + i + 5, "\x20\x00\x0b\x00", 4);
+    mn_error_clear(&e);
+    mn_image_decode(&b, bytes, n, &e); /* its header now says 2816x8192 */
+    ASSERT_FAILS(e, MN_ERR_FORMAT, "2816x8192 pixels cannot stand in");
+    free(bytes);
     mn_image_free(&a), mn_image_free(&b);
 #else
     test_skip("JPEG: built without libjpeg");
@@ -202,6 +211,92 @@ START_TEST(test_cut_jpeg) {
         truncate_everywhere(path);
     }
     mn_image_free(&a);
+#endif
+}
+END_TEST
+
+/* Each orientation against its definition (EXIF 2.32): where the stored row 0 and column 0 are seen. */
+START_TEST(test_orientation) {
+#if MN_HAVE_JPEG
+    static const struct {
+        int orientation;
+        const char *corner; /* where the stored top left corner is seen, and whether sides are exchanged */
+        bool turned;
+    } want[] = {{1, "top left", false},    {2, "top right", false}, {3, "bottom right", false},
+                {4, "bottom left", false}, {5, "top left", true},   {6, "top right", true},
+                {7, "bottom right", true}, {8, "bottom left", true}};
+    mn_image a = {0}, b = {0};
+    mn_error e = {0};
+    ASSERT_OK(mn_image_reserve(&a, 48, 32, 1, &e), &e);
+    for (int i = 0; i < 48 * 32; i++) a.pixels[i] = i % 48 < 16 && i / 48 < 16 ? 250 : i / 48 < 16 ? 120 : 10;
+    const char *path = test_path("turned.jpg");
+    help_write_jpeg(path, &a, 95, false, false);
+    size_t n;
+    char *plain = test_read_file(path, &n), *turned = malloc(n + 100);
+    for (int big = 0; big < 2; big++)
+        for (size_t k = 0; k < 8; k++) {
+            /* SOI, then an APP1 of one entry: tag 0x0112, type 3, count 1, value */
+            uint8_t app1[] = {0xff,
+                              0xe1,
+                              0,
+                              34,
+                              'E',
+                              'x',
+                              'i',
+                              'f',
+                              0,
+                              0,
+                              'I',
+                              'I',
+                              42,
+                              0,
+                              8,
+                              0,
+                              0,
+                              0,
+                              1,
+                              0,
+                              0x12,
+                              1,
+                              3,
+                              0,
+                              1,
+                              0,
+                              0,
+                              0,
+                              (uint8_t)want[k].orientation,
+                              0,
+                              0,
+                              0,
+                              0,
+                              0,
+                              0,
+                              0};
+            uint8_t motorola[] = {'M', 'M',  0, 42, 0, 0, 0, 8, 0, 1,
+                                  1,   0x12, 0, 3,  0, 0, 0, 1, 0, (uint8_t)want[k].orientation};
+            if (big) memcpy(app1 + 10, motorola, sizeof motorola);
+            memcpy(turned, plain, 2);
+            memcpy(turned + 2, app1, sizeof app1);
+            memcpy(turned + 2 + sizeof app1, plain + 2, n - 2);
+            ASSERT_OK(mn_image_decode(&b, turned, n + sizeof app1, &e), &e);
+            ck_assert(b.width == (want[k].turned ? 32 : 48) && b.height == (want[k].turned ? 48 : 32));
+            int right = b.width - 1, bottom = b.height - 1;
+            int x = strstr(want[k].corner, "right") ? right : 0,
+                y = strstr(want[k].corner, "bottom") ? bottom : 0;
+            ASSERT_CLOSE(b.pixels[y * b.width + x], 250, 6);
+            /* the stored top right corner is 120: along the row, or down the column if turned */
+            ASSERT_CLOSE(b.pixels[want[k].turned ? (bottom - y) * b.width + x : y * b.width + right - x], 120,
+                         6);
+            ASSERT_CLOSE(b.pixels[want[k].turned ? y * b.width + right - x : (bottom - y) * b.width + x], 10,
+                         6);
+            for (size_t i = 2; i < 2 + sizeof app1; i++) { /* damaged EXIF data never matter */
+                turned[i] ^= 0x55;
+                mn_image_decode(&b, turned, n + sizeof app1, NULL);
+                turned[i] ^= 0x55;
+            }
+        }
+    free(plain), free(turned);
+    mn_image_free(&a), mn_image_free(&b);
 #endif
 }
 END_TEST
@@ -351,8 +446,9 @@ END_TEST
 
 #if MN_HAVE_PNG
 TEST_SUITE(image, test_png_roundtrip, test_png_write_is_atomic, test_png_kinds, test_png_hostile_sizes,
-           test_cut_png, test_jpeg, test_cut_jpeg, test_load_errors, test_crop, test_resize, test_convert,
-           test_out_of_memory)
+           test_cut_png, test_jpeg, test_cut_jpeg, test_orientation, test_load_errors, test_crop, test_resize,
+           test_convert, test_out_of_memory)
 #else
-TEST_SUITE(image, test_jpeg, test_cut_jpeg, test_load_errors, test_crop, test_resize, test_convert)
+TEST_SUITE(image, test_jpeg, test_cut_jpeg, test_orientation, test_load_errors, test_crop, test_resize,
+           test_convert)
 #endif
