@@ -266,7 +266,7 @@ extern const char *const mn_au_names[MN_AU_COUNT]; /* "AU1 inner brow raiser", .
 void mn_face_action_units(const mn_face *f, double au[MN_AU_COUNT]);
 
 /* A face that is a function of (seed, identity, picture): the same `identity` (asked for with the same
- * gender) is the same person. expression 0..6, gender 0..1; intensity is drawn from 0.65 .. 1. */
+ * gender) is the same person. expression 0..6, gender 0..1; intensity is drawn from 0.7 .. 1. */
 void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t picture, int expression, int gender);
 /* The same person photographed well: facing the camera in even light, nothing in the way, no noise. */
 void mn_face_pose_plain(mn_face *f);

@@ -336,7 +336,7 @@ void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t pictu
     f->person = (uint64_t)mn_rng_u32(&person) << 32 | mn_rng_u32(&person);
     r.index = picture * 64; /* a picture draws fewer than 4 * 64 numbers */
     random_picture(f, &r);
-    f->intensity = mn_rng_uniform(&r, 0.65, 1);
+    f->intensity = mn_rng_uniform(&r, 0.7, 1);
     f->texture = (uint64_t)mn_rng_u32(&r) << 32 | mn_rng_u32(&r);
 }
 

@@ -25,13 +25,13 @@ static const action prototype[7][8] = {
     {{MN_AU4, 1, 1}, {MN_AU7, .9f, 1}, {MN_AU23, 1, 1}, {MN_AU5, .55f, .8f},
      {MN_AU24, .7f, .6f}, {MN_AU17, .5f, .5f}, {MN_AU25, .35f, .2f}},
     /* disgust */
-    {{MN_AU9, 1, 1}, {MN_AU10, .8f, .8f}, {MN_AU15, .5f, .8f}, {MN_AU16, .5f, .8f},
+    {{MN_AU9, 1, 1}, {MN_AU10, .9f, .9f}, {MN_AU15, .5f, .8f}, {MN_AU16, .5f, .8f},
      {MN_AU7, .6f, .7f}, {MN_AU4, .4f, .5f}, {MN_AU25, .5f, .5f}, {MN_AU17, .3f, .3f}},
     /* fear */
     {{MN_AU1, 1, 1}, {MN_AU4, .7f, 1}, {MN_AU5, 1, 1}, {MN_AU20, 1, 1},
      {MN_AU25, .8f, 1}, {MN_AU2, .6f, .9f}, {MN_AU26, .4f, .7f}},
     /* happy */
-    {{MN_AU6, 1, 1}, {MN_AU12, 1, 1}, {MN_AU25, 1, .8f}, {MN_AU26, .3f, .3f}},
+    {{MN_AU6, 1, 1}, {MN_AU12, 1, 1}, {MN_AU25, 1, .85f}, {MN_AU26, .3f, .3f}},
     /* sad */
     {{MN_AU1, 1, 1}, {MN_AU4, .7f, 1}, {MN_AU15, 1, 1}, {MN_AU17, .8f, .8f}, {MN_AU7, .3f, .4f}},
     /* surprise */
@@ -47,7 +47,7 @@ void mn_face_action_units(const mn_face *f, double au[MN_AU_COUNT]) {
     mn_rng r = mn_rng_create(f->texture, MN__STREAM_ACTIONS);
     for (int k = 0; k < 8; k++) {
         const action *a = &prototype[f->expression][k];
-        double luck = mn_rng_uniform(&r, 0, 1), weaker = mn_rng_uniform(&r, 0, 0.35);
+        double luck = mn_rng_uniform(&r, 0, 1), weaker = mn_rng_uniform(&r, 0, 0.3);
         /* without variation: what most people show, at full strength */
         bool shown = (f->variation > 0 ? 0.5 + f->variation * (luck - 0.5) : 0.5) < a->share;
         if (shown) au[a->au] = a->strength * (1 - f->variation * weaker) * f->intensity;

@@ -19,7 +19,7 @@ static lids make_lids(const mn__rig *r, float s) {
     const float *au = r->au;
     const mn_face *f = r->f;
     float up = 0.031f + 0.009f * (float)f->eye_size, low = 0.017f + 0.004f * (float)f->eye_size;
-    up *= 1 + 0.62f * au[MN_AU5] - 0.34f * au[MN_AU7] - 0.20f * au[MN_AU6] - 0.22f * au[MN_AU9] -
+    up *= 1 + 0.62f * au[MN_AU5] - 0.34f * au[MN_AU7] - 0.20f * au[MN_AU6] - 0.30f * au[MN_AU9] -
           0.18f * au[MN_AU4] * (1 - au[MN_AU5]) - 0.20f * au[MN_AU15] * au[MN_AU1] - 0.16f * r->old;
     low *= 1 + 0.25f * au[MN_AU5] - 0.60f * au[MN_AU7] - 1.05f * au[MN_AU6] - 0.45f * au[MN_AU9];
     up = up > 0.010f ? up : 0.010f;
@@ -204,7 +204,7 @@ static mouth make_mouth(const mn__rig *r) {
     float full = 0.55f + 0.9f * (float)r->f->lip_fullness - 0.15f * r->old;
     float thin = 1 - 0.85f * press - 0.25f * au[MN_AU12] - 0.22f * au[MN_AU20];
     float up = 0.028f * full * thin, low = 0.036f * full * thin * (1 + 0.15f * au[MN_AU16]);
-    float lift = 0.030f * au[MN_AU10] + 0.016f * au[MN_AU9] + 0.012f * au[MN_AU12]; /* of the upper lip */
+    float lift = 0.036f * au[MN_AU10] + 0.016f * au[MN_AU9] + 0.012f * au[MN_AU12]; /* of the upper lip */
     float pout = 0.020f * au[MN_AU17] + 0.010f * au[MN_AU15];                       /* the middle goes up */
     float round = m.gap / 0.09f < 1 ? m.gap / 0.09f : 1;
     for (int i = 0; i < LIPS; i++) {
