@@ -57,6 +57,38 @@ static inline vec zip_high(vec a, vec b) {
 #endif
 }
 
+/* Of 2*LANES numbers in a row: those at even and at odd places. */
+static inline vec even_lanes(vec a, vec b) {
+#if defined(__AVX512F__)
+    return __builtin_shuffle(a, b, (lane_index){0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30});
+#elif defined(__AVX2__)
+    return __builtin_shuffle(a, b, (lane_index){0, 2, 4, 6, 8, 10, 12, 14});
+#elif defined(REAL_IS_F32)
+    return __builtin_shuffle(a, b, (lane_index){0, 2, 4, 6});
+#else
+    return __builtin_shuffle(a, b, (lane_index){0, 2});
+#endif
+}
+static inline vec odd_lanes(vec a, vec b) {
+#if defined(__AVX512F__)
+    return __builtin_shuffle(a, b, (lane_index){1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31});
+#elif defined(__AVX2__)
+    return __builtin_shuffle(a, b, (lane_index){1, 3, 5, 7, 9, 11, 13, 15});
+#elif defined(REAL_IS_F32)
+    return __builtin_shuffle(a, b, (lane_index){1, 3, 5, 7});
+#else
+    return __builtin_shuffle(a, b, (lane_index){1, 3});
+#endif
+}
+
+/* Comparing two vec gives a lane_index of -1 (true) and 0 (false). mask ? a : b, for each lane: */
+static inline lane_index choose_index(lane_index mask, lane_index a, lane_index b) { return (mask & a) | (~mask & b); }
+static inline vec choose(lane_index mask, vec a, vec b) {
+    return (vec)choose_index(mask, (lane_index)a, (lane_index)b);
+}
+/* LANES bytes, for positions that are stored in 8 bits. */
+typedef uint8_t byte_lanes __attribute__((vector_size(VEC_BYTES / sizeof(REAL))));
+
 /* For short loops whose counters must become constants, so that arrays of vec live in registers. */
 #define UNROLL _Pragma("GCC unroll 32")
 #define INLINE static inline __attribute__((always_inline))
