@@ -78,7 +78,7 @@ LINK        = $(if $(HAVE_OPENCV),$(CXX),$(CC)) $(OPT) $(OMPF) $(SANF)
 include cuda/cuda.mk
 
 # ---- what can be made ------------------------------------------------------------------------------
-.PHONY: all help config deps demo test check tests-built gradcheck debug asan ubsan valgrind coverage examples fuzz format lint install clean FORCE
+.PHONY: all help config deps demo test check tests-built gradcheck debug asan ubsan valgrind coverage mutants docs-test examples fuzz format lint install clean FORCE
 all: $(BUILD)/libmien.a $(if $(wildcard apps/main.c),$(BUILD)/mien)  ## the library and the program (build/mien)
 
 help:  ## this list
@@ -137,6 +137,12 @@ ubsan:  ## the tests under UndefinedBehaviorSanitizer, in build/ubsan
 valgrind: tests-built  ## the tests under Valgrind's memcheck (slow)
 	$(Q)MIEN_BIN=$(BUILD)/mien OMP_NUM_THREADS=2 CK_FORK=no CK_DEFAULT_TIMEOUT=0 valgrind -q --error-exitcode=9 \
 	    --leak-check=full --errors-for-leak-kinds=definite --suppressions=tests/valgrind.supp $(BUILD)/run-tests $(SUITE)
+MUTANTS :=
+mutants: tests-built  ## plants faults in the operations and expects the tests to catch each; MUTANTS=text takes some
+	$(Q)BUILD=$(BUILD) CC='$(CC)' FLAGS='$(ALL_CFLAGS)' LINK='$(LINK)' OBJECTS='$(TEST_OBJ)' MUTANTS='$(MUTANTS)' \
+	    LIBS='$(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)' sh tests/mutants.sh
+docs-test:  ## follows the how-to pages to the letter in a copy of the tree
+	$(Q)sh tests/docs_test.sh docs/autograd.md docs/add-an-op.md $(wildcard docs/add-a-layer.md)
 coverage:  ## lines covered by the tests, in build/coverage (needs gcov)
 	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/coverage OPT="-O0 -g --coverage" tests-built
 	$(Q)$(MAKE) BUILD=$(BUILD)/coverage OPT="-O0 -g --coverage" check
@@ -151,7 +157,8 @@ install: all  ## into PREFIX (default /usr/local): bin/mien, lib/libmien.a, incl
 	install -Dm644 $(BUILD)/libmien.a $(DESTDIR)$(PREFIX)/lib/libmien.a
 	for h in tensor autograd layers optim data; do \
 	    install -Dm644 $$h/$$h.h $(DESTDIR)$(PREFIX)/include/mien/$$h/$$h.h; done
-	install -Dm644 autograd/unary.def $(DESTDIR)$(PREFIX)/include/mien/autograd/unary.def
+	for d in unary binary loss; do \
+	    install -Dm644 autograd/$$d.def $(DESTDIR)$(PREFIX)/include/mien/autograd/$$d.def; done
 
 # What was found, and what it means for you.
 report = @printf '  %-10s %-4s %s\n' '$(1)' '$(if $(HAVE_$(1)),yes,no)' '$(if $(HAVE_$(1)),$(2),$(3))'
