@@ -1,0 +1,230 @@
+/* Model files: what is written comes back to the bit, Keras's files are understood, broken ones refused. */
+#include "data/data.h"
+#include "tests/op_test.h"
+#include <unistd.h>
+
+#if MN_HAVE_HDF5 && MN_HAVE_JSON
+
+static char *emotion_names[] = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"};
+static char *gender_names[] = {"man", "woman"};
+static mn_model_info example_info(const mn_model *m) {
+    mn_shape s = mn_model_input_shape(m, 0);
+    mn_model_info info = {.preprocess = {.channels = (int)s.dim[0], .height = (int)s.dim[1], .width = (int)s.dim[2], .lo = -1, .hi = 1,
+                                         .standardize = true, .standardize_eps = 8, .grey = MN_GREY_MEAN, .mean = {0.1, 0, 0}},
+                          .n_heads = 2, .training = (char *)"{\"epochs\": 3}", .card = (char *)"# A card\n\xc3\xa4"};
+    info.head[0] = (mn_head){.name = "emotion", .n_classes = 7, .class_name = emotion_names};
+    info.head[1] = (mn_head){.name = "gender", .n_classes = 2, .class_name = gender_names};
+    return info;
+}
+
+static void check_info(const mn_model_info *a, const mn_model_info *b) {
+    ck_assert_int_eq(a->n_heads, b->n_heads);
+    for (int i = 0; i < a->n_heads; i++) {
+        ck_assert_str_eq(a->head[i].name, b->head[i].name);
+        ck_assert_int_eq(a->head[i].n_classes, b->head[i].n_classes);
+        for (int k = 0; k < a->head[i].n_classes; k++) ck_assert_str_eq(a->head[i].class_name[k], b->head[i].class_name[k]);
+    }
+    ck_assert_str_eq(a->training, b->training);
+    ck_assert_str_eq(a->card, b->card);
+    const mn_preprocess *p = &a->preprocess, *q = &b->preprocess;
+    ck_assert(p->channels == q->channels && p->height == q->height && p->width == q->width && p->grey == q->grey && p->lo == q->lo &&
+              p->hi == q->hi && p->standardize == q->standardize && p->standardize_eps == q->standardize_eps && p->mean[0] == q->mean[0]);
+}
+
+/* Every parameter random, so that nothing is equal by accident; variances positive. */
+static void scramble(mn_model *m) {
+    int n;
+    mn_tensor **p = mn_model_parameters(m, NULL, &n);
+    for (int i = 0; i < n; i++) {
+        bool variance = strstr(p[i]->name, "variance") != NULL;
+        mn_fill_uniform(p[i], 900 + (uint64_t)i, variance ? 0.5 : -0.2, variance ? 1.5 : 0.2);
+    }
+}
+
+/* Output `o` of the model for a fixed random input; malloc'ed. */
+static double *outputs(mn_model *m, int o, int64_t *count) {
+    mn_context *c = mn_model_context(m);
+    mn_shape s = mn_model_input_shape(m, 0);
+    mn_step_begin(c);
+    mn_tensor *x = mn_input(c, MN_SHAPE(2, s.dim[0], s.dim[1], s.dim[2]), NULL);
+    double *v = malloc((size_t)x->count * sizeof *v);
+    mn_rng r = mn_rng_create(1, 2); /* not the context's seed: the same for both models */
+    for (int64_t i = 0; i < x->count; i++) v[i] = mn_rng_uniform(&r, -1, 1);
+    ASSERT_OK(mn_set_f64(x, v), mn_context_error(c));
+    free(v);
+    mn_no_grad_begin(c);
+    ASSERT_OK(mn_model_forward(m, &x, false), mn_context_error(c));
+    mn_no_grad_end(c);
+    mn_tensor *y = mn_model_result(m, o);
+    *count = y->count;
+    return op_values(y);
+}
+
+static void check_same(mn_model *a, mn_model *b, double tolerance) {
+    ck_assert_int_eq(mn_model_outputs(a), mn_model_outputs(b));
+    for (int o = 0; o < mn_model_outputs(a); o++) {
+        int64_t na, nb;
+        double *x = outputs(a, o, &na), *y = outputs(b, o, &nb);
+        ck_assert_int_eq(na, nb);
+        ck_assert_str_eq(mn_model_output_name(a, o), mn_model_output_name(b, o));
+        for (int64_t i = 0; i < na; i++) ASSERT_CLOSE(y[i], x[i], tolerance);
+        free(x), free(y);
+    }
+}
+
+static mn_model *load(mn_context *c, const char *path, mn_model_info *info) {
+    mn_error err = {0};
+    mn_model *m = mn_model_load(c, path, info, &err);
+    ck_assert_msg(m != NULL, "%s", err.text);
+    return m;
+}
+
+START_TEST(test_round_trip) {
+    static const mn_net_head heads[] = {{"emotion", 7}, {"gender", 2}};
+    for (int i = 0; mn_net_names[i]; i++)
+        for (int dtype = MN_F32; dtype <= (i < 2 ? MN_F64 : MN_F32); dtype++) {
+            mn_context *c = op_context((mn_dtype)dtype, 3), *d = op_context((mn_dtype)dtype, 4);
+            mn_error err = {0};
+            mn_model *m = mn_net_create(c, mn_net_names[i], &(mn_net_opt){.channels = 3, .height = 21, .width = 26, .heads = heads, .n_heads = 2});
+            ck_assert_msg(m != NULL, "%s", mn_context_error(c)->text);
+            scramble(m);
+            mn_model_info info = example_info(m), got;
+            const char *path = test_path("net.h5");
+            ASSERT_OK(mn_model_save(m, &info, path, &err), &err);
+            mn_model *again = load(d, path, &got);
+            check_info(&info, &got);
+            check_same(m, again, 0);
+            ck_assert_int_eq(mn_model_count(m).parameters, mn_model_count(again).parameters);
+            mn_model_info_free(&got);
+            mn_context_destroy(c);
+            mn_context_destroy(d);
+        }
+}
+END_TEST
+
+/* Every layer class in one model, with odd options; heads that need a softmax layer of their own. */
+static mn_model *zoo(mn_context *c) {
+    mn_model *m = mn_model_create(c, "zoo");
+    mn_sym x = mn_model_input(m, "input", MN_SHAPE(3, 13, 17)), y, f;
+    x = mn_layer_rescaling(m, x, (mn_rescaling_layer){.scale = 0.5, .offset = -0.25});
+    x = mn_layer_zero_padding2d(m, x, (mn_zero_padding2d_layer){.padding = {1, 2, 0, 3}});
+    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 6, .kernel_size = {3, 2}, .strides = {2, 1}, .groups = 3,
+                                                .activation = MN_ACT_LEAKY_RELU, .padding = MN_SAME});
+    y = mn_layer_depthwise_conv2d(m, x, (mn_depthwise_conv2d_layer){.kernel_size = {3, 3}, .depth_multiplier = 2, .padding = MN_SAME,
+                                                                    .activation = MN_ACT_ELU});
+    x = mn_layer_separable_conv2d(m, x, (mn_separable_conv2d_layer){.filters = 12, .kernel_size = {2, 3}, .depth_multiplier = 2,
+                                                                    .padding = MN_SAME, .dilation_rate = {2, 1}});
+    x = mn_layer_add(m, (mn_sym[]){x, y}, 2, (mn_plain_layer){0});
+    x = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.no_scale = true, .epsilon = 0.01});
+    x = mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_LEAKY_RELU, .alpha = 0.2});
+    y = mn_layer_average_pooling2d(m, x, (mn_pooling2d_layer){.pool_size = {3, 3}, .strides = {2, 2}, .padding = MN_SAME});
+    x = mn_layer_max_pooling2d(m, x, (mn_pooling2d_layer){.padding = MN_SAME});
+    x = mn_layer_concatenate(m, (mn_sym[]){x, y}, 2, (mn_concatenate_layer){0});
+    f = mn_layer_flatten(m, x, (mn_plain_layer){0});
+    f = mn_layer_dropout(m, f, (mn_dropout_layer){.rate = 0.3});
+    f = mn_layer_batch_normalization(m, f, (mn_batch_normalization_layer){.no_center = true});
+    y = mn_layer_global_average_pooling2d(m, x, (mn_plain_layer){0});
+    f = mn_layer_concatenate(m, (mn_sym[]){y, f}, 2, (mn_concatenate_layer){0});
+    f = mn_layer_activation(m, f, (mn_activation_layer){.activation = MN_ACT_SILU});
+    f = mn_layer_dense(m, f, (mn_dense_layer){.units = 7, .name = "emotion"});
+    mn_model_output(m, f);
+    f = mn_layer_reshape(m, f, (mn_reshape_layer){.target_shape = MN_SHAPE(1, -1, 7)});
+    f = mn_layer_flatten(m, f, (mn_plain_layer){0});
+    mn_model_output(m, mn_layer_dense(m, f, (mn_dense_layer){.units = 2, .name = "gender", .activation = MN_ACT_LEAKY_RELU}));
+    ASSERT_OK(mn_model_build(m), mn_context_error(c));
+    return m;
+}
+
+START_TEST(test_all_layers) {
+    mn_context *c = op_context(MN_F32, 3), *d = op_context(MN_F32, 4);
+    mn_error err = {0};
+    mn_model *m = zoo(c);
+    scramble(m);
+    mn_model_info info = example_info(m), got;
+    info.n_heads = 1;
+    const char *path = test_path("zoo.h5");
+    ASSERT_OK(mn_model_save(m, &info, path, &err), &err);
+    mn_model *again = load(d, path, &got);
+    int64_t n;
+    for (int o = 0; o < 1; o++) {
+        double *x = outputs(m, o, &n), *y = outputs(again, o, &n);
+        for (int64_t i = 0; i < n; i++) ASSERT_CLOSE(y[i], x[i], 0);
+        free(x), free(y);
+    }
+    mn_model_info_free(&got);
+    mn_context_destroy(c);
+    mn_context_destroy(d);
+}
+END_TEST
+
+/* Rows of the dense weight are in Keras's order: h, w, c. */
+START_TEST(test_flatten_order) {
+    mn_context *c = op_context(MN_F32, 3);
+    mn_error err = {0};
+    mn_model *m = mn_model_create(c, "flat");
+    mn_sym x = mn_model_input(m, "input", MN_SHAPE(2, 2, 3));
+    x = mn_layer_flatten(m, x, (mn_plain_layer){0});
+    mn_model_output(m, mn_layer_dense(m, x, (mn_dense_layer){.units = 1, .name = "out", .no_bias = true}));
+    ASSERT_OK(mn_model_build(m), mn_context_error(c));
+    float w[12];
+    for (int i = 0; i < 12; i++) w[i] = (float)(100 + i); /* (c,h,w): 100 + 6c + 3h + w */
+    ASSERT_OK(mn_set(mn_model_parameter(m, "out/kernel"), w), mn_context_error(c));
+    const char *path = test_path("flat.h5");
+    ASSERT_OK(mn_model_save(m, NULL, path, &err), &err);
+    size_t n;
+    char *bytes = test_read_file(path, &n);
+    float want[12];
+    for (int h = 0, k = 0; h < 2; h++)
+        for (int v = 0; v < 3; v++)
+            for (int ch = 0; ch < 2; ch++) want[k++] = (float)(100 + 6 * ch + 3 * h + v);
+    ck_assert_msg(memmem(bytes, n, want, sizeof want) != NULL, "the kernel does not lie in the order (h, w, c)");
+    free(bytes);
+    mn_context_destroy(c);
+}
+END_TEST
+
+/* The published mini-Xception files of Keras 2.0.5. */
+START_TEST(test_peers) {
+    static const struct { const char *file; const char *head; int classes; int64_t parameters; } peer[] = {
+        {"fer2013_mini_XCEPTION.102-0.66.hdf5", "predictions", 7, 58423},
+        {"gender_mini_XCEPTION.21-0.95.hdf5", "predictions", 2, 0}};
+    if (!test_data_dir()) {
+        test_skip("published Keras files: no data directory");
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        char path[600];
+        snprintf(path, sizeof path, "%s/peers/%s", test_data_dir(), peer[i].file);
+        mn_context *c = op_context(MN_F32, 1), *d = op_context(MN_F32, 2);
+        mn_model_info info, got;
+        mn_error err = {0};
+        mn_model *m = load(c, path, &info);
+        ck_assert_str_eq(mn_model_output_name(m, 0), peer[i].head);
+        ck_assert_int_eq(mn_model_output_shape(m, 0).dim[0], peer[i].classes);
+        if (peer[i].parameters) ck_assert_int_eq(mn_model_count(m).parameters, peer[i].parameters);
+        ck_assert_int_eq(info.head[0].n_classes, peer[i].classes);
+        ck_assert_str_eq(info.head[0].class_name[1], "1");
+        ck_assert(info.preprocess.height == 64 && info.preprocess.channels == 1 && info.preprocess.hi == 1);
+        ASSERT_OK(mn_model_save(m, &info, test_path("peer.h5"), &err), &err); /* and back */
+        check_same(m, load(d, test_path("peer.h5"), &got), 0);
+        mn_model_info_free(&info);
+        mn_model_info_free(&got);
+        mn_context_destroy(c);
+        mn_context_destroy(d);
+    }
+}
+END_TEST
+
+TEST_SUITE(model_file, test_round_trip, test_all_layers, test_flatten_order, test_peers)
+#else
+START_TEST(test_missing) {
+    mn_error err = {0};
+    mn_context *c = op_context(MN_F32, 1);
+    ck_assert_ptr_null(mn_model_load(c, "x.h5", NULL, &err));
+    ck_assert_int_eq(err.status, MN_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.text, "-dev"));
+    mn_context_destroy(c);
+}
+END_TEST
+TEST_SUITE(model_file, test_missing)
+#endif
