@@ -176,7 +176,7 @@ static void warp_operation(unsigned mask, const char *name, emu_warp_work work, 
     if (lanes < warp_lanes) mask &= (1u << lanes) - 1; /* the last warp of the block is not full */
     w.in[lane] = in, w.out[lane] = out, w.arg[lane] = arg;
     Group *g = w.group, *end = w.group + w.groups;
-    while (g < end && (g->mask != mask || strcmp(g->name, name))) g++;
+    while (g < end && (g->mask != mask || (g->name != name && strcmp(g->name, name)))) g++;
     if (g == end) *g = {mask, 0, name}, w.groups++;
     g->arrived |= 1u << lane;
     if (g->arrived != mask) {

@@ -186,6 +186,18 @@ static void check_byte(Cell &c, Access a, bool global, const Where &w) {
     }
 }
 
+/* Most words are written and read as a whole: four cells that are equal are checked as one. */
+static void check_bytes(Cell *c, size_t n, Access a, bool global, const Where &w) {
+    for (; n >= 4; c += 4, n -= 4) {
+        bool equal = !memcmp(c, c + 1, 3 * sizeof *c);
+        check_byte(c[0], a, global, w);
+        for (int i = 1; i < 4; i++)
+            if (equal) c[i] = c[0];
+            else check_byte(c[i], a, global, w);
+    }
+    for (size_t i = 0; i < n; i++) check_byte(c[i], a, global, w);
+}
+
 /* Code of programs and libraries, their constants and global variables: __constant__ data, threadIdx, literals. */
 static bool in_image(const void *p) {
     static std::vector<std::pair<uintptr_t, uintptr_t>> images;
@@ -206,7 +218,7 @@ static bool in_image(const void *p) {
 }
 static bool kernel_may_touch(const char *p) {
     const Launch &l = *now.launch;
-    return (p >= now.stack_lo && p < now.stack_hi) || in_image(p) ||
+    return in_image(p) ||
            (p >= l.args.get() && p < l.args.get() + l.args_bytes) || is_pinned(p);
 }
 
@@ -220,8 +232,8 @@ static void out_of_bounds(const char *p, size_t n, const Buffer *f, bool writes,
 
 void check_access(const void *address, size_t n, Access a, const void *pc, emu_site at) {
     const char *p = (const char *)address;
+    if (!now.checking || (p >= now.stack_lo && p < now.stack_hi)) return;
     bool writes = a != Access::read, global = on_device(p);
-    if (!now.checking) return;
     if (!now.launch) {
         if (global) fault("the host touches device memory", "copy it with cudaMemcpy", at, pc);
         return;
@@ -243,7 +255,7 @@ void check_access(const void *address, size_t n, Access a, const void *pc, emu_s
     }
     if (n <= 16 && (n & (n - 1)) == 0 && (uintptr_t)p % n) say(w, "misaligned address");
     if (options.count && pc) count_access(p, n, pc, global);
-    for (size_t i = 0; i < n; i++) check_byte(c[i], a, global, w);
+    check_bytes(c, n, a, global, w);
 }
 
 /* The target of a cp.async: whoever touches it now, touches something that is being overwritten. */

@@ -11,8 +11,9 @@ namespace emu {
 constexpr size_t reserved = (size_t)64 << 30;
 char *heap_lo, *heap_hi;
 static size_t used_addresses, live_bytes;
-static std::vector<Buffer> buffers;            /* all that ever were, by address */
-static std::map<const char *, size_t> pinned;  /* host memory of cudaMallocHost */
+/* Never destroyed, as the leak report and destructors of the program look into them when the process ends. */
+static auto &buffers = *new std::vector<Buffer>;           /* all that ever were, by address */
+static auto &pinned = *new std::map<const char *, size_t>; /* host memory of cudaMallocHost */
 
 static size_t body_of(size_t n) { return (std::max(n, (size_t)1) + 15) & ~(size_t)15; }
 static size_t pages_of(size_t n) { return (body_of(n) + page - 1) / page * page; }

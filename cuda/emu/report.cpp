@@ -55,7 +55,7 @@ void place_of(const void *pc, char *text, size_t size) {
 }
 
 void fault(const char *kind, const char *detail, emu_site at, const void *pc) {
-    static std::set<std::string> seen;
+    static auto &seen = *new std::set<std::string>; /* never destroyed: faults are found while the process ends */
     char place[700], key[900];
     if (at.file) snprintf(place, sizeof place, "%s:%d", short_path(at.file).c_str(), at.line);
     else snprintf(place, sizeof place, "%p", pc);
@@ -65,7 +65,7 @@ void fault(const char *kind, const char *detail, emu_site at, const void *pc) {
     if (!at.file && pc) place_of(pc, place, sizeof place);
     fflush(stdout);
     fprintf(stderr, "emu: %s%s%s", at.file || pc ? place : "", at.file || pc ? ": " : "", kind);
-    if (detail && *detail) fprintf(stderr, ": %s", detail);
+    if (detail && *detail) fprintf(stderr, "%s%s", *detail == '\n' ? "" : ": ", detail);
     if (now.launch)
         fprintf(stderr, "\n     in %s, block (%u,%u,%u), thread (%u,%u,%u)", now.launch->name, blockIdx.x, blockIdx.y,
                 blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);

@@ -48,7 +48,7 @@ struct emu_stream {
 struct emu_graph { std::vector<emu_graph_node> nodes; };
 struct emu_graph_exec { std::vector<emu_graph_node> nodes; };
 
-static std::vector<cudaStream_t> streams;
+static auto &streams = *new std::vector<cudaStream_t>; /* never destroyed */
 static emu_stream default_stream;
 static std::mt19937 &dice() {
     static std::mt19937 d(options.seed + 1);
