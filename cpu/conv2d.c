@@ -12,6 +12,7 @@
 
 static const conv2d_path *const paths[] = {
     &LOCAL(conv2d_depthwise),
+    &LOCAL(conv2d_winograd),
     &LOCAL(conv2d_im2col), /* any shape */
 };
 

@@ -9,9 +9,14 @@
  *   3. B^T is transposed while it is packed. For a few rows of A that would not pay: they make dot products, with
  *      whole vectors along k.
  *
- * f32 always runs here: on the shapes of these networks it is faster than the OpenBLAS of Debian 12
- * (docs/performance.md). f64, which is for checking gradients, goes through OpenBLAS where it is. */
-#include "cpu/vector.h"
+ * With AVX2 or AVX-512 this is as fast as the OpenBLAS of Debian 12 or faster on the shapes of these networks
+ * (docs/performance.md). The plain variant, which may not use such registers, leaves its products to OpenBLAS, which
+ * finds out by itself what the processor has; BLAS=none keeps them here. */
+#include "cpu/gemm.h"
+#define USE_OPENBLAS (MN_HAVE_OPENBLAS && VEC_BYTES == 16)
+#if USE_OPENBLAS
+#include <cblas.h>
+#endif
 
 /* Registers: ROWS*2 for the tile, 2 for a row of the panel, 1 for A, of the 32 or 16 that there are. */
 #if defined(__AVX512F__)
@@ -21,17 +26,11 @@ enum { ROWS = 6, DOT_ROWS = 3, DOT_COLUMNS = 3 };
 #else
 enum { ROWS = 4, DOT_ROWS = 2, DOT_COLUMNS = 4 };
 #endif
-enum { PANEL = 2 * VEC_BYTES / sizeof(REAL), DEPTH = 256, WIDTH = 1024 / sizeof(REAL), HEIGHT = 12 * ROWS,
+enum { PANEL = GEMM_PANEL, DEPTH = 256, WIDTH = 1024 / sizeof(REAL), HEIGHT = 12 * ROWS,
        DOT_DEPTH = 8192 / sizeof(REAL) };
 
-/* Element (i,p) of op(A) stands at a[i*row + p*step]. */
-typedef struct factor {
-    const REAL *a;
-    int64_t row, step;
-} factor;
-
 /* C (rows,PANEL) (+)= A (rows,k) B (k,PANEL), row p of B at b + p*b_step. `rows` is a constant where this is inlined. */
-INLINE void tile(int rows, int64_t k, factor A, const REAL *b, int64_t b_step, bool add, REAL *c, int64_t ldc) {
+INLINE void tile(int rows, int64_t k, gemm_factor A, const REAL *b, int64_t b_step, bool add, REAL *c, int64_t ldc) {
     vec sum[ROWS][2] = {0};
     for (int64_t p = 0; p < k; p++) {
         vec b0 = load(b + p * b_step), b1 = load(b + p * b_step + LANES);
@@ -49,7 +48,7 @@ INLINE void tile(int rows, int64_t k, factor A, const REAL *b, int64_t b_step, b
 }
 
 /* The rows that are left over at the bottom, one of the constants that `tile` wants. */
-static void short_tile(int rows, int64_t k, factor A, const REAL *b, int64_t b_step, bool add, REAL *c, int64_t ldc) {
+static void short_tile(int rows, int64_t k, gemm_factor A, const REAL *b, int64_t b_step, bool add, REAL *c, int64_t ldc) {
     switch (rows) {
     case 1: tile(1, k, A, b, b_step, add, c, ldc); break;
     case 2: tile(2, k, A, b, b_step, add, c, ldc); break;
@@ -67,7 +66,7 @@ static void short_tile(int rows, int64_t k, factor A, const REAL *b, int64_t b_s
 }
 
 /* All m rows of one panel. Fewer than PANEL columns are computed in full beside C and copied. */
-static void sweep(int64_t m, int64_t columns, int64_t k, factor A, const REAL *b, int64_t b_step, bool add, REAL *c,
+static void sweep(int64_t m, int64_t columns, int64_t k, gemm_factor A, const REAL *b, int64_t b_step, bool add, REAL *c,
                   int64_t ldc) {
     REAL edge[ROWS * PANEL];
     for (int64_t i = 0; i < m; i += ROWS, A.a += ROWS * A.row, c += ROWS * ldc) {
@@ -82,11 +81,10 @@ static void sweep(int64_t m, int64_t columns, int64_t k, factor A, const REAL *b
     }
 }
 
-/* Rows p < k and columns j < n of op(B) into panels: to[j / PANEL][p][j % PANEL], 0 beyond n. */
-static void pack(bool transposed, int64_t k, int64_t n, const REAL *b, int64_t ldb, REAL *to) {
+void LOCAL(gemm_pack)(bool tb, int64_t k, int64_t n, const REAL *b, int64_t ldb, REAL *to) {
     int64_t whole = n / PANEL * PANEL, rest = n - whole;
     if (rest) memset(to + whole * k, 0, (size_t)(k * PANEL) * sizeof *to);
-    if (transposed) {
+    if (tb) {
         for (int64_t j = 0; j < n; j += PANEL)
             transpose(j < whole ? PANEL : rest, k, b + j * ldb, ldb, to + j * k, PANEL);
         return;
@@ -100,36 +98,42 @@ static void pack(bool transposed, int64_t k, int64_t n, const REAL *b, int64_t l
     }
 }
 
+void LOCAL(gemm_panels)(int64_t m, int64_t n, int64_t k, gemm_factor A, const REAL *panels, bool add, REAL *c,
+                        int64_t ldc) {
+    for (int64_t j = 0; j < n; j += PANEL) sweep(m, PANEL, k, A, panels + j * k, PANEL, add, c + j, ldc);
+}
+
+#if !USE_OPENBLAS
 /* Rows i < m and columns p < k of op(A), as they lie but close together: rows that are a multiple of 4096 bytes apart
  * would push each other out of the first cache. */
-static factor gather(int64_t m, int64_t k, factor A, REAL *to) {
+static gemm_factor gather(int64_t m, int64_t k, gemm_factor A, REAL *to) {
     bool rows = A.step == 1;
     int64_t lines = rows ? m : k, length = rows ? k : m, from = rows ? A.row : A.step, step = rows ? DEPTH + 16 : HEIGHT;
     for (int64_t i = 0; i < lines; i++) memcpy(to + i * step, A.a + i * from, (size_t)length * sizeof *to);
-    return (factor){to, rows ? step : 1, rows ? 1 : step};
+    return (gemm_factor){to, rows ? step : 1, rows ? 1 : step};
 }
 
 /* The block C (m, n) (+)= A B of at most DEPTH products, n at most WIDTH. */
-static void multiply_block(bool tb, int64_t m, int64_t n, int64_t k, factor A, const REAL *b, int64_t ldb, bool add,
+static void multiply_block(bool tb, int64_t m, int64_t n, int64_t k, gemm_factor A, const REAL *b, int64_t ldb, bool add,
                            REAL *c, int64_t ldc) {
     _Alignas(64) REAL panels[DEPTH * WIDTH], rows[HEIGHT * (DEPTH + 16)];
     bool in_place = !tb && m <= ROWS && n % PANEL == 0; /* B is used once: packing would only read it twice */
-    if (!in_place) pack(tb, k, n, b, ldb, panels);
+    if (!in_place) LOCAL(gemm_pack)(tb, k, n, b, ldb, panels);
     for (int64_t i = 0; i < m; i += HEIGHT) {
         int64_t height = m - i < HEIGHT ? m - i : HEIGHT;
-        factor part = gather(height, k, (factor){A.a + i * A.row, A.row, A.step}, rows);
+        gemm_factor part = gather(height, k, (gemm_factor){A.a + i * A.row, A.row, A.step}, rows);
         for (int64_t j = 0; j < n; j += PANEL)
             sweep(height, n - j < PANEL ? n - j : PANEL, k, part, in_place ? b + j : panels + j * k,
                   in_place ? ldb : PANEL, add, c + i * ldc + j, ldc);
     }
 }
 
-static void multiply(bool tb, int64_t m, int64_t n, int64_t k, factor A, const REAL *b, int64_t ldb, bool add, REAL *c,
+static void multiply(bool tb, int64_t m, int64_t n, int64_t k, gemm_factor A, const REAL *b, int64_t ldb, bool add, REAL *c,
                      int64_t ldc) {
     for (int64_t j = 0; j < n; j += WIDTH)
         for (int64_t p = 0; p < k; p += DEPTH)
             multiply_block(tb, m, n - j < WIDTH ? n - j : WIDTH, k - p < DEPTH ? k - p : DEPTH,
-                           (factor){A.a + p * A.step, A.row, A.step}, tb ? b + j * ldb + p : b + p * ldb + j, ldb,
+                           (gemm_factor){A.a + p * A.step, A.row, A.step}, tb ? b + j * ldb + p : b + p * ldb + j, ldb,
                            add || p > 0, c + j, ldc);
 }
 
@@ -172,18 +176,28 @@ static void multiply_dots(int64_t m, int64_t n, int64_t k, const REAL *a, int64_
             }
     }
 }
-
-static void plain_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const REAL *a, int64_t lda, const REAL *b,
-                       int64_t ldb, bool add, REAL *c, int64_t ldc) {
-    if (k <= 0)
-        for (int64_t i = 0; i < m && !add; i++) memset(c + i * ldc, 0, (size_t)n * sizeof *c);
-    else if (tb && !ta && m <= DOT_ROWS) multiply_dots(m, n, k, a, lda, b, ldb, add, c, ldc);
-    else multiply(tb, m, n, k, (factor){a, ta ? 1 : lda, ta ? lda : 1}, b, ldb, add, c, ldc);
-}
+#endif
 
 void LOCAL(gemm)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const REAL *a, int64_t lda, const REAL *b,
                  int64_t ldb, REAL beta, REAL *c, int64_t ldc) {
-    if (m > 0 && n > 0) plain_gemm(ta, tb, m, n, k, a, lda, b, ldb, beta != 0, c, ldc);
+    bool add = beta != 0;
+    if (m <= 0 || n <= 0) return;
+    if (k <= 0) {
+        for (int64_t i = 0; i < m && !add; i++) memset(c + i * ldc, 0, (size_t)n * sizeof *c);
+        return;
+    }
+#if USE_OPENBLAS
+#ifdef REAL_IS_F32
+    cblas_sgemm
+#else
+    cblas_dgemm
+#endif
+        (CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (blasint)m, (blasint)n,
+         (blasint)k, 1, a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
+#else
+    if (tb && !ta && m <= DOT_ROWS) multiply_dots(m, n, k, a, lda, b, ldb, add, c, ldc);
+    else multiply(tb, m, n, k, (gemm_factor){a, ta ? 1 : lda, ta ? lda : 1}, b, ldb, add, c, ldc);
+#endif
 }
 
 void LOCAL(gemm_parallel)(int threads, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const REAL *a, int64_t lda,

@@ -1,0 +1,377 @@
+/* 3x3 convolution by Winograd's minimal filtering F(4x4, 3x3): Lavin and Gray 2016, "Fast algorithms for convolutional
+ * neural networks". docs/ops/conv2d.md derives it. An output tile of 4x4 pixels is a polynomial product in two
+ * dimensions. Both factors are evaluated at the points 0, A, -A, B, -B and infinity, multiplied there, and the product
+ * is interpolated: 36 multiplications instead of 144. For one pair of channels, * being the elementwise product:
+ *
+ *   y (4x4)  = At [ (G w G^T) * (Bt x Bt^T) ] At^T       x: the 6x6 pixels that the tile reads
+ *   dx is such a convolution of dy, with w rotated by half a turn
+ *   dw (3x3) = G^T [ (At^T dy At) * (Bt x Bt^T) ] G      summed over tiles and images
+ *
+ * The sum over channels (for dw: over tiles) is taken between the transforms, so that each of the 36 points is a
+ * matrix product. Tiles go through in blocks that fit the second cache: transform, 36 products, transform back.
+ * Everything is vectorised over channels: an image is first transposed to (pixels, channels).
+ *
+ * Images are shared out among the threads. About 2.25*2*N*K*P*Q*C flop for the products, forward. With these points the
+ * rounding error is about twice that of the sum taken directly. */
+#include "cpu/conv2d.h"
+#include "cpu/gemm.h"
+
+enum { POINTS = 36, PANEL = GEMM_PANEL };
+
+static bool fits(const mn__window *g) {
+    return g->R == 3 && g->S == 3 && g->stride_h == 1 && g->stride_w == 1 && g->dilation_h == 1 && g->dilation_w == 1 &&
+           g->groups == 1 && g->C >= 16 && g->K >= 16 && g->P >= 3 && g->Q >= 3;
+}
+
+/* ---- the four transforms in one dimension, on vectors of channels ---- */
+
+/* The points A and B, chosen for small rounding errors; both are exact in binary. */
+#define A R(0.625)
+#define B R(1.5)
+#define AA (A * A)
+#define BB (B * B)
+
+/* v = Bt d: the values of the polynomial d at the six points. */
+INLINE void to_points(const vec d[6], vec v[6]) {
+    vec even_a = d[4] - BB * d[2], odd_a = A * (d[3] - BB * d[1]);
+    vec even_b = d[4] - AA * d[2], odd_b = B * (d[3] - AA * d[1]);
+    v[0] = AA * BB * d[0] - (AA + BB) * d[2] + d[4];
+    v[1] = even_a + odd_a;
+    v[2] = even_a - odd_a;
+    v[3] = even_b + odd_b;
+    v[4] = even_b - odd_b;
+    v[5] = AA * BB * d[1] - (AA + BB) * d[3] + d[5];
+}
+
+/* y = At m: from the six points back to four pixels. */
+INLINE void from_points(const vec m[6], vec y[4]) {
+    vec sum_a = m[1] + m[2], difference_a = A * (m[1] - m[2]);
+    vec sum_b = m[3] + m[4], difference_b = B * (m[3] - m[4]);
+    y[0] = m[0] + sum_a + sum_b;
+    y[1] = difference_a + difference_b;
+    y[2] = AA * sum_a + BB * sum_b;
+    y[3] = AA * difference_a + BB * difference_b + m[5];
+}
+
+/* m = At^T y, the transpose of from_points: what four pixels of dy contribute to the six points. */
+INLINE void gradient_to_points(const vec y[4], vec m[6]) {
+    vec even_a = y[0] + AA * y[2], odd_a = A * (y[1] + AA * y[3]);
+    vec even_b = y[0] + BB * y[2], odd_b = B * (y[1] + BB * y[3]);
+    m[0] = y[0];
+    m[1] = even_a + odd_a;
+    m[2] = even_a - odd_a;
+    m[3] = even_b + odd_b;
+    m[4] = even_b - odd_b;
+    m[5] = y[3];
+}
+
+/* G divides by the product of the distances between a point and the others. */
+#define AT_0 (1 / (AA * BB))
+#define AT_A (1 / (2 * AA * (AA - BB)))
+#define AT_B (1 / (2 * BB * (BB - AA)))
+
+/* u = G w: the values of a row of the kernel at the six points. */
+INLINE void kernel_to_points(const vec w[3], vec u[6]) {
+    vec even_a = AT_A * (w[0] + AA * w[2]), odd_a = AT_A * A * w[1];
+    vec even_b = AT_B * (w[0] + BB * w[2]), odd_b = AT_B * B * w[1];
+    u[0] = AT_0 * w[0];
+    u[1] = even_a + odd_a;
+    u[2] = even_a - odd_a;
+    u[3] = even_b + odd_b;
+    u[4] = even_b - odd_b;
+    u[5] = w[2];
+}
+
+/* w = G^T u, the transpose of kernel_to_points. */
+INLINE void gradient_from_points(const vec u[6], vec w[3]) {
+    vec sum_a = AT_A * (u[1] + u[2]), sum_b = AT_B * (u[3] + u[4]);
+    w[0] = AT_0 * u[0] + sum_a + sum_b;
+    w[1] = AT_A * A * (u[1] - u[2]) + AT_B * B * (u[3] - u[4]);
+    w[2] = AA * sum_a + BB * sum_b + u[5];
+}
+
+/* Two dimensions: the rows of an n x n square (numbers of `step` places a row), then the columns of the result. */
+#define TWO_DIMENSIONS(name, transform, n, m)                                                            \
+    INLINE void name(const vec from[(n) * (n)], vec to[(m) * (m)]) {                                     \
+        vec half[(m) * (n)], column[6], result[6];                                                       \
+        UNROLL for (int i = 0; i < (n); i++) {                                                           \
+            transform(from + i * (n), result);                                                           \
+            UNROLL for (int j = 0; j < (m); j++) half[j * (n) + i] = result[j];                          \
+        }                                                                                                \
+        UNROLL for (int j = 0; j < (m); j++) {                                                           \
+            UNROLL for (int i = 0; i < (n); i++) column[i] = half[j * (n) + i];                          \
+            transform(column, result);                                                                   \
+            UNROLL for (int i = 0; i < (m); i++) to[i * (m) + j] = result[i];                            \
+        }                                                                                                \
+    }
+TWO_DIMENSIONS(tile_to_points, to_points, 6, 6)
+TWO_DIMENSIONS(tile_from_points, from_points, 6, 4)
+TWO_DIMENSIONS(gradient_tile_to_points, gradient_to_points, 4, 6)
+TWO_DIMENSIONS(kernel_square_to_points, kernel_to_points, 3, 6)
+TWO_DIMENSIONS(gradient_square_from_points, gradient_from_points, 6, 3)
+
+/* ---- one convolution from `in` images to `out` images: forward, or backward to dx ---- */
+
+typedef struct layer {
+    int64_t in, in_h, in_w, out, out_h, out_w; /* channels and sizes */
+    int64_t top, left;                         /* padding; negative where the input is cropped */
+    int64_t in_lanes, out_lanes;               /* channels rounded up to whole vectors, and to whole panels */
+    int64_t tiles_w, tiles;                    /* of one image */
+    int64_t block;                             /* tiles that are worked on at a time */
+} layer;
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static int64_t clamp(int64_t n, int64_t low, int64_t high) { return n < low ? low : n > high ? high : n; }
+
+static layer layer_of(int64_t in, int64_t in_h, int64_t in_w, int64_t out, int64_t out_h, int64_t out_w, int64_t top,
+                      int64_t left) {
+    layer l = {in, in_h, in_w, out, out_h, out_w, top, left, round_up(in, LANES), round_up(out, PANEL), (out_w + 3) / 4,
+               (out_w + 3) / 4 * ((out_h + 3) / 4), 0};
+    /* Of the second cache, 1 MB or more, the points of a block may fill some 600 KB. */
+    l.block = clamp(600000 / (int64_t)sizeof(REAL) / POINTS / (l.in_lanes + l.out_lanes) / 8 * 8, 24, 96);
+    return l;
+}
+static layer forward_layer(const mn__window *g) {
+    return layer_of(g->C, g->H, g->W, g->K, g->P, g->Q, g->top, g->left);
+}
+static layer backward_layer(const mn__window *g) {
+    return layer_of(g->K, g->P, g->Q, g->C, g->H, g->W, 2 - g->top, 2 - g->left);
+}
+
+/* Of a thread: an image of either side as (pixels, channels), one pixel of zeros, and the points of a block. */
+typedef struct space {
+    REAL *image_in, *image_out, *zeros, *points_in, *points_out;
+} space;
+static int64_t space_size(const layer *l) {
+    return (l->in_h * l->in_w + 1 + POINTS * l->block) * l->in_lanes +
+           (l->out_h * l->out_w + POINTS * l->block) * l->out_lanes;
+}
+static space space_at(const layer *l, REAL *p) {
+    space s = {.image_in = p};
+    s.zeros = s.image_in + l->in_h * l->in_w * l->in_lanes;
+    s.image_out = s.zeros + l->in_lanes;
+    s.points_in = s.image_out + l->out_h * l->out_w * l->out_lanes;
+    s.points_out = s.points_in + POINTS * l->block * l->in_lanes;
+    return s;
+}
+
+/* (channels, pixels) to (pixels, channels); channels beyond the last, up to whole vectors, become 0. */
+static void channels_last(int64_t channels, int64_t lanes, int64_t pixels, const REAL *from, REAL *to) {
+    if (lanes > channels) memset(to, 0, (size_t)(pixels * lanes) * sizeof *to);
+    transpose(channels, pixels, from, pixels, to, lanes);
+}
+
+/* The points of input tile t into row `row` of the block: to[point][row][channel]. */
+static void tile_in(const layer *l, const space *s, int64_t t, int64_t row) {
+    int64_t h = t / l->tiles_w * 4 - l->top, w = t % l->tiles_w * 4 - l->left;
+    const REAL *at[POINTS];
+    for (int i = 0; i < POINTS; i++) {
+        int64_t y = h + i / 6, x = w + i % 6;
+        bool inside = y >= 0 && y < l->in_h && x >= 0 && x < l->in_w;
+        at[i] = inside ? s->image_in + (y * l->in_w + x) * l->in_lanes : s->zeros;
+    }
+    for (int64_t c = 0; c < l->in_lanes; c += LANES) {
+        vec d[POINTS], v[POINTS];
+        UNROLL for (int i = 0; i < POINTS; i++) d[i] = load(at[i] + c);
+        tile_to_points(d, v);
+        UNROLL for (int i = 0; i < POINTS; i++) store(s->points_in + (i * l->block + row) * l->in_lanes + c, v[i]);
+    }
+}
+
+/* The pixels of output tile t from row `row` of the block, with the bias or what is there already. */
+static void tile_out(const layer *l, const space *s, int64_t t, int64_t row, const REAL *bias, bool add) {
+    int64_t h = t / l->tiles_w * 4, w = t % l->tiles_w * 4;
+    int64_t rows = l->out_h - h < 4 ? l->out_h - h : 4, columns = l->out_w - w < 4 ? l->out_w - w : 4;
+    REAL *pixels = s->image_out + (h * l->out_w + w) * l->out_lanes;
+    for (int64_t k = 0; k < l->out_lanes; k += LANES) {
+        vec m[POINTS], y[16], b = load(bias + k);
+        UNROLL for (int i = 0; i < POINTS; i++) m[i] = load(s->points_out + (i * l->block + row) * l->out_lanes + k);
+        tile_from_points(m, y);
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < columns; j++) {
+                REAL *to = pixels + (i * l->out_w + j) * l->out_lanes + k;
+                store(to, y[i * 4 + j] + (add ? load(to) : b));
+            }
+    }
+}
+
+/* out (+)= the convolution of `images` images. kernel: POINTS matrices (in, out) in panels; bias: out_lanes numbers. */
+static void convolve(const layer *l, int64_t images, const REAL *in, const REAL *kernel, const REAL *bias, bool add,
+                     REAL *out, REAL *scratch) {
+    const space s = space_at(l, scratch);
+    int64_t in_size = l->in_h * l->in_w, out_size = l->out_h * l->out_w, tiles = images * l->tiles;
+    memset(s.zeros, 0, (size_t)l->in_lanes * sizeof(REAL));
+    for (int64_t first = 0; first < tiles; first += l->block) {
+        int64_t count = tiles - first < l->block ? tiles - first : l->block;
+        for (int64_t i = 0; i < count; i++) {
+            int64_t image = (first + i) / l->tiles, t = (first + i) % l->tiles;
+            if (t == 0) channels_last(l->in, l->in_lanes, in_size, in + image * l->in * in_size, s.image_in);
+            tile_in(l, &s, t, i);
+        }
+        for (int i = 0; i < POINTS; i++)
+            LOCAL(gemm_panels)(count, l->out_lanes, l->in,
+                               (gemm_factor){s.points_in + i * l->block * l->in_lanes, l->in_lanes, 1},
+                               kernel + i * l->in * l->out_lanes, false, s.points_out + i * l->block * l->out_lanes,
+                               l->out_lanes);
+        for (int64_t i = 0; i < count; i++) {
+            int64_t image = (first + i) / l->tiles, t = (first + i) % l->tiles;
+            REAL *result = out + image * l->out * out_size;
+            if (t == 0 && add) channels_last(l->out, l->out_lanes, out_size, result, s.image_out);
+            tile_out(l, &s, t, i, bias, add);
+            if (t == l->tiles - 1) transpose(out_size, l->out, s.image_out, l->out_lanes, result, out_size);
+        }
+    }
+}
+
+/* kernel[point][panel][in][PANEL]: the points of w (K,C,3,3) as the right factors of `convolve`. For the gradient of the
+ * input the kernel is rotated and goes from K to C channels. One thread a channel of the input side. */
+static void kernel_points(const mn__window *g, const REAL *w, bool rotated, const layer *l, REAL *kernel, int threads) {
+#pragma omp parallel for num_threads(threads) if (g->C * g->K > 1024)
+    for (int64_t c = 0; c < l->in; c++)
+        for (int64_t k = 0; k < l->out_lanes; k += LANES) {
+            REAL values[9][VEC_BYTES / sizeof(REAL)] = {0};
+            for (int64_t lane = 0; lane < LANES && k + lane < l->out; lane++) {
+                const REAL *from = rotated ? w + (c * g->C + k + lane) * 9 : w + ((k + lane) * g->C + c) * 9;
+                for (int i = 0; i < 9; i++) values[i][lane] = from[rotated ? 8 - i : i];
+            }
+            vec square[9], u[POINTS];
+            UNROLL for (int i = 0; i < 9; i++) square[i] = load(values[i]);
+            kernel_square_to_points(square, u);
+            REAL *to = kernel + (k / PANEL * l->in + c) * PANEL + k % PANEL;
+            UNROLL for (int i = 0; i < POINTS; i++) store(to + i * l->in * l->out_lanes, u[i]);
+        }
+}
+
+static int64_t kernel_size(const layer *l) { return POINTS * l->in * l->out_lanes; }
+
+/* Scratch: kernel | bias | a space for each thread. */
+static int64_t convolution_scratch(const layer *l, int threads) {
+    return padded(kernel_size(l)) + l->out_lanes + threads * padded(space_size(l));
+}
+
+static void convolution(const mn__window *g, const layer *l, bool rotated, const REAL *in, const REAL *w, const REAL *b,
+                        bool add, REAL *out, REAL *scratch, int threads) {
+    REAL *kernel = scratch, *bias = kernel + padded(kernel_size(l)), *spaces = bias + l->out_lanes;
+    kernel_points(g, w, rotated, l, kernel, threads);
+    memset(bias, 0, (size_t)l->out_lanes * sizeof *bias);
+    if (b) memcpy(bias, b, (size_t)l->out * sizeof *bias);
+#pragma omp parallel for num_threads(threads) schedule(static, 1) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        int64_t from, to;
+        chunk_of(g->N, threads, t, &from, &to);
+        convolve(l, to - from, in + from * l->in * l->in_h * l->in_w, kernel, bias, add,
+                 out + from * l->out * l->out_h * l->out_w, spaces + t * padded(space_size(l)));
+    }
+}
+
+/* ---- the gradient of the kernel ---- */
+
+/* Tiles that are worked on at a time: each block reads and writes all of the sum once. */
+enum { GRADIENT_BLOCK = 64 };
+
+/* Of a thread: its sum (POINTS, C, K) | image x | zeros | image dy | points of x | points of dy in panels. */
+static int64_t sum_size(const layer *l) { return padded(POINTS * l->in * l->out_lanes); }
+static int64_t gradient_space(const layer *l) {
+    return sum_size(l) + padded((l->in_h * l->in_w + 1 + POINTS * GRADIENT_BLOCK) * l->in_lanes +
+                                (l->out_h * l->out_w + POINTS * GRADIENT_BLOCK) * l->out_lanes);
+}
+
+/* The points of dy's tile t: to[point][panel][row][PANEL], `rows` rows a panel. */
+static void gradient_tile(const layer *l, const REAL *image, int64_t t, int64_t row, int64_t rows, REAL *points) {
+    int64_t h = t / l->tiles_w * 4, w = t % l->tiles_w * 4;
+    for (int64_t k = 0; k < l->out_lanes; k += LANES) {
+        vec y[16], m[POINTS], zero = {0};
+        for (int i = 0; i < 16; i++) {
+            bool inside = h + i / 4 < l->out_h && w + i % 4 < l->out_w;
+            y[i] = inside ? load(image + ((h + i / 4) * l->out_w + w + i % 4) * l->out_lanes + k) : zero;
+        }
+        gradient_tile_to_points(y, m);
+        REAL *to = points + (k / PANEL * rows + row) * PANEL + k % PANEL;
+        UNROLL for (int i = 0; i < POINTS; i++) store(to + i * GRADIENT_BLOCK * l->out_lanes, m[i]);
+    }
+}
+
+/* sum[point] (C,K) = over the tiles of some images, points of x times points of dy. */
+static void sum_points(const layer *l, int64_t images, const REAL *x, const REAL *dy, REAL *sum) {
+    layer here = *l;
+    here.block = GRADIENT_BLOCK;
+    space s = space_at(&here, sum + sum_size(l));
+    int64_t in_size = l->in_h * l->in_w, out_size = l->out_h * l->out_w, tiles = images * l->tiles;
+    memset(s.zeros, 0, (size_t)l->in_lanes * sizeof(REAL));
+    memset(sum, 0, (size_t)sum_size(l) * sizeof *sum);
+    for (int64_t first = 0; first < tiles; first += GRADIENT_BLOCK) {
+        int64_t count = tiles - first < GRADIENT_BLOCK ? tiles - first : GRADIENT_BLOCK;
+        for (int64_t i = 0; i < count; i++) {
+            int64_t image = (first + i) / l->tiles, t = (first + i) % l->tiles;
+            if (t == 0) {
+                channels_last(l->in, l->in_lanes, in_size, x + image * l->in * in_size, s.image_in);
+                channels_last(l->out, l->out_lanes, out_size, dy + image * l->out * out_size, s.image_out);
+            }
+            tile_in(&here, &s, t, i);
+            gradient_tile(l, s.image_out, t, i, count, s.points_out);
+        }
+        for (int i = 0; i < POINTS; i++)
+            LOCAL(gemm_panels)(l->in, l->out_lanes, count,
+                               (gemm_factor){s.points_in + i * GRADIENT_BLOCK * l->in_lanes, 1, l->in_lanes},
+                               s.points_out + i * GRADIENT_BLOCK * l->out_lanes, true,
+                               sum + i * l->in * l->out_lanes, l->out_lanes);
+    }
+}
+
+/* dw (+)= G^T (the sums of all threads, in their order) G. One thread a channel of x. */
+static void kernel_gradient(const conv2d_job *j, const layer *l, const REAL *sums, int chunks) {
+#pragma omp parallel for num_threads(j->threads) if (l->in * l->out > 1024)
+    for (int64_t c = 0; c < l->in; c++)
+        for (int64_t k = 0; k < l->out; k += LANES) {
+            vec u[POINTS], square[9];
+            REAL values[9][VEC_BYTES / sizeof(REAL)];
+            for (int i = 0; i < POINTS; i++) {
+                const REAL *from = sums + (i * l->in + c) * l->out_lanes + k;
+                u[i] = load(from);
+                for (int t = 1; t < chunks; t++) u[i] += load(from + t * gradient_space(l));
+            }
+            gradient_square_from_points(u, square);
+            for (int i = 0; i < 9; i++) store(values[i], square[i]);
+            for (int64_t lane = 0; lane < LANES && k + lane < l->out; lane++)
+                for (int i = 0; i < 9; i++) {
+                    REAL *to = j->dw + ((k + lane) * l->in + c) * 9 + i;
+                    *to = (j->add_dw ? *to : 0) + values[i][lane];
+                }
+        }
+}
+
+static void weight_gradient(const conv2d_job *j, const layer *l) {
+    const mn__window *g = &j->g;
+    int64_t stride = gradient_space(l);
+#pragma omp parallel for num_threads(j->threads) schedule(static, 1) if (j->threads > 1)
+    for (int t = 0; t < j->threads; t++) {
+        int64_t from, to;
+        chunk_of(g->N, j->threads, t, &from, &to);
+        sum_points(l, to - from, j->x + from * g->C * g->H * g->W, j->dy + from * g->K * g->P * g->Q,
+                   j->scratch + t * stride);
+    }
+    kernel_gradient(j, l, j->scratch, j->threads);
+}
+
+/* ---- the path ---- */
+
+static int64_t scratch(const conv2d_job *j) {
+    layer to_y = forward_layer(&j->g), to_dx = backward_layer(&j->g);
+    int64_t need = j->y ? convolution_scratch(&to_y, j->threads) : 0;
+    if (j->dx) need = convolution_scratch(&to_dx, j->threads);
+    int64_t gradient = j->dw ? j->threads * gradient_space(&to_y) : 0;
+    return need > gradient ? need : gradient;
+}
+
+static void forward(const conv2d_job *j) {
+    layer l = forward_layer(&j->g);
+    convolution(&j->g, &l, false, j->x, j->w, j->b, false, j->y, j->scratch, j->threads);
+}
+
+static void backward(const conv2d_job *j) {
+    layer to_y = forward_layer(&j->g), to_dx = backward_layer(&j->g);
+    if (j->dx) convolution(&j->g, &to_dx, true, j->dy, j->w, NULL, j->add_dx, j->dx, j->scratch, j->threads);
+    if (j->dw) weight_gradient(j, &to_y);
+}
+
+const conv2d_path LOCAL(conv2d_winograd) = {fits, scratch, forward, backward};
