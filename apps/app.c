@@ -37,6 +37,12 @@ int app_fail(const mn_error *err) {
     return APP_FAILED;
 }
 
+int app_without(int argc, char **argv, const char *library, const char *package) {
+    (void)argc;
+    fprintf(stderr, "%s: this program was built without %s; hint: install %s and build again\n", argv[0], library, package);
+    return APP_FAILED;
+}
+
 void *app_alloc(size_t count, size_t size) {
     void *p = calloc(count ? count : 1, size);
     if (!p) {

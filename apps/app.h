@@ -38,6 +38,9 @@ mn_status app_save(const char *path, const void *bytes, size_t size, mn_error *e
 /* Fails when a file at `path` could not be written later: before hours of work, not after. */
 mn_status app_check_writable(const char *path, mn_error *err);
 
+/* What a subcommand says that was built without a library it needs; returns APP_FAILED. */
+int app_without(int argc, char **argv, const char *library, const char *package);
+
 /* The word of list[0..n-1] that is nearest to `word` (edit distance at most a third of its length, or a
  * prefix), or NULL: for "did you mean". */
 const char *app_nearest(const char *word, const char *const *list, int n);

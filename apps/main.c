@@ -1,5 +1,7 @@
 /* mien: trains, evaluates and runs small face networks. `mien help` lists the subcommands. */
 #include "apps/app.h"
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int unknown(const char *word) {
@@ -15,6 +17,8 @@ static int unknown(const char *word) {
 
 int main(int argc, char **argv) {
     argp_err_exit_status = APP_USAGE;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write, which is reported */
+    setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
     if (argc < 2) {
         app_print_commands(stderr);
         return APP_USAGE;

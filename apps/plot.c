@@ -66,7 +66,7 @@ static double nice_step(double range, int parts) {
 
 typedef struct axes {
     double left, top, width, height; /* of the drawing area */
-    double lo, hi;                   /* of y */
+    double lo, hi, step;             /* of y and its grid */
     int n;                           /* epochs */
 } axes;
 
@@ -84,14 +84,14 @@ static void find_range(axes *a, const plot_panel *p) {
         }
     if (!(hi >= lo)) lo = 0, hi = 1;
     if (hi - lo < 1e-6 + 1e-3 * fabs(hi)) lo -= 0.05 * fabs(hi) + 0.01, hi += 0.05 * fabs(hi) + 0.01;
-    double step = nice_step(hi - lo, 5);
+    double step = a->step = nice_step(hi - lo, 5);
     a->lo = floor(lo / step + 1e-9) * step;
     a->hi = ceil(hi / step - 1e-9) * step;
     if (p->percent) a->lo = fmax(a->lo, 0), a->hi = fmin(a->hi, 1);
 }
 
 static void draw_axes(FILE *f, const axes *a, const plot_panel *p) {
-    double step = nice_step(a->hi - a->lo, 5);
+    double step = a->step;
     char label[64];
     for (int i = 0; a->lo + i * step <= a->hi + 1e-9 * step; i++) {
         double v = a->lo + i * step, y = py(a, v);
@@ -161,7 +161,7 @@ static void draw_best(FILE *f, const axes *a, int epoch) {
     double x = px(a, epoch);
     fprintf(f, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"1\" stroke-dasharray=\"2 3\"/>\n",
             x, a->top, x, a->top + a->height, QUIET);
-    text_at(f, x, a->top - 2 + 0, 12, epoch * 2 > a->n ? END : START, QUIET, label);
+    text_at(f, x, a->top - 2, 12, epoch * 2 > a->n ? END : START, QUIET, label);
 }
 
 char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch, size_t *size) {

@@ -87,7 +87,7 @@ void progress_update(progress *p, int64_t done, int64_t items, double loss) {
     if (!p->live || passed < 0.3 || now - p->last < 0.1) return;
     p->last = now;
     p->columns = terminal_columns();
-    double eta = p->total > 0 && done > 0 ? passed * (double)(p->total - done) / (double)done : -1;
+    double eta = p->total > 0 && done > p->first ? passed * (double)(p->total - done) / (double)(done - p->first) : -1;
     char line[512];
     /* One column stays free: some terminals wrap when the last one is written. */
     progress_line(line, sizeof line, p->columns - 1, p->what, done, p->total, items > 0 ? (double)items / passed : 0,

@@ -12,7 +12,7 @@ typedef struct progress {
     bool drawn;
     int columns;
     char what[48];
-    int64_t total, items; /* items: images done since begin */
+    int64_t first, total; /* first: what was done before it began; set it after progress_begin */
     double start, last;
 } progress;
 

@@ -1,0 +1,172 @@
+/* mien bench: how fast a network trains and runs on this machine. */
+#include "apps/app.h"
+#include "apps/peak.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct options {
+    const char *net;
+    bool infer, json;
+    int batch, threads, size, channels;
+    double seconds;
+    mn_device device;
+} options;
+
+enum { OPT_MODE = 256, OPT_THREADS, OPT_JSON, OPT_SECONDS, OPT_SIZE, OPT_CHANNELS, OPT_DEVICE };
+static const struct argp_option table[] = {
+    {"net", 'n', "NAME|FILE", 0, "The network (default seed2)", 1},
+    {"mode", OPT_MODE, "train|infer", 0, "A training step (forward, backward, SGD with momentum), or forward alone with batch norm folded (default train)", 1},
+    {"batch", 'b', "N", 0, "Pictures at a time (default 32)", 1},
+    {"threads", OPT_THREADS, "N", 0, "Processors (default: all)", 1},
+    {"size", OPT_SIZE, "N", 0, "Input size (default: the network's)", 1},
+    {"channels", OPT_CHANNELS, "1|3", 0, "Grey or RGB (default: the network's)", 1},
+    {"device", OPT_DEVICE, "cpu|cuda", 0, "Where to compute (default cpu)", 1},
+    {"seconds", OPT_SECONDS, "S", 0, "How long to measure (default 3)", 2},
+    {"json", OPT_JSON, 0, 0, "One line of JSON", 2},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *s) {
+    options *o = s->input;
+    switch (key) {
+    case 'n': o->net = arg; return 0;
+    case OPT_MODE: o->infer = app_parse_word(s, "--mode", arg, (const char *[]){"train", "infer"}, 2); return 0;
+    case 'b': o->batch = (int)app_parse_int(s, "--batch", arg, 1, 65536); return 0;
+    case OPT_THREADS: o->threads = (int)app_parse_int(s, "--threads", arg, 0, 1024); return 0;
+    case OPT_SIZE: o->size = (int)app_parse_int(s, "--size", arg, 8, 1024); return 0;
+    case OPT_CHANNELS: o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1; return 0;
+    case OPT_DEVICE: o->device = (mn_device)app_parse_word(s, "--device", arg, (const char *[]){"cpu", "cuda"}, 2); return 0;
+    case OPT_SECONDS: o->seconds = app_parse_real(s, "--seconds", arg, 0.01, 3600); return 0;
+    case OPT_JSON: o->json = true; return 0;
+    case ARGP_KEY_ARG: argp_error(s, "\"%s\" is not an option; the network is given with --net", arg); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const char doc[] =
+    "Measures training steps or forward passes on random pictures: the median and the best of all steps after three to warm up."
+    "\vGFLOP/s count two operations a multiply-add of the direct algorithm, and the backward pass as twice the forward one; the peak is "
+    "measured with multiply-adds from registers on as many threads. Memory is the most that the process had.\n\n"
+    "Examples:\n"
+    "  mien bench\n"
+    "  mien bench --net mini-xception --mode infer --batch 1 --threads 1\n"
+    "  mien bench --net vgg --batch 128 --json\n";
+static const struct argp argp = {table, parse, NULL, doc, NULL, NULL, NULL};
+
+typedef struct bench {
+    const options *o;
+    mn_context *c;
+    mn_model *m;
+    mn_optim *optim;
+    mn_shape in;
+    float *x;
+    int32_t *label;
+} bench;
+
+static mn_status step(bench *b) {
+    int n = b->o->batch;
+    mn_step_begin(b->c);
+    mn_tensor *x = mn_input(b->c, MN_SHAPE(n, b->in.dim[0], b->in.dim[1], b->in.dim[2]), b->x), *loss = NULL;
+    if (b->o->infer) {
+        mn_no_grad_begin(b->c);
+        mn_status s = mn_model_forward(b->m, &x, false);
+        mn_no_grad_end(b->c);
+        return s ? s : (mn_item(mn_model_result(b->m, 0), 0), MN_OK);
+    }
+    mn_status s = mn_model_forward(b->m, &x, true);
+    for (int h = 0; h < mn_model_outputs(b->m) && !s; h++) {
+        mn_tensor *l = mn_cross_entropy(mn_model_result(b->m, h), mn_labels(b->c, n, b->label), NULL, (mn_cross_entropy_opt){0});
+        loss = loss ? mn_add(loss, l) : l;
+    }
+    if (!s) s = mn_backward(b->c, loss);
+    if (!s) s = mn_optim_step(b->optim);
+    return s ? s : (mn_item(loss, 0), MN_OK);
+}
+
+static mn_status set_up(bench *b, mn_error *err) {
+    const options *o = b->o;
+    if (!(b->c = mn_context_create(&(mn_context_opt){.device = o->device, .threads = o->threads, .seed = 1}, err))) return err->status;
+    b->m = mn_net_open(b->c, o->net, &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
+    int n = 0;
+    mn_tensor **w = b->m ? mn_model_parameters(b->m, &n, NULL) : NULL;
+    if (b->m && !o->infer) b->optim = mn_optim_create(b->c, w, n, (mn_optim_opt){.lr = 1e-4, .momentum = 0.9});
+    if (!b->m || (!o->infer && !b->optim) || (o->infer && mn_model_fold_batch_norm(b->m) < 0))
+        return mn_fail(err, mn_context_error(b->c)->status, "%s", mn_context_error(b->c)->text);
+    b->in = mn_model_input_shape(b->m, 0);
+    if (b->in.ndim != 3) return mn_fail(err, MN_ERR_SHAPE, "%s does not take pictures", o->net);
+    int64_t count = o->batch * mn_shape_count(b->in);
+    b->x = app_alloc((size_t)count, sizeof *b->x);
+    b->label = app_alloc((size_t)o->batch, sizeof *b->label);
+    mn_rng r = mn_rng_create(1, 1);
+    for (int64_t i = 0; i < count; i++) b->x[i] = (float)mn_rng_uniform(&r, 0, 1);
+    for (int i = 0; i < o->batch; i++) b->label[i] = (int32_t)mn_rng_below(&r, (uint64_t)mn_shape_count(mn_model_output_shape(b->m, 0)));
+    return MN_OK;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorted times of steps, for o->seconds and at least five. */
+static mn_status measure(bench *b, double **time, int *n, mn_error *err) {
+    int capacity = 1024;
+    *time = app_alloc((size_t)capacity, sizeof **time);
+    *n = 0;
+    mn_status s = MN_OK;
+    for (int k = 0; k < 3 && !s; k++) s = step(b);
+    for (double begun = app_seconds(); !s && (*n < 5 || app_seconds() - begun < b->o->seconds);) {
+        if (*n == capacity) {
+            double *more = app_alloc(2 * (size_t)capacity, sizeof *more);
+            memcpy(more, *time, (size_t)capacity * sizeof *more);
+            free(*time);
+            *time = more, capacity *= 2;
+        }
+        double t0 = app_seconds();
+        s = step(b);
+        (*time)[(*n)++] = app_seconds() - t0;
+    }
+    qsort(*time, (size_t)*n, sizeof **time, by_value);
+    return s ? mn_fail(err, s, "%s", mn_context_error(b->c)->text) : MN_OK;
+}
+
+static void print(const bench *b, const double *time, int n) {
+    const options *o = b->o;
+    mn_model_stats k = mn_model_count(b->m);
+    double median = n % 2 ? time[n / 2] : (time[n / 2 - 1] + time[n / 2]) / 2, best = time[0];
+    double flop = 2.0 * (double)k.macs * o->batch * (o->infer ? 1 : 3) / 1e9;
+    double peak = peak_gflops(mn_context_threads(b->c));
+    if (o->json) {
+        printf("{\"net\":\"%s\",\"mode\":\"%s\",\"batch\":%d,\"threads\":%d,\"steps\":%d,\"median_ms\":%.4f,\"best_ms\":%.4f,"
+               "\"median_images_per_second\":%.2f,\"best_images_per_second\":%.2f,\"median_gflops\":%.2f,\"best_gflops\":%.2f,"
+               "\"peak_gflops\":%.1f,\"peak_rss_mb\":%.1f}\n",
+               mn_model_name(b->m), o->infer ? "infer" : "train", o->batch, mn_context_threads(b->c), n, 1e3 * median, 1e3 * best,
+               o->batch / median, o->batch / best, flop / median, flop / best, peak, peak_memory() / 1e6);
+        return;
+    }
+    printf("%s, %s, batch %d of %d x %d x %d, %d threads, %d steps\n", mn_model_name(b->m), o->infer ? "inference" : "training", o->batch,
+           (int)b->in.dim[0], (int)b->in.dim[1], (int)b->in.dim[2], mn_context_threads(b->c), n);
+    printf("          images/s   ms a step     GFLOP/s   of peak\n");
+    for (int i = 0; i < 2; i++) {
+        double t = i ? best : median;
+        printf("%-8s %9.1f  %10.3f  %10.1f   %5.1f %%\n", i ? "best" : "median", o->batch / t, 1e3 * t, flop / t, 100 * flop / t / peak);
+    }
+    printf("peak      %.1f GFLOP/s, memory %.1f MB\n", peak, peak_memory() / 1e6);
+}
+
+int cmd_bench(int argc, char **argv) {
+    options o = {.net = "seed2", .batch = 32, .seconds = 3};
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    bench b = {.o = &o};
+    mn_error err = {0};
+    double *time = NULL;
+    int n;
+    mn_status s = set_up(&b, &err);
+    if (!s) s = measure(&b, &time, &n, &err);
+    if (!s) print(&b, time, n);
+    free(time);
+    free(b.x);
+    free(b.label);
+    mn_context_destroy(b.c);
+    return s ? app_fail(&err) : APP_OK;
+}

@@ -1,0 +1,116 @@
+/* Forward passes without gradients, probabilities collected on the host. */
+#include "apps/evaluate.h"
+#include "apps/app.h"
+#include "apps/progress.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int class_of(const mn_head *h, const char *name) {
+    for (int k = 0; k < h->n_classes; k++)
+        if (!strcmp(h->class_name[k], name)) return k;
+    return -1;
+}
+
+static mn_status map_classes(head_map *m, int h, const mn_head *model, const mn_head *data, const char *data_name, mn_error *err) {
+    m->class_of[h] = app_alloc((size_t)data->n_classes, sizeof(int32_t));
+    for (int k = 0; k < data->n_classes; k++) {
+        m->class_of[h][k] = class_of(model, data->class_name[k]);
+        if (m->class_of[h][k] < 0)
+            return mn_fail(err, MN_ERR_SHAPE, "%s has the %s class \"%s\", which the model does not know; its %d classes are \"%s\"%s",
+                           data_name, data->name, data->class_name[k], model->n_classes, model->class_name[0],
+                           model->n_classes > 1 ? ", ..." : "");
+    }
+    return MN_OK;
+}
+
+mn_status head_map_create(head_map *m, const mn_head *head, int n_heads, const mn_dataset *d, mn_error *err) {
+    *m = (head_map){.n_heads = n_heads};
+    int found = 0;
+    for (int h = 0; h < n_heads; h++) {
+        m->at[h] = -1;
+        for (int k = 0; k < d->n_heads; k++)
+            if (!strcmp(d->head[k].name, head[h].name)) m->at[h] = k;
+        if (m->at[h] < 0 && n_heads == 1 && d->n_heads == 1) m->at[h] = 0;
+        if (m->at[h] < 0) continue;
+        found++;
+        mn_status s = map_classes(m, h, &head[h], &d->head[m->at[h]], d->name, err);
+        if (s) return head_map_free(m), s;
+    }
+    if (found) return MN_OK;
+    return mn_fail(err, MN_ERR_SHAPE, "%s is labelled with \"%s\", the model predicts \"%s\"", d->name, d->head[0].name, head[0].name);
+}
+
+void head_map_free(head_map *m) {
+    for (int h = 0; h < m->n_heads; h++) free(m->class_of[h]);
+    *m = (head_map){0};
+}
+
+void evaluation_create(evaluation *e, const mn_model *m, int64_t n) {
+    *e = (evaluation){.n = n, .n_heads = mn_model_outputs(m)};
+    for (int h = 0; h < e->n_heads; h++) {
+        mn_shape s = mn_model_output_shape(m, h);
+        e->classes[h] = (int)mn_shape_count(s);
+        e->p[h] = app_alloc((size_t)n * (size_t)e->classes[h], sizeof(float));
+        e->label[h] = app_alloc((size_t)n, sizeof(int32_t));
+    }
+}
+
+void evaluation_free(evaluation *e) {
+    for (int h = 0; h < e->n_heads; h++) free(e->p[h]), free(e->label[h]);
+    *e = (evaluation){0};
+}
+
+/* One batch: logits of sample i go to row i. */
+static mn_status run_batch(evaluation *e, mn_model *m, const mn_batch *b, const head_map *map, int64_t first) {
+    mn_context *c = mn_model_context(m);
+    mn_shape in = mn_model_input_shape(m, 0);
+    mn_status s = mn_step_begin(c);
+    if (s) return s;
+    mn_tensor *x = mn_input(c, MN_SHAPE(b->n, in.dim[0], in.dim[1], in.dim[2]), b->x);
+    mn_no_grad_begin(c);
+    s = mn_model_forward(m, &x, false);
+    mn_no_grad_end(c);
+    for (int h = 0; h < e->n_heads && !s; h++) {
+        s = mn_get(mn_model_result(m, h), e->p[h] + first * e->classes[h]);
+        for (int64_t i = 0; i < b->n; i++) {
+            int32_t label = map->at[h] < 0 ? -1 : b->label[map->at[h]][i];
+            e->label[h][first + i] = label < 0 ? -1 : map->class_of[h][label];
+        }
+    }
+    return s;
+}
+
+static mn_status check_finite(const evaluation *e, mn_error *err) {
+    for (int h = 0; h < e->n_heads; h++)
+        for (int64_t i = 0; i < e->n * e->classes[h]; i++)
+            if (!isfinite(e->p[h][i]))
+                return mn_fail(err, MN_ERR_NUMERIC, "the model gives numbers that are not finite (sample %lld)",
+                               (long long)(i / e->classes[h]));
+    return MN_OK;
+}
+
+mn_status evaluation_run(evaluation *e, mn_model *m, mn_loader *l, const head_map *map, const char *what,
+                         const volatile int *stop, mn_error *err) {
+    progress bar;
+    progress_begin(&bar, what ? what : "", mn_loader_batches(l));
+    mn_status s = mn_loader_begin(l, 0, 0);
+    mn_batch b;
+    int64_t done = 0;
+    int more = 0;
+    for (int64_t k = 1; !s && (more = mn_loader_next(l, &b, err)) > 0; k++) {
+        if (stop && *stop) s = mn_fail(err, MN_ERR_ARG, "stopped");
+        else if ((s = run_batch(e, m, &b, map, done))) mn_fail(err, s, "%s", mn_context_error(mn_model_context(m))->text);
+        done += b.n;
+        if (what) progress_update(&bar, k, done, NAN);
+    }
+    progress_end(&bar);
+    if (!s && more < 0) s = err->status;
+    if (!s) s = check_finite(e, err);
+    for (int h = 0; h < e->n_heads && !s; h++) metrics_softmax(e->p[h], e->n, e->classes[h]);
+    return s;
+}
+
+void evaluation_metrics(const evaluation *e, int head, metrics *m) {
+    metrics_compute(m, e->p[head], e->label[head], e->n, e->classes[head]);
+}

@@ -1,0 +1,118 @@
+/* A training run: its options, its parts, its loop. cmd_train.c fills the options. */
+#ifndef MIEN_TRAIN_H
+#define MIEN_TRAIN_H
+
+#include "apps/datasets.h"
+#include "apps/evaluate.h"
+#include "data/data.h"
+#if MN_HAVE_JSON
+#include <jansson.h>
+
+#define TRAIN_MAX_WORDS 16
+
+typedef enum train_normalize { NORMALIZE_KEEP = 0, NORMALIZE_UNIT, NORMALIZE_SIGNED, NORMALIZE_IMAGE, NORMALIZE_DATASET } train_normalize;
+
+/* What the command line says. Strings are the command line's. */
+typedef struct train_options {
+    const char *data[DATA_MAX_PARTS];
+    int n_data;
+    const char *val; /* SPEC of a validation set; NULL: `valid` of the data is carved */
+    double valid, test;
+    const char *net, *labels, *out, *log, *plot, *init, *resume;
+    const char *freeze[TRAIN_MAX_WORDS];
+    int n_freeze;
+    const char *weighted_head[MN_MAX_HEADS];
+    double head_weight[MN_MAX_HEADS];
+    int n_head_weights;
+    int epochs, batch, patience; /* patience -1: see train_patience */
+    mn_optim_opt optim;
+    const char *schedule_text, *augment_text;
+    mn_schedule schedule;
+    mn_augment augment;
+    bool balanced, keep_checkpoint;
+    double smoothing, ema;
+    uint64_t seed;
+    int threads, workers;
+    mn_device device;
+    int width, height, channels; /* 0: the network's own */
+    train_normalize normalize;
+    int grey; /* -1: as the initial model, or BT.601 */
+    int n_words; /* the command line, for the record and the checkpoint */
+    const char *const *word;
+} train_options;
+
+/* Early stopping's patience: as given, else 10 epochs; but none under a schedule that only pays at its end. */
+int train_patience(const train_options *o);
+
+typedef struct epoch_record {
+    double lr, train_loss, valid_loss, seconds, images_per_second;
+    double train_accuracy[MN_MAX_HEADS], valid_accuracy[MN_MAX_HEADS], valid_f1[MN_MAX_HEADS];
+} epoch_record;
+
+/* Sums over the batches of an epoch; part of a checkpoint. */
+typedef struct train_tally {
+    double loss[MN_MAX_HEADS];
+    mn_accuracy hits[MN_MAX_HEADS];
+    int64_t images;
+} train_tally;
+
+typedef struct train_run {
+    train_options o;
+    mn_context *c;
+    mn_model *m;
+    mn_optim *optim;
+    mn_ema *ema;       /* NULL without --ema */
+    mn_snapshot *best; /* the weights of the best epoch */
+    mn_early_stop stop;
+    mn_schedule schedule;
+
+    data_rows data;
+    mn_dataset *train_rows, *valid_rows;             /* views of data */
+    mn_dataset *train_pixels, *valid_pixels;         /* the same, decoded */
+    mn_loader *train, *valid;                        /* valid: NULL when there are no validation rows */
+    mn_model_info info;                              /* preprocessing, heads, record */
+    int n_heads, head[MN_MAX_HEADS];                 /* the model's head h is the data's head[h] */
+    double head_weight[MN_MAX_HEADS];
+    mn_tensor *class_weight[MN_MAX_HEADS];
+    head_map map;                                    /* for validation */
+    evaluation scores;
+
+    int64_t per_epoch;    /* batches */
+    int64_t epoch, batch; /* where it stands: batches done in this epoch, both from 0 */
+    train_tally tally;
+    float *logits;        /* of a batch, on the host */
+    epoch_record *history; /* of the epochs done */
+    double seconds;        /* of this epoch, before the last interruption */
+    bool ended;            /* early stopping said so */
+    char *checkpoint;      /* path */
+} train_run;
+
+/* Builds everything; prints what it found. Free with train_close, whatever came out. */
+mn_status train_open(train_run *r, const train_options *o, mn_error *err);
+void train_close(train_run *r);
+
+typedef enum train_end { TRAIN_DONE, TRAIN_STOPPED, TRAIN_FAILED } train_end;
+/* Runs to the last epoch, or until early stopping (both TRAIN_DONE, the best weights in place) or *stop
+ * (TRAIN_STOPPED). A checkpoint is written after each epoch and when stopped. */
+train_end train_loop(train_run *r, const volatile int *stop, mn_error *err);
+/* One batch: forward, backward, update. Allocates nothing from the third call on. */
+mn_status train_step(train_run *r, const mn_batch *b, mn_error *err);
+/* Writes the model, and says where it is; somewhere else when `out` cannot be written. */
+mn_status train_save(train_run *r, mn_error *err);
+
+/* train_state.c: what is written beside the weights. */
+mn_status train_checkpoint_save(train_run *r, mn_error *err);
+mn_status train_checkpoint_load(train_run *r, mn_error *err);
+/* The command line stored in a checkpoint, as a new array of strings ended by NULL, and how many threads it ran
+ * with. Free with train_words_free. */
+char **train_checkpoint_words(const char *path, int *n, int *threads, mn_error *err);
+void train_words_free(char **word);
+/* The training record for the model file: JSON text, from mn_strdup. */
+char *train_record(const train_run *r);
+/* Log and curves, if asked for; a failure is reported and does not end the run. */
+void train_log(const train_run *r);
+void train_plot(const train_run *r);
+/* The command line as one would type it; free with free. */
+char *train_command(const char *const *word, int n);
+#endif
+#endif

@@ -1,0 +1,345 @@
+/* Building a training run: data, network, optimiser; and saying what was found. */
+#include "apps/train.h"
+#if MN_HAVE_JSON
+#include "apps/app.h"
+#include "apps/progress.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int train_patience(const train_options *o) {
+    if (o->patience >= 0) return o->patience;
+    return o->schedule.kind == MN_COSINE || o->schedule.kind == MN_ONE_CYCLE ? 0 : 10;
+}
+
+/* ---- data ---- */
+
+static int find_head(const mn_dataset *d, const char *name, size_t length) {
+    for (int h = 0; h < d->n_heads; h++)
+        if (strlen(d->head[h].name) == length && !strncmp(d->head[h].name, name, length)) return h;
+    return -1;
+}
+
+/* --labels: "auto" is all there are, "both" is emotion,gender, else names with commas. */
+static mn_status choose_heads(train_run *r, mn_error *err) {
+    const mn_dataset *d = r->data.all;
+    const char *list = !strcmp(r->o.labels, "both") ? "emotion,gender" : r->o.labels;
+    if (!strcmp(list, "auto")) {
+        for (int h = 0; h < d->n_heads; h++) r->head[r->n_heads++] = h;
+        return MN_OK;
+    }
+    for (const char *p = list; *p; p += strspn(p, ",")) {
+        size_t length = strcspn(p, ",");
+        int h = find_head(d, p, length);
+        if (h < 0)
+            return mn_fail(err, MN_ERR_ARG, "--labels %s: the data has no labels \"%.*s\"; it has \"%s\"%s%s%s", r->o.labels, (int)length, p,
+                           d->head[0].name, d->n_heads > 1 ? " and \"" : "", d->n_heads > 1 ? d->head[1].name : "", d->n_heads > 1 ? "\"" : "");
+        for (int k = 0; k < r->n_heads; k++)
+            if (r->head[k] == h) return mn_fail(err, MN_ERR_ARG, "--labels %s names \"%s\" twice", r->o.labels, d->head[h].name);
+        r->head[r->n_heads++] = h;
+        p += length;
+    }
+    return r->n_heads ? MN_OK : mn_fail(err, MN_ERR_ARG, "--labels names nothing");
+}
+
+static mn_status open_data(train_run *r, mn_error *err) {
+    const train_options *o = &r->o;
+    const char *spec[DATA_MAX_PARTS];
+    int n = 0;
+    for (int k = 0; k < o->n_data; k++) spec[n++] = o->data[k];
+    if (o->val) spec[n++] = o->val;
+    mn_status s = data_open(&r->data, spec, n, o->threads, err);
+    if (s) return s;
+    for (int k = 0; k < n; k++) {
+        data_part *p = &r->data.part[k];
+        p->valid = o->val ? 0 : o->valid;
+        p->test = o->val && k == n - 1 ? 0 : o->test;
+        p->use = !o->val ? USE_BOTH : k == n - 1 ? USE_VALID : USE_TRAIN;
+    }
+    if ((s = choose_heads(r, err)) || (s = data_split(&r->data, r->head, r->n_heads, o->seed, err))) return s;
+    if ((s = data_print(&r->data, r->head, r->n_heads, stdout, err))) return s;
+    if (!r->data.count[MN_SPLIT_TRAIN])
+        return mn_fail(err, MN_ERR_ARG, "no rows are left to train on: the data marks them all as validation or test rows");
+    if (o->val && !r->data.count[MN_SPLIT_VALID])
+        return mn_fail(err, MN_ERR_ARG, "--val %s: no rows to validate on: it holds test rows only", o->val);
+    return MN_OK;
+}
+
+/* One thread prepares batches while the others compute; more only where there are processors to spare. */
+static mn_loader *open_loader(train_run *r, const mn_dataset *d, bool training, mn_error *err) {
+    mn_loader_opt opt = {.batch = r->o.batch, .seed = r->o.seed, .workers = r->o.workers, .shuffle = training,
+                         .augment = training ? &r->o.augment : NULL};
+    return mn_loader_create(d, &r->info.preprocess, opt, err);
+}
+
+/* Mean and deviation of the training pixels, each channel's own, for numbers of 0..1. */
+static mn_status measure(train_run *r, mn_error *err) {
+    mn_preprocess *p = &r->info.preprocess;
+    double sum[3] = {0}, squares[3] = {0}, n = 0;
+    mn_image im = {0};
+    for (int64_t i = 0; i < r->train_pixels->length; i++) {
+        mn_status s = r->train_pixels->pixels(r->train_pixels, i, &im, err);
+        if (s) return mn_image_free(&im), s;
+        size_t count = (size_t)im.width * (size_t)im.height;
+        for (size_t k = 0; k < count * (size_t)im.channels; k++) {
+            double v = im.pixels[k] / 255.0;
+            sum[k % (size_t)im.channels] += v, squares[k % (size_t)im.channels] += v * v;
+        }
+        n += (double)count;
+    }
+    mn_image_free(&im);
+    for (int c = 0; c < p->channels; c++) {
+        p->mean[c] = sum[c] / n;
+        p->deviation[c] = fmax(sqrt(fmax(squares[c] / n - p->mean[c] * p->mean[c], 0)), 1e-3);
+    }
+    return MN_OK;
+}
+
+/* Training and validation rows are decoded once; test rows are not read. */
+static mn_status open_loaders(train_run *r, mn_error *err) {
+    progress bar = {0};
+    mn_open_opt opt = {.threads = r->o.threads, .progress = progress_data, .user = &bar};
+    mn_dataset **rows[2] = {&r->train_rows, &r->valid_rows}, **pixels[2] = {&r->train_pixels, &r->valid_pixels};
+    for (int k = 0; k < 2; k++) {
+        *rows[k] = mn_dataset_subset(r->data.all, r->data.index[k], r->data.count[k], err);
+        if (!*rows[k]) return err->status;
+        *pixels[k] = mn_dataset_cache(*rows[k], &r->info.preprocess, &opt, err);
+        progress_end(&bar);
+        if (!*pixels[k]) return err->status;
+    }
+    mn_status s = r->o.normalize == NORMALIZE_DATASET ? measure(r, err) : MN_OK;
+    if (s) return s;
+    if (!(r->train = open_loader(r, r->train_pixels, true, err))) return err->status;
+    r->per_epoch = mn_loader_batches(r->train);
+    if (!r->data.count[MN_SPLIT_VALID]) return MN_OK;
+    return (r->valid = open_loader(r, r->valid_pixels, false, err)) ? MN_OK : err->status;
+}
+
+/* ---- network ---- */
+
+/* Has the initial model just the heads that are wanted, class by class? */
+static bool same_heads(const train_run *r, const mn_model_info *info) {
+    if (info->n_heads != r->n_heads) return false;
+    for (int h = 0; h < r->n_heads; h++) {
+        const mn_head *a = &info->head[h], *b = &r->data.all->head[r->head[h]];
+        if (strcmp(a->name, b->name) != 0 || a->n_classes != b->n_classes) return false;
+        for (int k = 0; k < a->n_classes; k++)
+            if (strcmp(a->class_name[k], b->class_name[k]) != 0) return false;
+    }
+    return true;
+}
+
+static bool is_net_name(const char *name) {
+    for (int i = 0; mn_net_names[i]; i++)
+        if (!strcmp(mn_net_names[i], name)) return true;
+    return false;
+}
+
+static mn_status create_net(train_run *r, const char *net, mn_error *err) {
+    mn_net_head heads[MN_MAX_HEADS];
+    for (int h = 0; h < r->n_heads; h++) {
+        const mn_head *d = &r->data.all->head[r->head[h]];
+        heads[h] = (mn_net_head){.name = d->name, .classes = d->n_classes};
+    }
+    mn_net_opt opt = {.channels = r->o.channels, .height = r->o.height, .width = r->o.width, .heads = heads, .n_heads = r->n_heads};
+    r->m = mn_net_open(r->c, net, &opt);
+    return r->m ? MN_OK : mn_fail(err, mn_context_error(r->c)->status, "%s", mn_context_error(r->c)->text);
+}
+
+/* --init: the file's network goes on when its heads and --net fit; else its weights go where names and shapes agree. */
+static mn_status open_init(train_run *r, mn_error *err) {
+    mn_model_info info = {0};
+    mn_model *from = mn_model_load(r->c, r->o.init, &info, err);
+    if (!from) return err->status;
+    mn_status s = MN_OK;
+    mn_preprocess *p = &info.preprocess;
+    bool same_size = (!r->o.channels || r->o.channels == p->channels) && (!r->o.height || r->o.height == p->height) &&
+                     (!r->o.width || r->o.width == p->width);
+    r->info.preprocess = *p;
+    if (!r->o.channels) r->o.channels = p->channels;
+    if (!r->o.height) r->o.height = p->height, r->o.width = p->width;
+    if (!r->o.net && same_size && same_heads(r, &info)) {
+        r->m = from;
+        printf("network   goes on from %s\n", r->o.init);
+    } else {
+        const char *net = r->o.net ? r->o.net : mn_model_name(from);
+        if (!r->o.net && !is_net_name(net))
+            s = mn_fail(err, MN_ERR_ARG, "--init %s: it predicts other things than the data is labelled with, and its network \"%s\" is "
+                        "not one that mien can build; hint: say --net NAME or --net FILE.json", r->o.init, net);
+        if (!s && !(s = create_net(r, net, err))) {
+            int n_all, copied = mn_model_copy_matching(r->m, from);
+            mn_model_parameters(r->m, NULL, &n_all);
+            printf("network   %d of %d weights taken from %s\n", copied, n_all, r->o.init);
+            if (copied <= 0) s = mn_fail(err, MN_ERR_SHAPE, "--init %s: none of its weights fits %s", r->o.init, net);
+        }
+    }
+    mn_model_info_free(&info);
+    return s;
+}
+
+static mn_status set_preprocess(train_run *r, mn_error *err) {
+    mn_preprocess *p = &r->info.preprocess;
+    mn_shape in = mn_model_input_shape(r->m, 0);
+    if (mn_model_inputs(r->m) != 1 || in.ndim != 3 || (in.dim[0] != 1 && in.dim[0] != 3))
+        return mn_fail(err, MN_ERR_SHAPE, "the network must have one input, a picture of 1 or 3 channels");
+    if (mn_model_outputs(r->m) != r->n_heads)
+        return mn_fail(err, MN_ERR_SHAPE, "the network has %d outputs, the labels ask for %d; hint: --labels", mn_model_outputs(r->m), r->n_heads);
+    p->channels = (int)in.dim[0], p->height = (int)in.dim[1], p->width = (int)in.dim[2];
+    if (r->o.grey >= 0) p->grey = (mn_grey)r->o.grey;
+    if (r->o.normalize == NORMALIZE_KEEP) return MN_OK; /* the initial model's, or 0..1 */
+    *p = (mn_preprocess){.channels = p->channels, .height = p->height, .width = p->width, .grey = p->grey};
+    if (r->o.normalize == NORMALIZE_SIGNED) p->lo = -1, p->hi = 1;
+    if (r->o.normalize == NORMALIZE_IMAGE) p->standardize = true, p->standardize_eps = 8;
+    return MN_OK;
+}
+
+static mn_status freeze(train_run *r, mn_error *err) {
+    for (int k = 0; k < r->o.n_freeze; k++) {
+        int n = mn_model_freeze(r->m, r->o.freeze[k], true);
+        if (n <= 0) return mn_fail(err, MN_ERR_ARG, "--freeze \"%s\" matches no layer; `mien info %s` lists them", r->o.freeze[k], r->o.init ? r->o.init : r->o.net);
+        printf("frozen    %d layers match \"%s\"\n", n, r->o.freeze[k]);
+    }
+    return MN_OK;
+}
+
+static mn_status open_net(train_run *r, mn_error *err) {
+    mn_status s = r->o.init ? open_init(r, err) : create_net(r, r->o.net ? r->o.net : "seed2", err);
+    if (!s) s = set_preprocess(r, err);
+    if (!s) s = freeze(r, err);
+    for (int h = 0; h < r->n_heads && !s; h++) s = mn_head_copy(&r->info.head[r->info.n_heads++], &r->data.all->head[r->head[h]], err);
+    return s;
+}
+
+/* ---- loss and optimiser ---- */
+
+/* Weight of class k: n / (K n_k), so that every class weighs the same in the sum (King and Zeng 2001). */
+static mn_status balance(train_run *r, int h, mn_error *err) {
+    int K = r->info.head[h].n_classes;
+    int64_t *count = app_alloc((size_t)K, sizeof *count), n = 0;
+    double *weight = app_alloc((size_t)K, sizeof *weight);
+    mn_status s = data_count(r->data.all, r->data.index[0], r->data.count[0], r->head[h], count, err);
+    for (int k = 0; k < K; k++) n += count[k];
+    for (int k = 0; k < K; k++) weight[k] = count[k] ? (double)n / ((double)K * (double)count[k]) : 1;
+    if (!s) {
+        r->class_weight[h] = mn_tensor_create(r->c, MN_MODEL, MN_F32, MN_SHAPE(K));
+        s = r->class_weight[h] ? mn_set_f64(r->class_weight[h], weight) : mn_context_error(r->c)->status;
+    }
+    free(count);
+    free(weight);
+    return s;
+}
+
+static mn_status weigh_heads(train_run *r, mn_error *err) {
+    for (int h = 0; h < r->n_heads; h++) r->head_weight[h] = 1;
+    for (int k = 0; k < r->o.n_head_weights; k++) {
+        int h = 0;
+        while (h < r->n_heads && strcmp(r->info.head[h].name, r->o.weighted_head[k]) != 0) h++;
+        if (h == r->n_heads) return mn_fail(err, MN_ERR_ARG, "--head-weight %s: no such head is trained", r->o.weighted_head[k]);
+        r->head_weight[h] = r->o.head_weight[k];
+    }
+    mn_status s = MN_OK;
+    for (int h = 0; h < r->n_heads && r->o.balanced && !s; h++) s = balance(r, h, err);
+    return s;
+}
+
+static mn_status open_optim(train_run *r, mn_error *err) {
+    int n, n_all;
+    mn_tensor **w = mn_model_parameters(r->m, &n, &n_all);
+    mn_status s = weigh_heads(r, err);
+    if (s) return s;
+    r->optim = mn_optim_create(r->c, w, n, r->o.optim);
+    for (int i = 0; r->optim && i < n; i++) /* biases, gammas and betas do not decay */
+        if (w[i]->shape.ndim < 2 && (s = mn_optim_set_param(r->optim, i, 1, 0))) return s;
+    if (r->optim) r->best = mn_snapshot_create(r->c, w, n_all);
+    if (r->best && r->o.ema > 0) r->ema = mn_ema_create(r->c, w, n_all, r->o.ema);
+    if (!r->best || (r->o.ema > 0 && !r->ema) || mn_snapshot_take(r->best))
+        return mn_fail(err, mn_context_error(r->c)->status, "%s", mn_context_error(r->c)->text);
+    r->schedule = r->o.schedule;
+    r->stop = (mn_early_stop){.patience = train_patience(&r->o)};
+    return MN_OK;
+}
+
+/* ---- what it is ---- */
+
+static void print_network(const train_run *r) {
+    mn_model_stats k = mn_model_count(r->m);
+    const mn_preprocess *p = &r->info.preprocess;
+    char n[2][24];
+    printf("network   %s: %d x %d x %d", mn_model_name(r->m), p->channels, p->height, p->width);
+    for (int h = 0; h < r->n_heads; h++) printf("%s %s %d", h ? "," : " ->", r->info.head[h].name, r->info.head[h].n_classes);
+    printf("; %s parameters", progress_number(n[0], sizeof n[0], k.parameters));
+    if (k.trainable != k.parameters) printf(" (%s trained)", progress_number(n[1], sizeof n[1], k.trainable));
+    printf(", %.1f M MAC\n", (double)k.macs / 1e6);
+}
+
+static void print_memory(const train_run *r) {
+    mn_model_stats k = mn_model_count(r->m);
+    double mib = 1048576, weights = (double)k.parameters * 4 / mib;
+    int states = r->o.optim.kind == MN_SGD ? r->o.optim.momentum > 0 : r->o.optim.kind == MN_RMSPROP ? 1 + (r->o.optim.momentum > 0) : 2;
+    const mn_preprocess *p = &r->info.preprocess;
+    double pictures = (double)(r->data.count[0] + r->data.count[1]) * p->channels * p->height * p->width / mib;
+    printf("memory    about %.0f MiB: weights %.1f, gradients and optimiser %.1f, copies %.1f,\n          activations %.1f, pictures %.1f\n",
+           weights * (3 + states + (r->ema != NULL)) + 2 * (double)k.activation_bytes * r->o.batch / mib + pictures, weights,
+           weights * (1 + states), weights * (1 + (r->ema != NULL)), 2 * (double)k.activation_bytes * r->o.batch / mib, pictures);
+}
+
+static void print_recipe(const train_run *r) {
+    const train_options *o = &r->o;
+    char n[24];
+    printf("training  %s, lr %g", mn_optim_kind_name(o->optim.kind), mn_optim_lr(r->optim));
+    if (o->optim.momentum > 0) printf(", %smomentum %g", o->optim.nesterov ? "Nesterov " : "", o->optim.momentum);
+    if (o->optim.weight_decay > 0) printf(", weight decay %g", o->optim.weight_decay);
+    printf(", %s\n          augment %s", o->schedule_text, o->augment_text);
+    if (o->balanced) printf(", balanced classes");
+    if (o->smoothing > 0) printf(", label smoothing %g", o->smoothing);
+    if (o->ema > 0) printf(", ema %g", o->ema);
+    printf("\n          %d epochs of %s batches of %d, ", o->epochs, progress_number(n, sizeof n, r->per_epoch), o->batch);
+    if (r->stop.patience && r->valid) printf("patience %d, ", r->stop.patience);
+    printf("seed %llu, %d thread%s\n", (unsigned long long)o->seed, mn_context_threads(r->c), mn_context_threads(r->c) == 1 ? "" : "s");
+    if (!r->valid) printf("          no validation rows: the last epoch is kept, nothing stops early\n");
+    fflush(stdout);
+}
+
+mn_status train_open(train_run *r, const train_options *o, mn_error *err) {
+    *r = (train_run){.o = *o};
+    r->checkpoint = app_text("%s.ckpt", o->out);
+    r->history = app_alloc((size_t)o->epochs, sizeof *r->history);
+    mn_status s = app_check_writable(o->out, err);
+    if (!s && o->log) s = app_check_writable(o->log, err);
+    if (!s && o->plot) s = app_check_writable(o->plot, err);
+    if (!s) s = open_data(r, err);
+    if (s) return s;
+    mn_context_opt opt = {.device = o->device, .threads = o->threads, .seed = o->seed};
+    if (!(r->c = mn_context_create(&opt, err))) return err->status;
+    if ((s = open_net(r, err)) || (s = open_loaders(r, err)) || (s = open_optim(r, err)))
+        return mn_fail(err, s, "%s", mn_context_error(r->c)->text);
+    int most = 1;
+    for (int h = 0; h < r->n_heads; h++)
+        if (r->info.head[h].n_classes > most) most = r->info.head[h].n_classes;
+    r->logits = app_alloc((size_t)o->batch * (size_t)most, sizeof *r->logits);
+    evaluation_create(&r->scores, r->m, r->data.count[MN_SPLIT_VALID]);
+    if ((s = head_map_create(&r->map, r->info.head, r->n_heads, r->data.all, err))) return s;
+    print_network(r);
+    print_memory(r);
+    print_recipe(r);
+    return MN_OK;
+}
+
+void train_close(train_run *r) {
+    mn_loader_destroy(r->train);
+    mn_loader_destroy(r->valid);
+    mn_dataset_destroy(r->train_pixels);
+    mn_dataset_destroy(r->valid_pixels);
+    mn_dataset_destroy(r->train_rows);
+    mn_dataset_destroy(r->valid_rows);
+    data_close(&r->data);
+    evaluation_free(&r->scores);
+    head_map_free(&r->map);
+    mn_model_info_free(&r->info);
+    mn_context_destroy(r->c);
+    free(r->history);
+    free(r->logits);
+    free(r->checkpoint);
+    *r = (train_run){0};
+}
+#endif
