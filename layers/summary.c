@@ -83,8 +83,8 @@ mn_status mn_model_summary(const mn_model *m, FILE *out, int width) {
     }
     mn_model_stats s = mn_model_count(m);
     fprintf(out, "parameters %s", grouped(s.parameters, parameters, sizeof parameters));
-    fprintf(out, " (%s trained), ", grouped(s.trainable, parameters, sizeof parameters));
-    fprintf(out, "MACs %s, activations %.1f kB a sample\n", grouped(s.macs, macs, sizeof macs), (double)s.activation_bytes / 1e3);
+    fprintf(out, " (%s trained)\n", grouped(s.trainable, parameters, sizeof parameters));
+    fprintf(out, "of one sample: MACs %s, activations %.1f kB\n", grouped(s.macs, macs, sizeof macs), (double)s.activation_bytes / 1e3);
     fprintf(out, "heads:");
     for (int i = 0; i < m->n_outputs; i++)
         fprintf(out, "%s %s %s", i ? "," : "", mn_model_output_name(m, i),

@@ -1,0 +1,293 @@
+/* The graph: errors while building, running, summary, freezing, folding, copying, learning, no memory. */
+#include "layers/layers.h"
+#include "optim/optim.h"
+#include "tests/op_test.h"
+
+/* A convolutional network of a few hundred parameters with every way of folding in it. */
+static mn_model *small(mn_context *c) {
+    mn_model *m = mn_model_create(c, "small");
+    mn_sym x = mn_model_input(m, "input", MN_SHAPE(2, 9, 8)), y;
+    mn_batch_normalization_layer norm = {.momentum = 0.9};
+    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 6, .kernel_size = {3, 3}, .padding = MN_SAME});
+    x = mn_layer_batch_normalization(m, x, norm);
+    y = mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_RELU});
+    x = mn_layer_depthwise_conv2d(m, y, (mn_depthwise_conv2d_layer){.kernel_size = {3, 3}, .padding = MN_SAME, .no_bias = true});
+    x = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.no_scale = true});
+    x = mn_layer_add(m, (mn_sym[]){x, y}, 2, (mn_plain_layer){0});
+    x = mn_layer_separable_conv2d(m, x, (mn_separable_conv2d_layer){.filters = 8, .kernel_size = {3, 3}, .no_bias = true});
+    x = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.no_center = true});
+    x = mn_layer_max_pooling2d(m, x, (mn_pooling2d_layer){0});
+    x = mn_layer_flatten(m, x, (mn_plain_layer){0});
+    x = mn_layer_dense(m, x, (mn_dense_layer){.units = 10, .no_bias = true});
+    x = mn_layer_batch_normalization(m, x, norm);
+    x = mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_RELU});
+    x = mn_layer_dropout(m, x, (mn_dropout_layer){.rate = 0.1});
+    mn_model_output(m, mn_layer_dense(m, x, (mn_dense_layer){.units = 4, .name = "head"}));
+    mn_model_build(m);
+    return m;
+}
+
+static mn_tensor *random_input(mn_context *c, int64_t n, uint64_t stream) {
+    mn_tensor *x = mn_input(c, MN_SHAPE(n, 2, 9, 8), NULL);
+    if (x) mn_fill_uniform(x, stream, -1, 1);
+    return x;
+}
+
+/* ---- errors while building ---- */
+
+static void expect(mn_context *c, mn_model *m, const char *part) {
+    ck_assert(mn_model_build(m) != MN_OK);
+    ck_assert_msg(strstr(mn_context_error(c)->text, part) != NULL, "%s", mn_context_error(c)->text);
+    mn_error_clear(mn_context_error(c));
+}
+
+START_TEST(test_errors) {
+    mn_context *c = op_context(MN_F32, 1);
+    mn_model *m = mn_model_create(c, "none");
+    expect(c, m, "has no input");
+    m = mn_model_create(c, "none");
+    mn_model_input(m, "input", MN_SHAPE(1, 8, 8));
+    expect(c, m, "has no output");
+    m = mn_model_create(c, "early"); /* the first failure is the one that is told */
+    mn_sym x = mn_model_input(m, "input", MN_SHAPE(1, 8, 8));
+    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.name = "first", .filters = 4, .kernel_size = {9, 9}});
+    ck_assert_int_lt(x, 0);
+    x = mn_layer_dense(m, x, (mn_dense_layer){.units = -4});
+    ck_assert_int_ne(mn_model_output(m, x), MN_OK);
+    expect(c, m, "Conv2D \"first\": a window of 9x9 does not fit into the input (1,8,8)");
+    m = mn_model_create(c, "symbol");
+    mn_layer_flatten(m, 3, (mn_plain_layer){0});
+    expect(c, m, "Flatten \"flatten\": input 0 is no symbol");
+    m = mn_model_create(c, "shapes");
+    x = mn_model_input(m, "input", MN_SHAPE(1, 8, 8));
+    mn_sym y = mn_layer_max_pooling2d(m, x, (mn_pooling2d_layer){0});
+    mn_layer_add(m, (mn_sym[]){x, y}, 2, (mn_plain_layer){.name = "sum"});
+    expect(c, m, "Add \"sum\": input 0 is (1,8,8) and input 1 is (1,4,4)");
+    m = mn_model_create(c, "input");
+    mn_model_input(m, "input", MN_SHAPE(0, 8, 8));
+    expect(c, m, "InputLayer \"input\": the output would be (0,8,8)");
+    m = mn_model_create(c, "twice");
+    x = mn_model_input(m, "input", MN_SHAPE(3));
+    mn_model_output(m, x);
+    mn_model_output(m, x);
+    expect(c, m, "is marked as an output twice");
+    m = small(c);
+    ck_assert_int_lt(mn_layer_flatten(m, 0, (mn_plain_layer){0}), 0);
+    expect(c, m, "is built");
+    mn_context_destroy(c);
+}
+END_TEST
+
+START_TEST(test_run_errors) {
+    mn_context *c = op_context(MN_F32, 1);
+    mn_error *err = mn_context_error(c);
+    mn_model *m = small(c), *raw = mn_model_create(c, "raw");
+    mn_tensor *x = random_input(c, 2, 1), *wide = mn_input(c, MN_SHAPE(2, 2, 9, 9), NULL), *none = NULL;
+    ck_assert_ptr_null(mn_model_result(m, 0));
+    ASSERT_OK(mn_model_forward(m, &x, false), err);
+    ck_assert_ptr_nonnull(mn_model_result(m, 0));
+    ck_assert(mn_model_result_named(m, "head") == mn_model_result(m, 0) && !mn_model_result_named(m, "tail") && !mn_model_result(m, 1));
+    ck_assert(mn_shape_equal(mn_model_activation(m, "conv2d")->shape, MN_SHAPE(2, 6, 9, 8)));
+    ck_assert_int_ne(mn_model_forward(m, &wide, false), MN_OK);
+    ck_assert_ptr_nonnull(strstr(err->text, "input \"input\" of the model \"small\" is (2,2,9,9); wanted (N,) + (2,9,8)"));
+    ck_assert_ptr_null(mn_model_result(m, 0));
+    mn_error_clear(err);
+    ck_assert_int_ne(mn_model_forward(m, &none, false), MN_OK);
+    mn_error_clear(err);
+    ck_assert_int_ne(mn_model_forward(raw, &x, false), MN_OK);
+    ck_assert_ptr_nonnull(strstr(err->text, "not built"));
+    mn_error_clear(err);
+    ASSERT_OK(mn_model_forward(m, &x, false), err);
+    mn_step_begin(c); /* what the last step computed is gone */
+    ck_assert(!mn_model_result(m, 0) && !mn_model_activation(m, "conv2d"));
+    mn_context_destroy(c);
+}
+END_TEST
+
+/* ---- looking ---- */
+
+START_TEST(test_names) {
+    mn_context *c = op_context(MN_F32, 1);
+    mn_model *m = small(c);
+    int trained, all;
+    mn_tensor **p = mn_model_parameters(m, &trained, &all);
+    ck_assert_int_eq(trained, 14);
+    ck_assert_int_eq(all, 22);
+    ck_assert_str_eq(p[0]->name, "conv2d/kernel");
+    ck_assert_str_eq(p[trained]->name, "batch_normalization/moving_mean");
+    ck_assert(p[0]->requires_grad && !p[trained]->requires_grad && p[0]->lifetime == MN_MODEL);
+    ck_assert(mn_model_parameter(m, "batch_normalization_3/gamma") && !mn_model_parameter(m, "batch_normalization_1/gamma"));
+    /* one piece of memory, each beginning at a multiple of 64 bytes */
+    for (int i = 1; i < all; i++) {
+        ptrdiff_t gap = (char *)p[i]->data - (char *)p[i - 1]->data;
+        ck_assert(gap >= (ptrdiff_t)(p[i - 1]->count * 4) && gap < (ptrdiff_t)(p[i - 1]->count * 4 + 64) && gap % 64 == 0);
+    }
+    mn_context_destroy(c);
+}
+END_TEST
+
+START_TEST(test_summary) {
+    for (int i = 0; mn_net_names[i]; i++) {
+        mn_context *c = op_context(MN_F32, 1);
+        mn_model *m = mn_net_create(c, mn_net_names[i], NULL);
+        char *text = NULL;
+        size_t n = 0;
+        FILE *f = open_memstream(&text, &n);
+        ASSERT_OK(mn_model_summary(m, f, 0), mn_context_error(c));
+        fclose(f);
+        for (char *line = text; *line; line = strchr(line, '\n') + 1)
+            ck_assert_msg(strcspn(line, "\n") <= 80, "%s: %.100s", mn_net_names[i], line);
+        ck_assert_ptr_nonnull(strstr(text, "emotion (7)"));
+        if (!strcmp(mn_net_names[i], "mini-xception")) ck_assert_ptr_nonnull(strstr(text, "parameters 58,423 (56,951 trained)"));
+        free(text);
+        f = open_memstream(&text, &n);
+        ASSERT_OK(mn_model_dot(m, f), mn_context_error(c));
+        fclose(f);
+        ck_assert(!strncmp(text, "digraph", 7) && text[n - 2] == '}');
+        free(text);
+        mn_context_destroy(c);
+    }
+}
+END_TEST
+
+/* ---- changing ---- */
+
+START_TEST(test_freeze) {
+    mn_context *c = op_context(MN_F32, 1);
+    mn_model *m = small(c);
+    ck_assert_int_eq(mn_model_freeze(m, "*conv2d*", true), 3);
+    ck_assert_int_eq(mn_model_freeze(m, "nothing", true), 0);
+    mn_tensor *x = random_input(c, 3, 1);
+    ASSERT_OK(mn_model_forward(m, &x, true), mn_context_error(c));
+    mn_tensor *loss = mn_mean(mn_square(mn_model_result(m, 0)));
+    ASSERT_OK(mn_backward(c, loss), mn_context_error(c));
+    ck_assert_ptr_null(mn_model_parameter(m, "conv2d/kernel")->grad);
+    ck_assert_ptr_nonnull(mn_model_parameter(m, "head/kernel")->grad);
+    int64_t trainable = mn_model_count(m).trainable;
+    mn_model_freeze(m, "*", false);
+    ck_assert_int_gt(mn_model_count(m).trainable, trainable);
+    ck_assert(!mn_model_parameter(m, "batch_normalization/moving_mean")->requires_grad);
+    mn_context_destroy(c);
+}
+END_TEST
+
+START_TEST(test_fold) {
+    mn_context *c = op_context(MN_F64, 1);
+    mn_error *err = mn_context_error(c);
+    mn_model *m = small(c);
+    int all, before, after;
+    mn_tensor **p = mn_model_parameters(m, NULL, &all);
+    before = all;
+    for (int i = 0; i < all; i++) {
+        bool variance = strstr(p[i]->name, "variance");
+        mn_fill_uniform(p[i], 50 + (uint64_t)i, variance ? 0.3 : -1, variance ? 2 : 1);
+    }
+    mn_tensor *x = random_input(c, 3, 1);
+    ASSERT_OK(mn_model_forward(m, &x, false), err);
+    double *want = op_values(mn_model_result(m, 0));
+    ck_assert_int_eq(mn_model_fold_batch_norm(m), 4);
+    ck_assert_int_eq(mn_model_fold_batch_norm(m), 0);
+    mn_step_begin(c);
+    x = random_input(c, 3, 1);
+    ASSERT_OK(mn_model_forward(m, &x, false), err);
+    double *got = op_values(mn_model_result(m, 0));
+    for (int i = 0; i < 12; i++) ASSERT_CLOSE(got[i], want[i], 1e-11);
+    free(want), free(got);
+    mn_model_parameters(m, NULL, &after);
+    ck_assert_int_eq(after, before - 14 + 3); /* gammas, betas and statistics gone; three biases more */
+    ck_assert_int_ne(mn_model_forward(m, &x, true), MN_OK);
+    ck_assert_ptr_nonnull(strstr(err->text, "folded away"));
+    mn_context_destroy(c);
+}
+END_TEST
+
+START_TEST(test_copy) {
+    mn_context *c = op_context(MN_F32, 1), *d = op_context(MN_F64, 2);
+    mn_net_head seven = {"emotion", 7}, three = {"mood", 3};
+    mn_model *a = mn_net_create(c, "seed2", &(mn_net_opt){.height = 12, .width = 12, .heads = &seven, .n_heads = 1});
+    mn_model *b = mn_net_create(d, "seed2", &(mn_net_opt){.height = 12, .width = 12, .heads = &three, .n_heads = 1});
+    ck_assert_int_eq(mn_model_copy_matching(b, a), 8); /* all but the head */
+    const char *name = "conv2d_1/kernel";
+    ASSERT_CLOSE(mn_item(mn_model_parameter(b, name), 5), mn_item(mn_model_parameter(a, name), 5), 0);
+    mn_context_destroy(c);
+    mn_context_destroy(d);
+}
+END_TEST
+
+/* ---- learning ---- */
+
+START_TEST(test_overfit) {
+    mn_context *c = op_context(MN_F32, 3);
+    mn_error *err = mn_context_error(c);
+    mn_model *m = small(c);
+    int trained;
+    mn_tensor **p = mn_model_parameters(m, &trained, NULL);
+    mn_optim *o = mn_optim_create(c, p, trained, (mn_optim_opt){.kind = MN_ADAM, .lr = 0.01});
+    const int32_t label[8] = {0, 1, 2, 3, 3, 2, 1, 0};
+    for (int step = 0; step < 120; step++) {
+        mn_step_begin(c);
+        mn_tensor *x = random_input(c, 8, 1);
+        ASSERT_OK(mn_model_forward(m, &x, true), err);
+        ASSERT_OK(mn_backward(c, mn_cross_entropy(mn_model_result(m, 0), mn_labels(c, 8, label), NULL, (mn_cross_entropy_opt){0})), err);
+        ASSERT_OK(mn_optim_step(o), err);
+    }
+    mn_step_begin(c);
+    mn_tensor *x = random_input(c, 8, 1);
+    ASSERT_OK(mn_model_forward(m, &x, false), err);
+    double *y = op_values(mn_model_result(m, 0));
+    for (int i = 0; i < 8; i++)
+        for (int k = 0; k < 4; k++) ck_assert_msg(y[i * 4 + k] <= y[i * 4 + label[i]], "image %d is not learned", i);
+    free(y);
+    mn_context_destroy(c);
+}
+END_TEST
+
+/* ---- no memory ---- */
+
+static long budget;
+static void *counted_alloc(size_t bytes, size_t align, void *user) {
+    (void)user;
+    if (budget-- <= 0) return NULL;
+    return aligned_alloc(align, (bytes + align - 1) / align * align);
+}
+static void counted_release(void *p, void *user) {
+    (void)user;
+    free(p);
+}
+
+/* Builds, runs a training step, folds; returns the status. */
+static mn_status whole(void) {
+    mn_error err = {0};
+    mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, &err);
+    if (!c) return err.status;
+    mn_model *m = small(c);
+    mn_status s = m ? mn_model_build(m) : mn_context_error(c)->status;
+    if (s == MN_OK) {
+        mn_tensor *x = random_input(c, 2, 1);
+        s = mn_model_forward(m, &x, true);
+        if (s == MN_OK) s = mn_backward(c, mn_mean(mn_square(mn_model_result(m, 0))));
+        char *text = s == MN_OK ? mn_model_to_json(m, &err) : NULL;
+        if (s == MN_OK) s = err.status;
+        mn_free(text);
+        if (s == MN_OK && mn_model_fold_batch_norm(m) < 0) s = mn_context_error(c)->status;
+    }
+    mn_context_destroy(c);
+    return s;
+}
+
+START_TEST(test_no_memory) {
+    mn_allocator a = {counted_alloc, counted_release, NULL};
+    mn_set_allocator(&a);
+    mn_status s = MN_ERR_MEMORY;
+    long n = 0;
+    for (; s != MN_OK && n < 5000; n++) {
+        budget = n;
+        s = whole();
+        ck_assert_msg(s == MN_OK || s == MN_ERR_MEMORY, "allocation %ld: %s", n, mn_status_name(s));
+    }
+    mn_set_allocator(NULL);
+    ck_assert_msg(s == MN_OK && n > 10, "%ld allocations", n);
+}
+END_TEST
+
+TEST_SUITE(model, test_errors, test_run_errors, test_names, test_summary, test_freeze, test_fold, test_copy, test_overfit, test_no_memory)
