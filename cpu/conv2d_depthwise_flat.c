@@ -1,0 +1,142 @@
+/* Depthwise convolution with stride 1, fast: a plane with its padding around it, copied row after row, is one long row.
+ * With W' its padded width, every element of the kernel is then a fixed distance along that row,
+ *   y'[i] = sum_{r,s} w[r,s] * x'[i + r*dilation*W' + s*dilation]
+ * and the loop over i has no borders: whole vectors from the first to the last. The W'-Q results at the end of each row
+ * of y' mean nothing and are left behind when y is copied out. dx is the same of dy with the kernel rotated; for dw the
+ * rows of dy' end in zeros, and the sum over i is exact.
+ * Planes of some 60x60 stay in the first cache. 2*N*C*P*W'*R*S flop; cpu/conv2d_depthwise.c is the plain reference. */
+#include "cpu/conv2d.h"
+#include "cpu/vector.h"
+
+static bool fits(const mn__window *g) {
+    return g->groups == g->C && g->K == g->C && g->groups > 1 && g->stride_h == 1 && g->stride_w == 1 && g->R <= 7 &&
+           g->S <= 7;
+}
+
+/* A plane of `height` rows of `width` with the padding that makes `height_out` x `width_out` results. */
+typedef struct frame {
+    int64_t height, width, top, left, rows, columns; /* rows, columns: with padding */
+    int64_t height_out, width_out;
+} frame;
+
+static frame frame_of(const mn__window *g, bool backward) {
+    int64_t reach_h = g->dilation_h * (g->R - 1), reach_w = g->dilation_w * (g->S - 1);
+    if (!backward) return (frame){g->H, g->W, g->top, g->left, g->P + reach_h, g->Q + reach_w, g->P, g->Q};
+    return (frame){g->P, g->Q, reach_h - g->top, reach_w - g->left, g->H + reach_h, g->W + reach_w, g->H, g->W};
+}
+
+/* Numbers that a padded plane takes; the last windows read on beyond its end, by less than a row and a vector. */
+static int64_t frame_size(const frame *f) { return padded((f->rows + 1) * f->columns + 2 * LANES); }
+
+/* The padded plane; where padding is negative, what lies outside of the frame is cropped. */
+static void copy_in(const frame *f, const REAL *from, REAL *to) {
+    memset(to, 0, (size_t)frame_size(f) * sizeof *to);
+    int64_t w0 = f->left < 0 ? -f->left : 0, w1 = f->columns - f->left < f->width ? f->columns - f->left : f->width;
+    for (int64_t h = 0; h < f->height; h++)
+        if (h + f->top >= 0 && h + f->top < f->rows && w1 > w0)
+            memcpy(to + (h + f->top) * f->columns + f->left + w0, from + h * f->width + w0,
+                   (size_t)(w1 - w0) * sizeof *to);
+}
+
+/* y'[i] = sum of w[r,s] x'[i + r*down + s*right] for 0 <= i < count. R and S are constants where this is inlined. */
+INLINE void slide(int R, int S, int64_t count, int64_t down, int64_t right, const REAL *x, const REAL *w, REAL *y) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        vec sum = {0};
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int s = 0; s < S; s++)
+            sum += broadcast(w[r * S + s]) * load(x + i + r * down + s * right);
+        store(y + i, sum);
+    }
+}
+
+/* dw[r,s] += sum over i of dy'[i] x'[i + r*down + s*right]. */
+INLINE void correlate(int R, int S, int64_t count, int64_t down, int64_t right, const REAL *x, const REAL *dy, REAL *dw) {
+    vec sum[49] = {0};
+    for (int64_t i = 0; i < count; i += LANES) {
+        vec g = load(dy + i);
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int s = 0; s < S; s++)
+            sum[r * S + s] += g * load(x + i + r * down + s * right);
+    }
+    for (int i = 0; i < R * S; i++) dw[i] += sum_lanes(sum[i]);
+}
+
+/* y (+)= the convolution of one plane with w (R,S); padded, result: scratch. */
+static void convolve_plane(const mn__window *g, const frame *f, const REAL *padded_plane, const REAL *w, REAL bias,
+                           bool add, REAL *y, REAL *result) {
+    int64_t count = f->height_out * f->columns, down = g->dilation_h * f->columns, right = g->dilation_w;
+    if (g->R == 3 && g->S == 3) slide(3, 3, count, down, right, padded_plane, w, result);
+    else slide((int)g->R, (int)g->S, count, down, right, padded_plane, w, result);
+    for (int64_t p = 0; p < f->height_out; p++, y += f->width_out, result += f->columns)
+        if (add)
+            for (int64_t q = 0; q < f->width_out; q++) y[q] += result[q];
+        else
+            for (int64_t q = 0; q < f->width_out; q++) y[q] = result[q] + bias;
+}
+
+/* Of a thread: two padded planes, large enough for either direction. */
+static int64_t plane_size(const mn__window *g) {
+    frame forward = frame_of(g, false), backward = frame_of(g, true);
+    int64_t a = frame_size(&forward), b = frame_size(&backward);
+    return a > b ? a : b;
+}
+static int64_t scratch(const conv2d_job *j) { return 2 * j->threads * plane_size(&j->g); }
+
+/* Planes (n,c) in `threads` runs; each thread has its own scratch. */
+static void forward(const conv2d_job *j) {
+    const mn__window *g = &j->g;
+    const frame f = frame_of(g, false);
+#pragma omp parallel for num_threads(j->threads) schedule(static, 1) if (j->threads > 1)
+    for (int t = 0; t < j->threads; t++) {
+        REAL *plane = j->scratch + 2 * t * plane_size(g), *result = plane + plane_size(g);
+        int64_t from, to;
+        chunk_of(g->N * g->C, j->threads, t, &from, &to);
+        for (int64_t i = from; i < to; i++) {
+            int64_t c = i % g->C;
+            copy_in(&f, j->x + i * g->H * g->W, plane);
+            convolve_plane(g, &f, plane, j->w + c * g->R * g->S, j->b ? j->b[c] : 0, false, j->y + i * g->P * g->Q,
+                           result);
+        }
+    }
+}
+
+static void input_gradient(const conv2d_job *j, int64_t i, const REAL *rotated, REAL *plane, REAL *result) {
+    const mn__window *g = &j->g;
+    const frame f = frame_of(g, true);
+    copy_in(&f, j->dy + i * g->P * g->Q, plane);
+    convolve_plane(g, &f, plane, rotated, 0, j->add_dx, j->dx + i * g->H * g->W, result);
+}
+
+static void weight_gradient(const conv2d_job *j, int64_t i, REAL *dw, REAL *plane, REAL *result) {
+    const mn__window *g = &j->g;
+    const frame f = frame_of(g, false);
+    /* dy' has rows of the same length, with zeros where y' means nothing. */
+    const frame of_dy = {g->P, g->Q, 0, 0, f.rows, f.columns, 0, 0};
+    copy_in(&f, j->x + i * g->H * g->W, plane);
+    copy_in(&of_dy, j->dy + i * g->P * g->Q, result);
+    int64_t count = g->P * f.columns, down = g->dilation_h * f.columns, right = g->dilation_w;
+    if (g->R == 3 && g->S == 3) correlate(3, 3, count, down, right, plane, result, dw);
+    else correlate((int)g->R, (int)g->S, count, down, right, plane, result, dw);
+}
+
+/* A thread takes some channels of all images: the sum into dw has one order whatever the threads. */
+static void backward(const conv2d_job *j) {
+    const mn__window *g = &j->g;
+    int64_t window = g->R * g->S;
+#pragma omp parallel for num_threads(j->threads) schedule(static, 1) if (j->threads > 1)
+    for (int t = 0; t < j->threads; t++) {
+        REAL *plane = j->scratch + 2 * t * plane_size(g), *result = plane + plane_size(g), rotated[49], dw[49];
+        int64_t from, to;
+        chunk_of(g->C, j->threads, t, &from, &to);
+        for (int64_t c = from; c < to; c++) {
+            for (int64_t i = 0; i < window; i++) rotated[i] = j->w[c * window + window - 1 - i];
+            memset(dw, 0, sizeof dw);
+            for (int64_t n = 0; n < g->N; n++) {
+                if (j->dx) input_gradient(j, n * g->C + c, rotated, plane, result);
+                if (j->dw) weight_gradient(j, n * g->C + c, dw, plane, result);
+            }
+            for (int64_t i = 0; i < window && j->dw; i++)
+                j->dw[c * window + i] = (j->add_dw ? j->dw[c * window + i] : 0) + dw[i];
+        }
+    }
+}
+
+const conv2d_path LOCAL(conv2d_depthwise_flat) = {fits, scratch, forward, backward};
