@@ -33,10 +33,11 @@ sources_of() {
 compile() {
     from=$1; [ -f "$2/$1" ] && from=$2/$1
     stem=$(echo "$1" | tr / _)
+    own="-UMN_HAVE_OPENBLAS -DMN_HAVE_OPENBLAS=0" # the library's own products, not OpenBLAS's
     case $1 in
     cpu/*)
-        $CC -I"$2" $FLAGS -O1 -DMN_VARIANT=f32_plain -DREAL=float -DREAL_IS_F32=1 -c "$from" -o "$2/$stem.f32.o" &&
-            $CC -I"$2" $FLAGS -O1 -DMN_VARIANT=f64_plain -DREAL=double -DREAL_IS_F64=1 -c "$from" -o "$2/$stem.f64.o" ;;
+        $CC -I"$2" $FLAGS $own -O1 -DMN_VARIANT=f32_plain -DREAL=float -DREAL_IS_F32=1 -c "$from" -o "$2/$stem.f32.o" &&
+            $CC -I"$2" $FLAGS $own -O1 -DMN_VARIANT=f64_plain -DREAL=double -DREAL_IS_F64=1 -c "$from" -o "$2/$stem.f64.o" ;;
     *) $CC -I"$2" $FLAGS -O1 -c "$from" -o "$2/$stem.o" ;;
     esac
 }

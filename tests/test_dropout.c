@@ -1,4 +1,5 @@
 /* dropout: scaling, how many are dropped, that masks repeat when they should and differ when they should. */
+#include "autograd/dropout.h"
 #include "tests/op_test.h"
 
 static mn_tensor *ones(op_env *e, int64_t n) {
@@ -64,6 +65,22 @@ static void masks(op_env *e) {
 START_TEST(test_masks) { for_each_backend(masks); }
 END_TEST
 
+/* The very numbers that autograd/dropout.h promises, whatever the device: word i%4 of block i/4. */
+static void promised_numbers(op_env *e) {
+    enum { N = 20011 };
+    mn_tensor *x = ones(e, N), *y = drop(x, 0.3, 0);
+    double *v = op_values(y);
+    uint64_t stream = mn__dropout_stream(y->node);
+    for (int i = 0; i < N; i++) {
+        uint32_t word[4];
+        mn_random_u32x4(mn_context_seed(e->c), stream, (uint64_t)i / 4, word);
+        ck_assert_msg((v[i] != 0) == (word[i % 4] >= 0.3 * 4294967296.0), "element %d", i);
+    }
+    free(v);
+}
+START_TEST(test_promised_numbers) { for_each_backend(promised_numbers); }
+END_TEST
+
 /* The mask does not depend on the type or on the number of threads. */
 START_TEST(test_everywhere_the_same) {
     double *first = NULL;
@@ -96,4 +113,4 @@ static void identity_and_errors(op_env *e) {
 START_TEST(test_identity_and_errors) { for_each_backend(identity_and_errors); }
 END_TEST
 
-TEST_SUITE(dropout, test_statistics, test_masks, test_everywhere_the_same, test_identity_and_errors)
+TEST_SUITE(dropout, test_statistics, test_masks, test_promised_numbers, test_everywhere_the_same, test_identity_and_errors)

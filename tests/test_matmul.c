@@ -18,6 +18,8 @@ static void forward(op_env *e) {
         case_of(e, 3, 17, 5, t & 1, t >> 1);
         case_of(e, 67, 2, 31, t & 1, t >> 1);
         case_of(e, 70, 130, 65, t & 1, t >> 1); /* large enough for two threads */
+        case_of(e, 9, 21, 523, t & 1, t >> 1);  /* deeper than a block of the product */
+        case_of(e, 2, 3, 2503, t & 1, t >> 1);
         mn_step_begin(e->c);
     }
 }
