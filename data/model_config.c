@@ -29,9 +29,7 @@ int64_t mn__keras_place(const mn__weight *w, int64_t i, const int32_t *order) {
     return rs * d[0] + k; /* output channel c*M + m lies at (c, m) */
 }
 
-#if MN_HAVE_JSON
-
-/* ---- writing ---- */
+/* ---- layers that a Keras file has more of ---- */
 
 /* Functions that Keras 2 has no word for inside another layer stand behind it, as a layer of their own. */
 static bool needs_own_layer(const mn__layer *l) {
@@ -39,24 +37,36 @@ static bool needs_own_layer(const mn__layer *l) {
     return a && *a == MN_ACT_LEAKY_RELU && l->class != &mn__class_activation;
 }
 
+static bool is_head(const mn_model *m, const mn_model_info *info, mn_sym x) {
+    for (int i = 0; i < m->n_outputs && info; i++)
+        if (m->output[i] == x) return i < info->n_heads && info->head[i].n_classes > 1;
+    return false;
+}
+
+/* Can the softmax of head x be the layer's own activation? Else a layer "<name>_softmax" follows. */
+static bool own_softmax(const mn_model *m, mn_sym x) {
+    const mn_activation *a = mn__layer_activation(m->layer[x]);
+    return a && *a == MN_ACT_LINEAR && mn__layer_readers(m, x) == 1;
+}
+
+static bool needs_softmax_layer(const mn_model *m, const mn_model_info *info, mn_sym x) {
+    return is_head(m, info, x) && !own_softmax(m, x);
+}
+
+int mn__keras_followers(const mn_model *m, const mn_model_info *info, mn_sym x, bool as_output) {
+    return needs_own_layer(m->layer[x]) + (as_output && needs_softmax_layer(m, info, x));
+}
+
+#if MN_HAVE_JSON
+
+/* ---- writing ---- */
+
 typedef struct writer {
     const mn_model *m;
     const mn_model_info *info;
     json_t *layers;
     mn_error *err;
 } writer;
-
-static bool is_head(const writer *w, mn_sym x) {
-    for (int i = 0; i < w->m->n_outputs && w->info; i++)
-        if (w->m->output[i] == x) return i < w->info->n_heads && w->info->head[i].n_classes > 1;
-    return false;
-}
-
-/* Can the softmax of head x be the layer's own activation? Else a layer "<name>_softmax" follows. */
-static bool own_softmax(const writer *w, mn_sym x) {
-    const mn_activation *a = mn__layer_activation(w->m->layer[x]);
-    return a && *a == MN_ACT_LINEAR && mn__layer_readers(w->m, x) == 1;
-}
 
 static mn_status memory(mn_error *err) { return mn_fail(err, MN_ERR_MEMORY, "out of host memory for the model's JSON"); }
 
@@ -70,8 +80,10 @@ static mn_status append_layer(writer *w, const char *class_name, const char *nam
 
 static json_t *source(const char *name) { return json_pack("[s,i,i,{}]", name, 0, 0); }
 
-static mn_status append_follower(writer *w, const mn__layer *l, const char *suffix, const char *class_name, json_t *extra) {
-    char name[MN__MAX_NAME + 16];
+static mn_status append_follower(writer *w, const mn__layer *l, const char *from, const char *suffix, const char *class_name,
+                                 json_t *extra) {
+    char name[MN__MAX_NAME + 16], before[MN__MAX_NAME + 16];
+    snprintf(before, sizeof before, "%s%s", l->name, from);
     snprintf(name, sizeof name, "%s%s", l->name, suffix);
     if (mn__layer_named(w->m, name)) {
         json_decref(extra);
@@ -79,7 +91,7 @@ static mn_status append_follower(writer *w, const mn__layer *l, const char *suff
                        "taken; hint: rename that layer", l->class->name, l->name, name);
     }
     if (!extra || json_object_set_new(extra, "name", json_string(name))) return memory(w->err);
-    return append_layer(w, class_name, name, extra, json_pack("[o]", source(l->name)));
+    return append_layer(w, class_name, name, extra, json_pack("[o]", source(before)));
 }
 
 static json_t *input_config(const mn__layer *l) {
@@ -100,7 +112,7 @@ static json_t *layer_config(const writer *w, mn_sym x) {
         json_object_set_new(o, "data_format", json_string("channels_last"));
     if (l->class == &mn__class_batch_normalization) json_object_set_new(o, "axis", json_integer(-1));
     if (needs_own_layer(l)) json_object_set_new(o, "activation", json_string("linear"));
-    if (is_head(w, x) && own_softmax(w, x)) json_object_set_new(o, "activation", json_string("softmax"));
+    if (is_head(w->m, w->info, x) && own_softmax(w->m, x)) json_object_set_new(o, "activation", json_string("softmax"));
     return o;
 }
 
@@ -127,9 +139,9 @@ static mn_status write_layer(writer *w, mn_sym x) {
     }
     mn_status s = append_layer(w, class_name_of(l, config), l->name, config, sources);
     if (s == MN_OK && needs_own_layer(l))
-        s = append_follower(w, l, "_activation", "LeakyReLU", json_pack("{s:f}", "alpha", 0.01));
-    if (s == MN_OK && is_head(w, x) && !own_softmax(w, x))
-        s = append_follower(w, l, "_softmax", "Activation", json_pack("{s:s}", "activation", "softmax"));
+        s = append_follower(w, l, "", "_activation", "LeakyReLU", json_pack("{s:f}", "alpha", 0.01));
+    if (s == MN_OK && needs_softmax_layer(w->m, w->info, x))
+        s = append_follower(w, l, needs_own_layer(l) ? "_activation" : "", "_softmax", "Activation", json_pack("{s:s}", "activation", "softmax"));
     return s;
 }
 
@@ -137,12 +149,15 @@ char *mn__config_write(const mn_model *m, const mn_model_info *info, mn_error *e
     writer w = {.m = m, .info = info, .layers = json_array(), .err = err};
     json_t *inputs = json_array(), *outputs = json_array();
     char name[MN__MAX_NAME + 16], *text = NULL;
-    mn_status s = MN_OK;
-    for (int i = 0; i < m->n_layers && s == MN_OK; i++) s = write_layer(&w, i);
+    mn_sym *order;
+    int n;
+    mn_status s = mn__keras_layer_order(m, info, &order, &n, err);
+    for (int i = 0; i < n && s == MN_OK; i++) s = write_layer(&w, order[i]);
+    mn_free(order);
     for (int i = 0; i < m->n_inputs; i++) json_array_append_new(inputs, json_pack("[s,i,i]", mn_model_input_name(m, i), 0, 0));
     for (int i = 0; i < m->n_outputs; i++) {
         mn_sym x = m->output[i];
-        const char *suffix = is_head(&w, x) && !own_softmax(&w, x) ? "_softmax" : needs_own_layer(m->layer[x]) ? "_activation" : "";
+        const char *suffix = needs_softmax_layer(m, info, x) ? "_softmax" : needs_own_layer(m->layer[x]) ? "_activation" : "";
         snprintf(name, sizeof name, "%s%s", m->layer[x]->name, suffix);
         json_array_append_new(outputs, json_pack("[s,i,i]", name, 0, 0));
     }

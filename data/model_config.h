@@ -18,6 +18,11 @@ void mn__orders_free(mn__orders *o);
 mn_shape mn__keras_shape(const mn__weight *w);
 int64_t mn__keras_place(const mn__weight *w, int64_t i, const int32_t *order);
 
+/* The layers that lead to an output, in the order in which a Keras file has them. mn_free(*order). */
+mn_status mn__keras_layer_order(const mn_model *m, const mn_model_info *info, mn_sym **order, int *n, mn_error *err);
+/* How many layers a Keras file has behind layer x for its activation: on the way to another layer, or as an output. */
+int mn__keras_followers(const mn_model *m, const mn_model_info *info, mn_sym x, bool as_output);
+
 #if MN_HAVE_JSON
 /* The model as Keras's JSON text; outputs that are heads of several classes get their softmax. mn_free it. */
 char *mn__config_write(const mn_model *m, const mn_model_info *info, mn_error *err);

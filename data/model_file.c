@@ -93,15 +93,21 @@ static mn_status put_keras_words(hid_t at, mn_error *err) {
     return s ? s : mn__h5_put_text(at, "backend", "tensorflow", err);
 }
 
-static mn_status put_weights(hid_t file, const mn_model *m, mn_error *err) {
+static mn_status put_weights(hid_t file, const mn_model *m, const mn_model_info *info, mn_error *err) {
     mn__orders orders;
-    mn_status s = mn__orders_create(&orders, m, err);
-    if (s) return s;
+    mn_sym *order;
+    int n;
+    mn_status s = mn__keras_layer_order(m, info, &order, &n, err);
+    if (s == MN_OK) s = mn__orders_create(&orders, m, err);
+    if (s) {
+        mn_free(order);
+        return s;
+    }
     hid_t weights = mn__h5_group_create(file, "model_weights", err);
     mn__texts names = {0};
     if (weights < 0) s = MN_ERR_MEMORY;
-    for (int i = 0; i < m->n_layers && s == MN_OK; i++) {
-        const mn__layer *l = m->layer[i];
+    for (int i = 0; i < n && s == MN_OK; i++) {
+        const mn__layer *l = m->layer[order[i]];
         s = add_text(&names, l->name, err);
         if (s == MN_OK) s = put_layer(weights, l, l->n_in ? orders.order[l->in[0]] : NULL, err);
     }
@@ -110,6 +116,7 @@ static mn_status put_weights(hid_t file, const mn_model *m, mn_error *err) {
     if (weights >= 0) H5Gclose(weights);
     mn__texts_free(&names);
     mn__orders_free(&orders);
+    mn_free(order);
     return s;
 }
 
@@ -133,7 +140,7 @@ mn_status mn__model_put(hid_t file, mn_model *m, const mn_model_info *info, mn_e
     mn_free(config);
     if (s == MN_OK) s = put_keras_words(file, err);
     if (s == MN_OK) s = put_info(file, info, err);
-    return s ? s : put_weights(file, m, err);
+    return s ? s : put_weights(file, m, info, err);
 }
 
 mn_status mn_model_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err) {
