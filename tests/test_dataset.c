@@ -1,4 +1,5 @@
 /* Folders, UTKFace, lists, and data sets made of data sets. */
+#include "data/internal.h"
 #include "tests/data_help.h"
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -360,6 +361,31 @@ START_TEST(test_concat) {
 }
 END_TEST
 
+/* Task i fails if it is `fast` or, after a while, `slow`. */
+static mn_status failing(void *arg, int worker, int64_t i, mn_error *err) {
+    const int *at = arg;
+    (void)worker;
+    if (i == at[1]) usleep(3000);
+    return i == at[0] || i == at[1] ? mn_fail(err, MN_ERR_IO, "task %d", (int)i) : MN_OK;
+}
+
+/* Whichever thread is faster, the lowest failure is told. */
+START_TEST(test_first_failure) {
+    static const struct {
+        int fast, slow;
+        const char *words;
+    } cases[] = {{5, 6, "task 5"}, {70, 5, "task 5"}, {-1, 99, "task 99"}, {0, 50, "task 0"}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int threads = 1; threads <= 4; threads++) {
+            mn_error e = {0};
+            int at[2] = {cases[k].fast, cases[k].slow};
+            ck_assert_int_eq(mn__parallel(100, &(mn_open_opt){.threads = threads}, "x", failing, at, &e),
+                             MN_ERR_IO);
+            ck_assert_str_eq(e.text, cases[k].words);
+        }
+}
+END_TEST
+
 START_TEST(test_out_of_memory) {
     png(help_folder("m/x"), "1.png", 1);
     png(help_folder("m/y"), "2.png", 2);
@@ -392,4 +418,5 @@ START_TEST(test_out_of_memory) {
 END_TEST
 
 TEST_SUITE(dataset, test_folder, test_folder_with_splits, test_folder_errors, test_utkface, test_list,
-           test_list_errors, test_open_errors, test_subset_and_cache, test_concat, test_out_of_memory)
+           test_list_errors, test_open_errors, test_subset_and_cache, test_concat, test_first_failure,
+           test_out_of_memory)

@@ -141,6 +141,20 @@ START_TEST(test_broken_rows) {
 }
 END_TEST
 
+/* Lines are counted through the parts that threads share out. */
+START_TEST(test_line_numbers) {
+    char *text = make_csv(300, false, "\n"), *at = text;
+    for (int line = 1; line < 271; line++) at = strchr(at, '\n') + 1;
+    *at = '9';
+    for (int threads = 1; threads <= 3; threads++) {
+        mn_error e = {0};
+        ck_assert_ptr_null(parse(text, strlen(text), threads, &e));
+        ASSERT_FAILS(e, MN_ERR_FORMAT, "line 271: emotion is \"9\"");
+    }
+    free(text);
+}
+END_TEST
+
 START_TEST(test_broken_headers) {
     static const struct {
         const char *text, *words;
@@ -228,5 +242,5 @@ START_TEST(test_real_file) {
 }
 END_TEST
 
-TEST_SUITE(fer2013, test_both_orders, test_groups_and_variants, test_broken_rows, test_broken_headers,
-           test_cut_anywhere, test_out_of_memory, test_real_file)
+TEST_SUITE(fer2013, test_both_orders, test_groups_and_variants, test_broken_rows, test_line_numbers,
+           test_broken_headers, test_cut_anywhere, test_out_of_memory, test_real_file)
