@@ -10,8 +10,10 @@ EMU_OPT   ?= -O1
 
 # ---- the emulator -----------------------------------------------------------------------------------
 # -fsanitize=thread without ThreadSanitizer's runtime: the compiler's calls before each access go to cuda/emu/check.cpp.
+# The copies that a compiler makes with memcpy go there too: objcopy gives them the names that newer clangs use.
 EMU_CLANG    := $(findstring clang,$(shell $(CXX) --version 2>/dev/null))
-EMU_CHECKS   := -fsanitize=thread,bounds,alignment $(if $(EMU_CLANG),-fno-sanitize=local-bounds)
+EMU_CHECKS   := -fsanitize=thread,bounds,alignment $(if $(EMU_CLANG),-fno-sanitize=local-bounds \
+                $(foreach f,memcpy memmove memset,-fno-builtin-$(f)) -mllvm -tsan-instrument-read-before-write=1)
 EMU_CXXFLAGS := -std=c++17 -g -Wall -Wextra -Wshadow -Wno-unknown-pragmas -ffp-contract=off -I.
 EMU_RUNTIME  := $(wildcard cuda/emu/*.cpp)
 
@@ -50,6 +52,7 @@ $(BUILD)/obj/%.cu.plain.o: %.cu $(BUILD)/cuda-flags
 $(BUILD)/obj/%.cu.checked.o: %.cu $(BUILD)/cuda-flags
 	@mkdir -p $(@D); echo "  c++    $< (checked)"
 	$(Q)$(EMU_CC) $(EMU_OPT) $(EMU_CHECKS) $(DEFS) -x c++ -c $< -o $@
+	$(Q)objcopy $(foreach f,memcpy memmove memset,--redefine-sym $(f)=__tsan_$(f)) $@
 $(BUILD)/obj/%.cu.nvcc.o: %.cu $(BUILD)/cuda-flags
 	@mkdir -p $(@D); echo "  nvcc   $<"
 	$(Q)$(NVCC) $(NVCC_FLAGS) $(DEFS) -MMD -MF $(@:.o=.d) -c $< -o $@

@@ -32,7 +32,7 @@ struct Fiber {
 
 Fiber *current_fiber;
 static Fiber host;
-static std::vector<Fiber *> all, idle;
+static auto &all = *new std::vector<Fiber *>, &idle = *new std::vector<Fiber *>; /* live as long as the process */
 
 #if EMU_ASAN
 static void annotate_start(Fiber *from, Fiber *to) {

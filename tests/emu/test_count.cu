@@ -14,7 +14,7 @@ __global__ void accesses(const float *x, float *y, float *z, float *u, float *v)
     column[t][1] = 2;     /* a column of 32 floats is all in one bank */
     padded[t][1] = 3;     /* rows of 33: 1 pass */
     y[32 * t] = 4;        /* a column: a sector for each lane */
-    *(float4 *)&z[4 * t] = make_float4(1, 2, 3, 4); /* 512 bytes: 16 sectors */
+    *(float4 *)&z[4 * t] = *(const float4 *)&x[4 * t]; /* 512 bytes: 16 sectors, twice */
     if (t < 8) u[t] = 6;  /* a quarter of a warp: 1 sector */
     __syncwarp();
     v[t] = row[2 * t % 32]; /* 16 words, two lanes each: 1 pass */
