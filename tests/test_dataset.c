@@ -361,11 +361,11 @@ START_TEST(test_concat) {
 }
 END_TEST
 
-/* Task i fails if it is `fast` or, after a while, `slow`. */
+/* Task i fails if it is `fast` or, a little later, `slow`. */
 static mn_status failing(void *arg, int worker, int64_t i, mn_error *err) {
     const int *at = arg;
     (void)worker;
-    if (i == at[1]) usleep(3000);
+    if (i == at[0] || i == at[1]) usleep(i == at[0] ? 1000 : 6000);
     return i == at[0] || i == at[1] ? mn_fail(err, MN_ERR_IO, "task %d", (int)i) : MN_OK;
 }
 

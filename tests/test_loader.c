@@ -165,10 +165,10 @@ START_TEST(test_leave_early) {
     int64_t n;
     mn_loader *l = create((mn_loader_opt){.batch = 4, .workers = 3, .shuffle = true});
     uint64_t want = epoch_hash(l, 5, 0, &n);
+    data.slow = 400; /* so workers are busy when the next epoch begins */
     for (int k = 0; k < 20; k++) {
         mn_loader_begin(l, k, 0);
         for (int i = 0; i < k % 6; i++) ck_assert_int_eq(mn_loader_next(l, &b, &e), 1);
-        data.slow = 9; /* workers are busy when the next epoch begins */
     }
     ck_assert(epoch_hash(l, 5, 0, &n) == want);
     data.slow = 0;
