@@ -1,41 +1,12 @@
-/* Depthwise convolution with stride 1, fast: a plane with its padding around it, copied row after row, is one long row.
- * With W' its padded width, every element of the kernel is then a fixed distance along that row,
- *   y'[i] = sum_{r,s} w[r,s] * x'[i + r*dilation*W' + s*dilation]
- * and the loop over i has no borders: whole vectors from the first to the last. The W'-Q results at the end of each row
- * of y' mean nothing and are left behind when y is copied out. dx is the same of dy with the kernel rotated; for dw the
- * rows of dy' end in zeros, and the sum over i is exact.
+/* Depthwise convolution with stride 1, fast: with a plane as one long row (conv2d_frame.h) it is
+ *   y'[i] = sum_{r,s} w[r,s] * x'[i + r*down + s*right]
+ * dx is the same of dy with the kernel rotated; for dw the rows of dy' end in zeros, and the sum over i is exact.
  * Planes of some 60x60 stay in the first cache. 2*N*C*P*W'*R*S flop; cpu/conv2d_depthwise.c is the plain reference. */
-#include "cpu/conv2d.h"
-#include "cpu/vector.h"
+#include "cpu/conv2d_frame.h"
 
 static bool fits(const mn__window *g) {
     return g->groups == g->C && g->K == g->C && g->groups > 1 && g->stride_h == 1 && g->stride_w == 1 && g->R <= 7 &&
            g->S <= 7;
-}
-
-/* A plane of `height` rows of `width` with the padding that makes `height_out` x `width_out` results. */
-typedef struct frame {
-    int64_t height, width, top, left, rows, columns; /* rows, columns: with padding */
-    int64_t height_out, width_out;
-} frame;
-
-static frame frame_of(const mn__window *g, bool backward) {
-    int64_t reach_h = g->dilation_h * (g->R - 1), reach_w = g->dilation_w * (g->S - 1);
-    if (!backward) return (frame){g->H, g->W, g->top, g->left, g->P + reach_h, g->Q + reach_w, g->P, g->Q};
-    return (frame){g->P, g->Q, reach_h - g->top, reach_w - g->left, g->H + reach_h, g->W + reach_w, g->H, g->W};
-}
-
-/* Numbers that a padded plane takes; the last windows read on beyond its end, by less than a row and a vector. */
-static int64_t frame_size(const frame *f) { return padded((f->rows + 1) * f->columns + 2 * LANES); }
-
-/* The padded plane; where padding is negative, what lies outside of the frame is cropped. */
-static void copy_in(const frame *f, const REAL *from, REAL *to) {
-    memset(to, 0, (size_t)frame_size(f) * sizeof *to);
-    int64_t w0 = f->left < 0 ? -f->left : 0, w1 = f->columns - f->left < f->width ? f->columns - f->left : f->width;
-    for (int64_t h = 0; h < f->height; h++)
-        if (h + f->top >= 0 && h + f->top < f->rows && w1 > w0)
-            memcpy(to + (h + f->top) * f->columns + f->left + w0, from + h * f->width + w0,
-                   (size_t)(w1 - w0) * sizeof *to);
 }
 
 /* y'[i] = sum of w[r,s] x'[i + r*down + s*right] for 0 <= i < count. R and S are constants where this is inlined. */
@@ -65,11 +36,7 @@ static void convolve_plane(const mn__window *g, const frame *f, const REAL *padd
     int64_t count = f->height_out * f->columns, down = g->dilation_h * f->columns, right = g->dilation_w;
     if (g->R == 3 && g->S == 3) slide(3, 3, count, down, right, padded_plane, w, result);
     else slide((int)g->R, (int)g->S, count, down, right, padded_plane, w, result);
-    for (int64_t p = 0; p < f->height_out; p++, y += f->width_out, result += f->columns)
-        if (add)
-            for (int64_t q = 0; q < f->width_out; q++) y[q] += result[q];
-        else
-            for (int64_t q = 0; q < f->width_out; q++) y[q] = result[q] + bias;
+    copy_out(f, result, bias, add, y);
 }
 
 /* Of a thread: two padded planes, large enough for either direction. */

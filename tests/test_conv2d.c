@@ -25,8 +25,11 @@ static double *image_at(image4 m, int64_t a, int64_t b, int64_t c, int64_t d) {
 
 static int64_t or_one(int v) { return v ? v : 1; }
 
-/* Walks over every product of the definition; with dy, adds what it gives to dx and dw. */
-static void naive(const conv_case *k, image4 x, image4 w, const double *b, image4 y, image4 dy, image4 dx, image4 dw,
+/* to += v, in double or as a direct sum in single precision would round it. */
+static void add(bool single, double *to, double v) { *to = single ? (float)((float)*to + (float)v) : *to + v; }
+
+/* Walks over every product of the definition; adds what dy gives to dx, dw, db. */
+static void naive(const conv_case *k, bool single, image4 x, image4 w, const double *b, image4 y, image4 dy, image4 dx, image4 dw,
                   double *db) {
     int64_t G = or_one(k->o.groups), per_in = k->C / G, per_out = k->K / G;
     for (int64_t n = 0; n < k->N; n++)
@@ -41,12 +44,12 @@ static void naive(const conv_case *k, image4 x, image4 w, const double *b, image
                                 int64_t v = q * or_one(k->o.stride[1]) + s * or_one(k->o.dilation[1]) - k->o.padding[2];
                                 int64_t c = o / per_out * per_in + i;
                                 double a = *image_at(x, n, c, h, v), f = *image_at(w, o, i, r, s);
-                                sum += a * f;
-                                *image_at(dx, n, c, h, v) += g * f;
-                                *image_at(dw, o, i, r, s) += g * a;
+                                add(single, &sum, a * f);
+                                add(single, image_at(dx, n, c, h, v), g * f);
+                                add(single, image_at(dw, o, i, r, s), g * a);
                             }
                     *image_at(y, n, o, p, q) = sum;
-                    db[o] += g;
+                    add(single, &db[o], g);
                 }
 }
 
@@ -80,7 +83,7 @@ static void one_case(op_env *e, const conv_case *k) {
     image4 DY = {op_values(dy), {k->N, k->K, P, Q}}, Y = image_new(k->N, k->K, P, Q);
     image4 DX = image_new(k->N, k->C, k->H, k->W), DW = image_new(k->K, per, k->R, k->S), DB = image_new(1, 1, 1, k->K);
     double *B = b ? op_values(b) : NULL;
-    naive(k, X, W, B, Y, DY, DX, DW, DB.v);
+    naive(k, false, X, W, B, Y, DY, DX, DW, DB.v);
     mn_tensor *y = mn_conv2d(x, w, b, k->o);
     expect_sum(e, (double)(per * k->R * k->S), y, Y);
     for (int pass = 0; pass < 2; pass++) { /* the second adds to the first */
@@ -131,6 +134,44 @@ static void definition(op_env *e) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) one_case(e, &cases[i]);
 }
 START_TEST(test_definition) { for_each_backend(definition); }
+END_TEST
+
+/* In f32 no path may round much more than the direct sum does: at most four times as much, by the root of the mean
+ * square of all errors (the Winograd path is at about twice). */
+static double error_ratio(const mn_tensor *t, image4 exact, image4 direct) {
+    double ours = 0, theirs = 0, *v = op_values(t);
+    for (int64_t i = 0; i < t->count; i++) {
+        ours += (v[i] - exact.v[i]) * (v[i] - exact.v[i]);
+        theirs += (direct.v[i] - exact.v[i]) * (direct.v[i] - exact.v[i]);
+    }
+    free(v);
+    return sqrt(ours / theirs);
+}
+
+static void accuracy(op_env *e) {
+    if (mn_context_dtype(e->c) != MN_F32) return;
+    const conv_case k = {4, 48, 15, 14, 40, 3, 3, false, {.padding = {1, 1, 1, 1}}};
+    image4 Y[2], DX[2], DW[2], DB = image_new(1, 1, 1, k.K);
+    mn_tensor *x = op_input(e, 0, MN_SHAPE(k.N, k.C, k.H, k.W), -1, 1), *w = op_input(e, 1, MN_SHAPE(k.K, k.C, 3, 3), -1, 1);
+    mn_tensor *y = mn_conv2d(x, w, NULL, k.o), *dy = op_input(e, 2, MN_SHAPE(k.N, k.K, k.H, k.W), -1, 1);
+    image4 X = {op_values(x), {k.N, k.C, k.H, k.W}}, W = {op_values(w), {k.K, k.C, 3, 3}};
+    image4 G = {op_values(dy), {k.N, k.K, k.H, k.W}};
+    for (int single = 0; single < 2; single++) {
+        Y[single] = image_new(k.N, k.K, k.H, k.W), DX[single] = image_new(k.N, k.C, k.H, k.W);
+        DW[single] = image_new(k.K, k.C, 3, 3);
+        naive(&k, single, X, W, NULL, Y[single], G, DX[single], DW[single], DB.v);
+    }
+    ASSERT_OK(mn_backward_from(e->c, y, dy), mn_context_error(e->c));
+    ASSERT_CLOSE(error_ratio(y, Y[0], Y[1]), 2, 2);
+    ASSERT_CLOSE(error_ratio(x->grad, DX[0], DX[1]), 2, 2);
+    ASSERT_CLOSE(error_ratio(w->grad, DW[0], DW[1]), 2, 2);
+    if (getenv("MIEN_SHOW"))
+        printf("rounding against a direct f32 sum: y %.2f, dx %.2f, dw %.2f\n", error_ratio(y, Y[0], Y[1]),
+               error_ratio(x->grad, DX[0], DX[1]), error_ratio(w->grad, DW[0], DW[1]));
+    for (int i = 0; i < 2; i++) free(Y[i].v), free(DX[i].v), free(DW[i].v);
+    free(X.v), free(W.v), free(G.v), free(DB.v);
+}
+START_TEST(test_accuracy) { for_each_backend(accuracy); }
 END_TEST
 
 /* A batch without images: an empty result, and gradients that are zero. */
@@ -184,4 +225,4 @@ static void errors(op_env *e) {
 START_TEST(test_errors) { for_each_backend(errors); }
 END_TEST
 
-TEST_SUITE(conv2d, test_definition, test_empty_batch, test_same_padding, test_errors)
+TEST_SUITE(conv2d, test_definition, test_accuracy, test_empty_batch, test_same_padding, test_errors)

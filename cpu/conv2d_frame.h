@@ -1,0 +1,43 @@
+/* Planes with their padding around them, copied row after row into one long row. With W' its padded width, every element
+ * of a kernel is then a fixed distance along that row, r*dilation*W' + s*dilation, and loops over it need no borders:
+ * whole vectors from the first result to the last. The W'-Q results at the end of each row mean nothing. Stride 1. */
+#ifndef MIEN_CPU_CONV2D_FRAME_H
+#define MIEN_CPU_CONV2D_FRAME_H
+#include "cpu/conv2d.h"
+#include "cpu/vector.h"
+
+/* A plane of `height` rows of `width` with the padding that makes `height_out` x `width_out` results. */
+typedef struct frame {
+    int64_t height, width, top, left, rows, columns; /* rows, columns: with padding */
+    int64_t height_out, width_out;
+} frame;
+
+/* Forward: of x, for y. Backward: of dy, for dx, with the kernel rotated by half a turn. */
+static inline frame frame_of(const mn__window *g, bool backward) {
+    int64_t reach_h = g->dilation_h * (g->R - 1), reach_w = g->dilation_w * (g->S - 1);
+    if (!backward) return (frame){g->H, g->W, g->top, g->left, g->P + reach_h, g->Q + reach_w, g->P, g->Q};
+    return (frame){g->P, g->Q, reach_h - g->top, reach_w - g->left, g->H + reach_h, g->W + reach_w, g->H, g->W};
+}
+
+/* Numbers that a padded plane takes; the last windows read on beyond its end, by less than a row and a vector. */
+static inline int64_t frame_size(const frame *f) { return padded((f->rows + 1) * f->columns + 2 * LANES); }
+
+/* The padded plane; where padding is negative, what lies outside of the frame is cropped. */
+static inline void copy_in(const frame *f, const REAL *from, REAL *to) {
+    memset(to, 0, (size_t)frame_size(f) * sizeof *to);
+    int64_t w0 = f->left < 0 ? -f->left : 0, w1 = f->columns - f->left < f->width ? f->columns - f->left : f->width;
+    for (int64_t h = 0; h < f->height; h++)
+        if (h + f->top >= 0 && h + f->top < f->rows && w1 > w0)
+            memcpy(to + (h + f->top) * f->columns + f->left + w0, from + h * f->width + w0,
+                   (size_t)(w1 - w0) * sizeof *to);
+}
+
+/* y (+)= bias + the results of a frame, without what means nothing. */
+static inline void copy_out(const frame *f, const REAL *result, REAL bias, bool add, REAL *y) {
+    for (int64_t p = 0; p < f->height_out; p++, y += f->width_out, result += f->columns)
+        if (add)
+            for (int64_t q = 0; q < f->width_out; q++) y[q] += result[q];
+        else
+            for (int64_t q = 0; q < f->width_out; q++) y[q] = result[q] + bias;
+}
+#endif
