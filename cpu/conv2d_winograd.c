@@ -118,17 +118,27 @@ typedef struct layer {
     int64_t in_lanes, out_lanes;               /* channels rounded up to whole vectors, and to whole panels */
     int64_t tiles_w, tiles;                    /* of one image */
     int64_t block;                             /* tiles that are worked on at a time */
+    int64_t step_in, step_out, step_kernel;    /* from one point's matrix to the next */
 } layer;
 
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 static int64_t clamp(int64_t n, int64_t low, int64_t high) { return n < low ? low : n > high ? high : n; }
 
+/* The matrices of the 36 points are written side by side. One cache line more than they need keeps them from lying a
+ * multiple of 4096 bytes apart, where they would push each other out of the first cache. */
+static void set_steps(layer *l, int64_t block) {
+    l->block = block;
+    l->step_in = block * l->in_lanes + 16;
+    l->step_out = block * l->out_lanes + 16;
+    l->step_kernel = l->in * l->out_lanes + 16;
+}
+
 static layer layer_of(int64_t in, int64_t in_h, int64_t in_w, int64_t out, int64_t out_h, int64_t out_w, int64_t top,
                       int64_t left) {
     layer l = {in, in_h, in_w, out, out_h, out_w, top, left, round_up(in, LANES), round_up(out, PANEL), (out_w + 3) / 4,
-               (out_w + 3) / 4 * ((out_h + 3) / 4), 0};
+               (out_w + 3) / 4 * ((out_h + 3) / 4), 0, 0, 0, 0};
     /* Of the second cache, 1 MB or more, the points of a block may fill some 600 KB. */
-    l.block = clamp(600000 / (int64_t)sizeof(REAL) / POINTS / (l.in_lanes + l.out_lanes) / 8 * 8, 24, 96);
+    set_steps(&l, clamp(600000 / (int64_t)sizeof(REAL) / POINTS / (l.in_lanes + l.out_lanes) / 8 * 8, 24, 96));
     return l;
 }
 static layer forward_layer(const mn__window *g) {
@@ -143,15 +153,15 @@ typedef struct space {
     REAL *image_in, *image_out, *zeros, *points_in, *points_out;
 } space;
 static int64_t space_size(const layer *l) {
-    return (l->in_h * l->in_w + 1 + POINTS * l->block) * l->in_lanes +
-           (l->out_h * l->out_w + POINTS * l->block) * l->out_lanes;
+    return (l->in_h * l->in_w + 1) * l->in_lanes + l->out_h * l->out_w * l->out_lanes +
+           POINTS * (l->step_in + l->step_out);
 }
 static space space_at(const layer *l, REAL *p) {
     space s = {.image_in = p};
     s.zeros = s.image_in + l->in_h * l->in_w * l->in_lanes;
     s.image_out = s.zeros + l->in_lanes;
     s.points_in = s.image_out + l->out_h * l->out_w * l->out_lanes;
-    s.points_out = s.points_in + POINTS * l->block * l->in_lanes;
+    s.points_out = s.points_in + POINTS * l->step_in;
     return s;
 }
 
@@ -174,7 +184,7 @@ static void tile_in(const layer *l, const space *s, int64_t t, int64_t row) {
         vec d[POINTS], v[POINTS];
         UNROLL for (int i = 0; i < POINTS; i++) d[i] = load(at[i] + c);
         tile_to_points(d, v);
-        UNROLL for (int i = 0; i < POINTS; i++) store(s->points_in + (i * l->block + row) * l->in_lanes + c, v[i]);
+        UNROLL for (int i = 0; i < POINTS; i++) store(s->points_in + i * l->step_in + row * l->in_lanes + c, v[i]);
     }
 }
 
@@ -185,7 +195,7 @@ static void tile_out(const layer *l, const space *s, int64_t t, int64_t row, con
     REAL *pixels = s->image_out + (h * l->out_w + w) * l->out_lanes;
     for (int64_t k = 0; k < l->out_lanes; k += LANES) {
         vec m[POINTS], y[16], b = load(bias + k);
-        UNROLL for (int i = 0; i < POINTS; i++) m[i] = load(s->points_out + (i * l->block + row) * l->out_lanes + k);
+        UNROLL for (int i = 0; i < POINTS; i++) m[i] = load(s->points_out + i * l->step_out + row * l->out_lanes + k);
         tile_from_points(m, y);
         for (int64_t i = 0; i < rows; i++)
             for (int64_t j = 0; j < columns; j++) {
@@ -210,9 +220,8 @@ static void convolve(const layer *l, int64_t images, const REAL *in, const REAL 
         }
         for (int i = 0; i < POINTS; i++)
             LOCAL(gemm_panels)(count, l->out_lanes, l->in,
-                               (gemm_factor){s.points_in + i * l->block * l->in_lanes, l->in_lanes, 1},
-                               kernel + i * l->in * l->out_lanes, false, s.points_out + i * l->block * l->out_lanes,
-                               l->out_lanes);
+                               (gemm_factor){s.points_in + i * l->step_in, l->in_lanes, 1}, kernel + i * l->step_kernel,
+                               false, s.points_out + i * l->step_out, l->out_lanes);
         for (int64_t i = 0; i < count; i++) {
             int64_t image = (first + i) / l->tiles, t = (first + i) % l->tiles;
             REAL *result = out + image * l->out * out_size;
@@ -238,11 +247,11 @@ static void kernel_points(const mn__window *g, const REAL *w, bool rotated, cons
             UNROLL for (int i = 0; i < 9; i++) square[i] = load(values[i]);
             kernel_square_to_points(square, u);
             REAL *to = kernel + (k / PANEL * l->in + c) * PANEL + k % PANEL;
-            UNROLL for (int i = 0; i < POINTS; i++) store(to + i * l->in * l->out_lanes, u[i]);
+            UNROLL for (int i = 0; i < POINTS; i++) store(to + i * l->step_kernel, u[i]);
         }
 }
 
-static int64_t kernel_size(const layer *l) { return POINTS * l->in * l->out_lanes; }
+static int64_t kernel_size(const layer *l) { return POINTS * l->step_kernel; }
 
 /* Scratch: kernel | bias | a space for each thread. */
 static int64_t convolution_scratch(const layer *l, int threads) {
@@ -270,11 +279,13 @@ static void convolution(const mn__window *g, const layer *l, bool rotated, const
 enum { GRADIENT_BLOCK = 64 };
 
 /* Of a thread: its sum (POINTS, C, K) | image x | zeros | image dy | points of x | points of dy in panels. */
-static int64_t sum_size(const layer *l) { return padded(POINTS * l->in * l->out_lanes); }
-static int64_t gradient_space(const layer *l) {
-    return sum_size(l) + padded((l->in_h * l->in_w + 1 + POINTS * GRADIENT_BLOCK) * l->in_lanes +
-                                (l->out_h * l->out_w + POINTS * GRADIENT_BLOCK) * l->out_lanes);
+static int64_t sum_size(const layer *l) { return padded(POINTS * l->step_kernel); }
+static layer gradient_layer(const mn__window *g) {
+    layer l = forward_layer(g);
+    set_steps(&l, GRADIENT_BLOCK);
+    return l;
 }
+static int64_t gradient_space(const layer *l) { return sum_size(l) + padded(space_size(l)); }
 
 /* The points of dy's tile t: to[point][panel][row][PANEL], `rows` rows a panel. */
 static void gradient_tile(const layer *l, const REAL *image, int64_t t, int64_t row, int64_t rows, REAL *points) {
@@ -287,15 +298,13 @@ static void gradient_tile(const layer *l, const REAL *image, int64_t t, int64_t 
         }
         gradient_tile_to_points(y, m);
         REAL *to = points + (k / PANEL * rows + row) * PANEL + k % PANEL;
-        UNROLL for (int i = 0; i < POINTS; i++) store(to + i * GRADIENT_BLOCK * l->out_lanes, m[i]);
+        UNROLL for (int i = 0; i < POINTS; i++) store(to + i * l->step_out, m[i]);
     }
 }
 
 /* sum[point] (C,K) = over the tiles of some images, points of x times points of dy. */
 static void sum_points(const layer *l, int64_t images, const REAL *x, const REAL *dy, REAL *sum) {
-    layer here = *l;
-    here.block = GRADIENT_BLOCK;
-    space s = space_at(&here, sum + sum_size(l));
+    const space s = space_at(l, sum + sum_size(l));
     int64_t in_size = l->in_h * l->in_w, out_size = l->out_h * l->out_w, tiles = images * l->tiles;
     memset(s.zeros, 0, (size_t)l->in_lanes * sizeof(REAL));
     memset(sum, 0, (size_t)sum_size(l) * sizeof *sum);
@@ -307,14 +316,13 @@ static void sum_points(const layer *l, int64_t images, const REAL *x, const REAL
                 channels_last(l->in, l->in_lanes, in_size, x + image * l->in * in_size, s.image_in);
                 channels_last(l->out, l->out_lanes, out_size, dy + image * l->out * out_size, s.image_out);
             }
-            tile_in(&here, &s, t, i);
+            tile_in(l, &s, t, i);
             gradient_tile(l, s.image_out, t, i, count, s.points_out);
         }
         for (int i = 0; i < POINTS; i++)
             LOCAL(gemm_panels)(l->in, l->out_lanes, count,
-                               (gemm_factor){s.points_in + i * GRADIENT_BLOCK * l->in_lanes, 1, l->in_lanes},
-                               s.points_out + i * GRADIENT_BLOCK * l->out_lanes, true,
-                               sum + i * l->in * l->out_lanes, l->out_lanes);
+                               (gemm_factor){s.points_in + i * l->step_in, 1, l->in_lanes},
+                               s.points_out + i * l->step_out, true, sum + i * l->step_kernel, l->out_lanes);
     }
 }
 
@@ -326,7 +334,7 @@ static void kernel_gradient(const conv2d_job *j, const layer *l, const REAL *sum
             vec u[POINTS], square[9];
             REAL values[9][VEC_BYTES / sizeof(REAL)];
             for (int i = 0; i < POINTS; i++) {
-                const REAL *from = sums + (i * l->in + c) * l->out_lanes + k;
+                const REAL *from = sums + i * l->step_kernel + c * l->out_lanes + k;
                 u[i] = load(from);
                 for (int t = 1; t < chunks; t++) u[i] += load(from + t * gradient_space(l));
             }
@@ -356,10 +364,10 @@ static void weight_gradient(const conv2d_job *j, const layer *l) {
 /* ---- the path ---- */
 
 static int64_t scratch(const conv2d_job *j) {
-    layer to_y = forward_layer(&j->g), to_dx = backward_layer(&j->g);
+    layer to_y = forward_layer(&j->g), to_dx = backward_layer(&j->g), to_dw = gradient_layer(&j->g);
     int64_t need = j->y ? convolution_scratch(&to_y, j->threads) : 0;
     if (j->dx) need = convolution_scratch(&to_dx, j->threads);
-    int64_t gradient = j->dw ? j->threads * gradient_space(&to_y) : 0;
+    int64_t gradient = j->dw ? j->threads * gradient_space(&to_dw) : 0;
     return need > gradient ? need : gradient;
 }
 
@@ -369,9 +377,9 @@ static void forward(const conv2d_job *j) {
 }
 
 static void backward(const conv2d_job *j) {
-    layer to_y = forward_layer(&j->g), to_dx = backward_layer(&j->g);
+    layer to_dx = backward_layer(&j->g), to_dw = gradient_layer(&j->g);
     if (j->dx) convolution(&j->g, &to_dx, true, j->dy, j->w, NULL, j->add_dx, j->dx, j->scratch, j->threads);
-    if (j->dw) weight_gradient(j, &to_y);
+    if (j->dw) weight_gradient(j, &to_dw);
 }
 
 const conv2d_path LOCAL(conv2d_winograd) = {fits, scratch, forward, backward};
