@@ -52,6 +52,12 @@ LDLIBS := $(if $(HAVE_HDF5),$(call pc,--libs,$(HDF5_PC))) $(if $(HAVE_JSON),-lja
 # OpenCV's pkg-config names every module; only these are used.
 CV_LIBS := $(if $(HAVE_OPENCV),-lopencv_objdetect -lopencv_highgui -lopencv_videoio -lopencv_imgcodecs -lopencv_imgproc -lopencv_core)
 
+# With GCC the library's parallel loops run on tensor/team.c instead of libgomp: see there.
+IS_GCC := $(if $(shell $(CC) -dM -E - </dev/null 2>/dev/null | grep __clang__),,$(filter 1,$(OPENMP)))
+OBJCOPY ?= objcopy
+TEAM    = $(if $(IS_GCC),$(Q)$(OBJCOPY) --redefine-sym GOMP_parallel=mn__team_run \
+          --redefine-sym omp_get_thread_num=mn__team_thread --redefine-sym omp_get_num_threads=mn__team_size $@)
+
 # ---- sources --------------------------------------------------------------------------------------
 # cpu/*.c are kernels: each file is compiled once per variant, type and instruction set (cpu/kernel.h).
 # The best one that the processor has is chosen when a context is created (MIEN_CPU=plain|avx2|avx512).
@@ -177,13 +183,14 @@ config:  ## what was found on this machine and what it means for you
 
 # A change of switches rebuilds: the flags are a file that every object depends on.
 $(BUILD)/flags: FORCE
-	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' | cmp -s - $@ || \
-	 echo '$(CC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' > $@
+	@mkdir -p $(@D); echo '$(CC) team:$(IS_GCC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' | cmp -s - $@ || \
+	 echo '$(CC) team:$(IS_GCC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' > $@
 FORCE:
 
 $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D); echo "  cc     $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(TEAM)
 $(BUILD)/obj/%.cpp.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D); echo "  c++    $<"
 	$(Q)$(CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
@@ -192,6 +199,7 @@ $(BUILD)/obj/cpu/%_$(1).o: cpu/%.c $(BUILD)/flags
 	@mkdir -p $$(@D); echo "  cc     $$< ($(1))"
 	$(Q)$$(CC) $$(ALL_CFLAGS) $(ISA_$(lastword $(subst _, ,$(1)))) -DMN_VARIANT=$(1) \
 	    -DREAL=$(if $(findstring f64,$(1)),double,float) -DREAL_IS_$(if $(findstring f64,$(1)),F64,F32)=1 -MMD -MP -c $$< -o $$@
+	$$(TEAM)
 endef
 $(foreach v,$(VARIANTS),$(eval $(call kernel_rule,$(v))))
 
