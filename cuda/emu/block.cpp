@@ -87,7 +87,7 @@ static void report_deadlock() {
         in_warp |= warp;
         if (tid && t.waits == before.waits && t.at.line == before.at.line) continue;
         char text[200];
-        if (t.waits) snprintf(text, sizeof text, "\n      from thread %u on: in %s at %s:%d", tid, t.waits, t.at.file, t.at.line);
+        if (t.waits) snprintf(text, sizeof text, "\n      from thread %u on: in %s at %s:%d", tid, t.waits, short_path(t.at.file), t.at.line);
         else snprintf(text, sizeof text, "\n      from thread %u on: left the kernel", tid);
         if (++lines <= 8) list += text;
     }
@@ -149,7 +149,7 @@ static int meet(int predicate, emu_barrier_kind kind, emu_site at) {
     if (!b.arrived) b.barrier_at = at, b.votes = 0;
     else if (!same_place(at, b.barrier_at)) {
         char text[300];
-        snprintf(text, sizeof text, "others wait at %s:%d", b.barrier_at.file, b.barrier_at.line);
+        snprintf(text, sizeof text, "others wait at %s:%d", short_path(b.barrier_at.file), b.barrier_at.line);
         fault("threads meet at different barriers", text, at);
     }
     b.votes += predicate;
@@ -280,16 +280,25 @@ void emu_where() {
     }
     fprintf(stderr, "kernel %s, block (%u,%u,%u) of (%u,%u,%u), %u threads\n", now.launch->name, blockIdx.x,
             blockIdx.y, blockIdx.z, gridDim.x, gridDim.y, gridDim.z, b.n);
-    for (unsigned tid = 0, next; tid < b.n; tid = next) {
+    struct Place {
+        State state;
+        const char *waits;
+        emu_site at;
+        unsigned first, threads;
+    };
+    std::vector<Place> places;
+    for (unsigned tid = 0; tid < b.n; tid++) {
         const Thread &t = b.thread[b.slot_of[tid]];
-        bool runs = tid == now.tid;
-        for (next = tid + 1; next < b.n && !runs && next != now.tid; next++) {
-            const Thread &o = b.thread[b.slot_of[next]];
-            if (o.state != t.state || o.waits != t.waits || (t.waits && o.at.line != t.at.line)) break;
-        }
-        fprintf(stderr, "  threads %u..%u: ", tid, next - 1);
-        if (runs) fprintf(stderr, "runs now\n");
-        else if (t.waits) fprintf(stderr, "in %s at %s:%d\n", t.waits, t.at.file, t.at.line);
-        else fprintf(stderr, "%s\n", t.state == fresh ? "not started" : t.state == finished ? "finished" : "ready");
+        if (tid == now.tid) continue;
+        auto same = [&t](const Place &p) { return p.state == t.state && p.waits == t.waits && (!t.waits || p.at.line == t.at.line); };
+        auto found = std::find_if(places.begin(), places.end(), same);
+        if (found != places.end()) found->threads++;
+        else places.push_back({t.state, t.waits, t.at, tid, 1});
+    }
+    fprintf(stderr, "  thread %u (%u,%u,%u) runs\n", now.tid, threadIdx.x, threadIdx.y, threadIdx.z);
+    for (const Place &p : places) {
+        fprintf(stderr, "  %u thread%s, the first is %u: ", p.threads, p.threads > 1 ? "s" : "", p.first);
+        if (p.waits) fprintf(stderr, "in %s at %s:%d\n", p.waits, short_path(p.at.file), p.at.line);
+        else fprintf(stderr, "%s\n", p.state == fresh ? "not started" : p.state == finished ? "finished" : "between two operations");
     }
 }

@@ -111,6 +111,7 @@ void count_access(const void *p, size_t n, const void *pc, bool global);
 void fault(const char *kind, const char *detail, emu_site at, const void *pc = nullptr);
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void place_of(const void *pc, char *text, size_t n); /* "conv.cu:41" */
+const char *short_path(const char *path);            /* without the directory we are in */
 void catch_signals();
 
 /* ---- errors (device.cpp) ---------------------------------------------------------------------------------------------- */

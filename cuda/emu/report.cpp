@@ -14,7 +14,7 @@ static int faults;
 constexpr int most_printed = 20, fault_status = 97;
 
 /* Paths as the user wrote them: without the directory the program was built or started in. */
-static std::string short_path(const char *path) {
+const char *short_path(const char *path) {
     char here[1024];
     size_t n = getcwd(here, sizeof here) ? strlen(here) : 0;
     if (n && !strncmp(path, here, n) && path[n] == '/') path += n + 1;
@@ -49,7 +49,7 @@ void place_of(const void *pc, char *text, size_t size) {
     if (!p) return;
     if (fgets(line, sizeof line, p) && line[0] != '?') {
         line[strcspn(line, " \n")] = 0; /* after a space: "(discriminator 2)" */
-        snprintf(text, size, "%s", short_path(line).c_str());
+        snprintf(text, size, "%s", short_path(line));
     }
     pclose(p);
 }
@@ -57,7 +57,7 @@ void place_of(const void *pc, char *text, size_t size) {
 void fault(const char *kind, const char *detail, emu_site at, const void *pc) {
     static auto &seen = *new std::set<std::string>; /* never destroyed: faults are found while the process ends */
     char place[700], key[900];
-    if (at.file) snprintf(place, sizeof place, "%s:%d", short_path(at.file).c_str(), at.line);
+    if (at.file) snprintf(place, sizeof place, "%s:%d", short_path(at.file), at.line);
     else snprintf(place, sizeof place, "%p", pc);
     snprintf(key, sizeof key, "%s %s", kind, place);
     faults++;
