@@ -110,7 +110,7 @@ test: deps  ## installs what is missing, builds, runs every test
 	$(Q)$(MAKE) $(JOBS) tests-built
 	$(Q)$(MAKE) check
 check: tests-built  ## runs the tests, installing nothing; SUITE="name name" runs some
-	$(Q)MIEN_BIN=$(BUILD)/mien $(BUILD)/run-tests $(SUITE)
+	$(Q)MIEN_BIN=$(abspath $(BUILD)/mien) $(BUILD)/run-tests $(SUITE)
 tests-built: $(BUILD)/run-tests $(if $(wildcard apps/main.c),$(BUILD)/mien)
 gradcheck: all  ## compares every operation's backward with finite differences
 	$(Q)$(BUILD)/mien gradcheck
@@ -141,7 +141,7 @@ ubsan:  ## the tests under UndefinedBehaviorSanitizer, in build/ubsan
 	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/ubsan SAN=undefined OPT="-O1 -g" tests-built
 	$(Q)$(MAKE) BUILD=$(BUILD)/ubsan SAN=undefined OPT="-O1 -g" check
 valgrind: tests-built  ## the tests under Valgrind's memcheck (slow)
-	$(Q)MIEN_BIN=$(BUILD)/mien OMP_NUM_THREADS=2 CK_FORK=no CK_DEFAULT_TIMEOUT=0 valgrind -q --error-exitcode=9 \
+	$(Q)MIEN_BIN=$(abspath $(BUILD)/mien) OMP_NUM_THREADS=2 CK_FORK=no CK_DEFAULT_TIMEOUT=0 valgrind -q --error-exitcode=9 \
 	    --leak-check=full --errors-for-leak-kinds=definite --suppressions=tests/valgrind.supp $(BUILD)/run-tests $(SUITE)
 MUTANTS :=
 mutants: tests-built  ## plants faults in the operations and expects the tests to catch each; MUTANTS=text takes some
