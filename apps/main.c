@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int unknown(const char *word) {
     const char *names[64];
@@ -16,17 +15,7 @@ static int unknown(const char *word) {
     return APP_USAGE;
 }
 
-/* Threads of OpenMP that wait for each other spin; where another program wants a processor too, each then waits for
- * one that does not run, and two threads become many times slower than one. They are to sleep instead. The OpenMP
- * library reads its environment before main, so the program starts itself once more. OMP_WAIT_POLICY and
- * GOMP_SPINCOUNT in the user's environment stay as they are. */
-static void let_threads_sleep(char **argv) {
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || setenv("OMP_WAIT_POLICY", "passive", 1)) return;
-    execv("/proc/self/exe", argv); /* returns only where that does not work: then it goes on as it is */
-}
-
 int main(int argc, char **argv) {
-    let_threads_sleep(argv);
     argp_err_exit_status = APP_USAGE;
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write, which is reported */
     setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
