@@ -72,12 +72,13 @@ static mn_status put_checkpoint(hid_t file, const mn_checkpoint *k, mn_error *er
 }
 
 mn_status mn_checkpoint_save(const mn_checkpoint *k, const char *path, mn_error *err) {
-    if (!k->model) return mn_fail(err, MN_ERR_ARG, "a checkpoint needs a model");
+    mn_error own = {0}, *e = err ? err : &own;
+    if (!k->model) return mn_fail(e, MN_ERR_ARG, "a checkpoint needs a model");
     mn__h5_begin();
-    hid_t file = mn__h5_create(err);
-    mn_status s = file < 0 ? MN_ERR_MEMORY : mn__model_put(file, k->model, k->info, err);
-    if (s == MN_OK) s = put_checkpoint(file, k, err);
-    if (s == MN_OK) s = mn__h5_store(file, path, err);
+    hid_t file = mn__h5_create(e);
+    mn_status s = file < 0 ? MN_ERR_MEMORY : mn__model_put(file, k->model, k->info, e);
+    if (s == MN_OK) s = put_checkpoint(file, k, e);
+    if (s == MN_OK) s = mn__h5_store(file, path, e);
     else if (file >= 0) H5Fclose(file);
     mn__h5_end();
     return s;

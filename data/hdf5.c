@@ -9,7 +9,10 @@ static H5E_auto2_t saved_function;
 static void *saved_data;
 
 void mn__h5_begin(void) {
+    static bool first = true;
     pthread_mutex_lock(&lock);
+    if (first) H5dont_atexit(); /* its cleaning up at exit prints */
+    first = false;
     H5Eget_auto2(H5E_DEFAULT, &saved_function, &saved_data);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
@@ -86,7 +89,7 @@ hid_t mn__h5_open(const char *path, size_t *size, mn_error *err) {
     hid_t file = -1, access = -1;
     if (*size < sizeof magic || memcmp(bytes, magic, sizeof magic)) {
         mn_fail(err, MN_ERR_FORMAT, "%s: is not an HDF5 file; wanted a model file (.h5) of mien or Keras", path);
-    } else if (check_hash(path, bytes, *size, err) == MN_OK) {
+    } else if (check_hash(path, bytes, *size, err) == MN_OK && mn__h5_probe(path, bytes, *size, err) == MN_OK) {
         access = memory_access();
         if (access >= 0 && H5Pset_file_image(access, bytes, *size) >= 0) file = H5Fopen("mien", H5F_ACC_RDONLY, access);
         if (file < 0) mn_fail(err, MN_ERR_FORMAT, "%s: is a broken or incomplete HDF5 file", path);

@@ -23,6 +23,9 @@ mn_status mn__h5_store(hid_t file, const char *path, mn_error *err);
 /* Opens what a file holds; checks the checksum where there is one. *size: bytes of the file. -1 on failure. */
 hid_t mn__h5_open(const char *path, size_t *size, mn_error *err);
 
+/* Reads all of it in a child process first; a sentence when that does not survive (data/hdf5_probe.c). */
+mn_status mn__h5_probe(const char *path, const void *bytes, size_t size, mn_error *err);
+
 hid_t mn__h5_group_create(hid_t at, const char *name, mn_error *err);
 /* A group by name, a component at a time; a missing one, or a link elsewhere, is -1 and a sentence. */
 hid_t mn__h5_group_open(hid_t at, const char *name, mn_error *err);

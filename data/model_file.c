@@ -123,7 +123,7 @@ static mn_status put_weights(hid_t file, const mn_model *m, const mn_model_info 
 static mn_status put_info(hid_t file, const mn_model_info *info, mn_error *err) {
     mn_status s = mn__h5_put_int(file, "mien_version", MN__FILE_VERSION, err);
     char *text = s == MN_OK && info ? mn__info_write(info, err) : NULL;
-    if (s == MN_OK && info) s = text ? mn__h5_put_text(file, "mien_info", text, err) : MN_ERR_ARG;
+    if (s == MN_OK && info) s = text ? mn__h5_put_text(file, "mien_info", text, err) : err->status;
     mn_free(text);
     if (s == MN_OK && info && info->training) s = mn__h5_put_text(file, "mien_training", info->training, err);
     if (s == MN_OK && info && info->card) s = mn__h5_put_text(file, "mien_card", info->card, err);
@@ -144,10 +144,11 @@ mn_status mn__model_put(hid_t file, mn_model *m, const mn_model_info *info, mn_e
 }
 
 mn_status mn_model_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err) {
+    mn_error own = {0}, *e = err ? err : &own;
     mn__h5_begin();
-    hid_t file = mn__h5_create(err);
-    mn_status s = file < 0 ? MN_ERR_MEMORY : mn__model_put(file, m, info, err);
-    if (s == MN_OK) s = mn__h5_store(file, path, err);
+    hid_t file = mn__h5_create(e);
+    mn_status s = file < 0 ? MN_ERR_MEMORY : mn__model_put(file, m, info, e);
+    if (s == MN_OK) s = mn__h5_store(file, path, e);
     else if (file >= 0) H5Fclose(file);
     mn__h5_end();
     return s;

@@ -80,8 +80,10 @@ char *mn__info_write(const mn_model_info *info, mn_error *err) {
                              p->mean[2], "deviation", p->deviation[0], p->deviation[1], p->deviation[2], "standardize",
                              (int)p->standardize, "standardize_eps", p->standardize_eps, "heads", heads);
     char *dump = ok && root ? json_dumps(root, JSON_COMPACT) : NULL, *text = dump ? mn_strdup(dump) : NULL;
+    bool memory = dump && !text;
     free(dump);
     json_decref(root);
+    if (memory) mn_fail(err, MN_ERR_MEMORY, "out of host memory for the model's JSON");
     if (!text)
         mn_fail(err, MN_ERR_ARG, "the model's preprocessing, heads and class names cannot be stored: a number that is not "
                 "finite, a name that is not UTF-8, or no memory");

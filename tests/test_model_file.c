@@ -215,7 +215,170 @@ START_TEST(test_peers) {
 }
 END_TEST
 
-TEST_SUITE(model_file, test_round_trip, test_all_layers, test_flatten_order, test_peers)
+/* ---- broken files ---- */
+
+static mn_model *dense(mn_context *c, int units, bool bias) {
+    mn_model *m = mn_model_create(c, "little");
+    mn_sym x = mn_model_input(m, "input", MN_SHAPE(1, 3, 3));
+    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 2, .kernel_size = {2, 2}, .name = "conv"});
+    x = mn_layer_flatten(m, x, (mn_plain_layer){0});
+    mn_model_output(m, mn_layer_dense(m, x, (mn_dense_layer){.units = units, .name = "emotion", .no_bias = !bias}));
+    ASSERT_OK(mn_model_build(m), mn_context_error(c));
+    return m;
+}
+
+static char *little_file(size_t *n) {
+    mn_context *c = op_context(MN_F32, 1);
+    mn_error err = {0};
+    mn_model *m = dense(c, 7, true);
+    mn_model_info info = {.preprocess = {.channels = 1, .height = 3, .width = 3, .hi = 1}, .n_heads = 1};
+    info.head[0] = (mn_head){.name = "emotion", .n_classes = 7, .class_name = emotion_names};
+    ASSERT_OK(mn_model_save(m, &info, test_path("little.h5"), &err), &err);
+    mn_context_destroy(c);
+    return test_read_file(test_path("little.h5"), n);
+}
+
+/* Loads bytes; on success the model and info are whole, on failure there is a sentence that names the file. */
+static bool try_bytes(const char *bytes, size_t n) {
+    const char *path = test_path("broken.h5");
+    mn_error err = {0};
+    mn_model_info info;
+    test_write_file(path, bytes, n);
+    mn_context *c = op_context(MN_F32, 1);
+    mn_model *m = mn_model_load(c, path, &info, &err);
+    ck_assert_int_eq(mn_context_error(c)->status, MN_OK);
+    if (m) {
+        int64_t count;
+        free(outputs(m, 0, &count));
+        mn_model_info_free(&info);
+    } else {
+        ck_assert(err.status != MN_OK && strstr(err.text, "broken.h5") && info.n_heads == 0 && !info.training);
+    }
+    mn_context_destroy(c);
+    return m != NULL;
+}
+
+#define TRAILER 24 /* bytes of mien's checksum behind the HDF5 data */
+
+START_TEST(test_truncated) {
+    size_t n;
+    char *bytes = little_file(&n);
+    ck_assert(try_bytes(bytes, n));
+    ck_assert(try_bytes(bytes, n - TRAILER)); /* as any program without our checksum writes it */
+    for (size_t at = 0; at < n - TRAILER; at += at < 600 ? 7 : 97) ck_assert(!try_bytes(bytes, at));
+    free(bytes);
+}
+END_TEST
+
+START_TEST(test_flipped) {
+    size_t n;
+    char *bytes = little_file(&n);
+    mn_rng r = mn_rng_create(5, 6);
+    for (int i = 0; i < 150; i++) { /* the checksum finds every one */
+        size_t at = mn_rng_below(&r, n - TRAILER);
+        char was = bytes[at];
+        bytes[at] = (char)(was ^ (1 << mn_rng_below(&r, 8)));
+        ck_assert(!try_bytes(bytes, n));
+        bytes[at] = was;
+    }
+    for (int i = 0; i < 700; i++) { /* without it, anything but a crash */
+        size_t at = mn_rng_below(&r, n - TRAILER);
+        char was = bytes[at];
+        bytes[at] = (char)mn_rng_u32(&r);
+        try_bytes(bytes, n - TRAILER);
+        bytes[at] = was;
+    }
+    free(bytes);
+}
+END_TEST
+
+/* Writes a file with some of its text replaced by text of the same length; loading must fail saying `part`. */
+static void replaced(const char *from, const char *to, const char *part) {
+    size_t n, length = strlen(from);
+    char *bytes = little_file(&n), *at;
+    ck_assert_uint_eq(length, strlen(to));
+    int found = 0;
+    for (char *p = bytes; (at = memmem(p, n - (size_t)(p - bytes), from, length)); p = at + length) memcpy(at, to, length), found++;
+    ck_assert_msg(found > 0, "\"%s\" is not in the file", from);
+    const char *path = test_path("changed.h5");
+    test_write_file(path, bytes, n - TRAILER);
+    mn_context *c = op_context(MN_F32, 1);
+    mn_error err = {0};
+    ck_assert_msg(mn_model_load(c, path, NULL, &err) == NULL, "%s for %s was accepted", to, from);
+    ck_assert_msg(strstr(err.text, part) != NULL, "%s", err.text);
+    mn_context_destroy(c);
+    free(bytes);
+}
+
+START_TEST(test_sentences) {
+    replaced("\"class_name\":\"Conv2D\"", "\"class_name\":\"Canv2D\"", "Canv2D \"conv\": there is no layer class \"Canv2D\"; known:");
+    replaced("\"class_name\":\"Functional\"", "\"class_name\":\"Fractional\"", "the model is a \"Fractional\"");
+    replaced("\"filters\":2", "\"filters\":3", "Conv2D \"conv\": the weight \"kernel\" is (2,2,1,2) in the file; wanted (2,2,1,3)");
+    replaced("[null,3,3,1]", "[null,9,9,1]", "the weight \"kernel\" is (8,7) in the file; wanted (128,7)");
+    replaced("[null,3,3,1]", "[3,3,3,null]", "the shape of the input is not fixed");
+    replaced("channels_last", "channels_frst", "data_format is \"channels_frst\"");
+    replaced("model_config", "model_confic", "there is no model_config");
+    replaced("[[\"conv\",0,0", "[[\"cony\",0,0", "reads itself or a layer that is not there");
+    replaced("\"surprise\"", "\"surprise ", "mien_info");
+    replaced("\"valid\"", "\"vapid\"", "\"padding\" is \"vapid\"");
+}
+END_TEST
+
+START_TEST(test_no_file) {
+    mn_context *c = op_context(MN_F32, 1);
+    mn_error err = {0};
+    ck_assert_ptr_null(mn_model_load(c, "/nowhere/x.h5", NULL, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "/nowhere/x.h5: cannot be opened"));
+    mn_error_clear(&err);
+    ck_assert_int_ne(mn_model_save(dense(c, 2, true), NULL, "/nowhere/x.h5", &err), MN_OK);
+    ck_assert_ptr_nonnull(strstr(err.text, "does the folder exist"));
+    mn_error_clear(&err);
+    mn_model *m = mn_net_create(c, "tiny", NULL);
+    mn_model_fold_batch_norm(m);
+    ck_assert_int_ne(mn_model_save(m, NULL, test_path("f.h5"), &err), MN_OK);
+    ck_assert_ptr_nonnull(strstr(err.text, "save before folding"));
+    mn_context_destroy(c);
+}
+END_TEST
+
+static long budget;
+static void *counted_alloc(size_t bytes, size_t align, void *user) {
+    (void)user;
+    if (budget-- <= 0) return NULL;
+    return aligned_alloc(align, (bytes + align - 1) / align * align);
+}
+static void counted_release(void *p, void *user) {
+    (void)user;
+    free(p);
+}
+
+START_TEST(test_no_memory) {
+    const char *path = test_path("little.h5"), *out = test_path("out.h5");
+    size_t n;
+    free(little_file(&n));
+    mn_allocator a = {counted_alloc, counted_release, NULL};
+    mn_set_allocator(&a);
+    mn_status s = MN_ERR_MEMORY;
+    long k = 0;
+    for (; s != MN_OK && k < 2000; k++) {
+        mn_error err = {0};
+        mn_model_info info = {0};
+        budget = k;
+        mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, &err);
+        mn_model *m = c ? mn_model_load(c, path, &info, &err) : NULL;
+        if (m) mn_model_save(m, &info, out, &err);
+        s = err.status;
+        ck_assert_msg(s == MN_OK || s == MN_ERR_MEMORY, "allocation %ld: %s: %s", k, mn_status_name(s), err.text);
+        mn_model_info_free(&info);
+        mn_context_destroy(c);
+    }
+    mn_set_allocator(NULL);
+    ck_assert_msg(s == MN_OK && k > 40, "%ld allocations", k);
+}
+END_TEST
+
+TEST_SUITE(model_file, test_round_trip, test_all_layers, test_flatten_order, test_peers, test_truncated, test_flipped,
+           test_sentences, test_no_file, test_no_memory)
 #else
 START_TEST(test_missing) {
     mn_error err = {0};
