@@ -1,5 +1,5 @@
-/* cp.async. A copy is carried out when it is waited for, never earlier, and until then its target holds NaN: so a
- * missing or wrong wait shows in the results of the plain build too. */
+/* cp.async. A copy is carried out when it is waited for, never earlier, and until then its target holds NaN:
+ * so a missing or wrong wait shows in the results of the plain build too. */
 #include "cuda/emu/internal.h"
 #include <vector>
 
@@ -37,7 +37,8 @@ static void start(char *dst, const char *src, int bytes, int valid, emu_site at)
         valid = valid < 0 ? 0 : bytes;
     }
     if (((uintptr_t)dst | (uintptr_t)src) % (size_t)bytes) {
-        snprintf(text, sizeof text, "cp.async of %d bytes from %p to %p", bytes, (const void *)src, (void *)dst);
+        snprintf(text, sizeof text, "cp.async of %d bytes from %p to %p", bytes, (const void *)src,
+                 (void *)dst);
         fault("misaligned address", text, at);
     }
     if (valid) check_access(src, (size_t)valid, Access::read, nullptr, at);

@@ -1,7 +1,8 @@
 /* Runs a grid: blocks one after another, the threads of a block as fibers.
  *
- * A fiber that has finished one thread goes on with the next in a loop; another fiber is taken only when a thread
- * waits. So a kernel without barriers is a plain loop over its threads, and nothing has to be declared. */
+ * A fiber that has finished one thread goes on with the next in a loop; another fiber is taken only when a
+ * thread waits. So a kernel without barriers is a plain loop over its threads, and nothing has to be
+ * declared. */
 #include "cuda/emu/internal.h"
 #include <algorithm>
 #include <link.h>
@@ -52,7 +53,7 @@ static struct {
     bool abandoned;
 } b;
 
-/* ---- scheduling ------------------------------------------------------------------------------------------ */
+/* ---- scheduling --------------------------------------------------------------------------------- */
 static inline void set_ready(unsigned slot) { b.ready[slot / 64] |= 1ull << slot % 64; }
 static inline void clear_ready(unsigned slot) { b.ready[slot / 64] &= ~(1ull << slot % 64); }
 
@@ -76,7 +77,8 @@ static inline void becomes(unsigned slot) {
 
 /* Nobody can run and not all have finished: says who waits where. */
 static void report_deadlock() {
-    const Thread *first = nullptr; /* of those that wait, by number; a warp operation tells more than a barrier */
+    const Thread *first =
+        nullptr; /* of those that wait, by number; a warp operation tells more than a barrier */
     std::string list;
     int lines = 0;
     bool in_warp = false;
@@ -87,16 +89,21 @@ static void report_deadlock() {
         in_warp |= warp;
         if (tid && t.waits == before.waits && t.at.line == before.at.line) continue;
         char text[200];
-        if (t.waits) snprintf(text, sizeof text, "\n      from thread %u on: in %s at %s:%d", tid, t.waits, short_path(t.at.file), t.at.line);
-        else snprintf(text, sizeof text, "\n      from thread %u on: left the kernel", tid);
+        if (t.waits)
+            snprintf(text, sizeof text, "\n      from thread %u on: in %s at %s:%d", tid, t.waits,
+                     short_path(t.at.file), t.at.line);
+        else
+            snprintf(text, sizeof text, "\n      from thread %u on: left the kernel", tid);
         if (++lines <= 8) list += text;
     }
     if (lines > 8) list += "\n      ...";
-    fault(in_warp ? "a warp operation waits for lanes that never come" : "a barrier that not all threads reach",
+    fault(in_warp ? "a warp operation waits for lanes that never come"
+                  : "a barrier that not all threads reach",
           list.c_str(), first ? first->at : emu_site{nullptr, 0});
 }
 
-/* The body of every fiber: threads from start to end, until the next one to run has begun on a fiber of its own. */
+/* The body of every fiber: threads from start to end, until the next one to run has begun on a fiber of its
+ * own. */
 static void run_threads() {
     for (;;) {
         int slot = (int)b.first;
@@ -115,7 +122,8 @@ static void run_threads() {
             report_deadlock();
             abandon_kernel(cudaErrorLaunchTimeout);
         }
-        if (slot < 0) fiber_park(nullptr);
+        if (slot < 0)
+            fiber_park(nullptr);
         else {
             clear_ready((unsigned)slot);
             fiber_park(b.thread[slot].fiber);
@@ -134,19 +142,23 @@ static void wait_here(const char *what, emu_site at) {
         abandon_kernel(cudaErrorLaunchTimeout);
     }
     Thread &to = b.thread[next];
-    if (to.state == fresh) b.first = (unsigned)next, fiber_switch(fiber_take(run_threads));
-    else clear_ready((unsigned)next), fiber_switch(to.fiber);
+    if (to.state == fresh)
+        b.first = (unsigned)next, fiber_switch(fiber_take(run_threads));
+    else
+        clear_ready((unsigned)next), fiber_switch(to.fiber);
     becomes(slot);
     t.waits = nullptr;
 }
 
-/* ---- barriers and warp operations ---------------------------------------------------------------------------- */
+/* ---- barriers and warp operations
+ * ---------------------------------------------------------------------------- */
 static bool same_place(emu_site a, emu_site c) {
     return a.line == c.line && (a.file == c.file || !strcmp(a.file, c.file));
 }
 
 static int meet(int predicate, emu_barrier_kind kind, emu_site at) {
-    if (!b.arrived) b.barrier_at = at, b.votes = 0;
+    if (!b.arrived)
+        b.barrier_at = at, b.votes = 0;
     else if (!same_place(at, b.barrier_at)) {
         char text[300];
         snprintf(text, sizeof text, "others wait at %s:%d", short_path(b.barrier_at.file), b.barrier_at.line);
@@ -159,7 +171,9 @@ static int meet(int predicate, emu_barrier_kind kind, emu_site at) {
     }
     b.arrived = 0;
     now.clock++;
-    b.result = kind == EMU_BARRIER_COUNT ? b.votes : kind == EMU_BARRIER_AND ? b.votes == (int)b.n : b.votes > 0;
+    b.result = kind == EMU_BARRIER_COUNT ? b.votes
+               : kind == EMU_BARRIER_AND ? b.votes == (int)b.n
+                                         : b.votes > 0;
     memcpy(b.ready, b.everyone, sizeof b.ready);
     clear_ready(b.running);
     return b.result;
@@ -190,7 +204,8 @@ static void warp_operation(unsigned mask, const char *name, emu_warp_work work, 
         set_ready(b.slot_of[number * warp_lanes + (unsigned)__builtin_ctz(others)]);
 }
 
-/* ---- the grid ---------------------------------------------------------------------------------------------------- */
+/* ---- the grid
+ * ---------------------------------------------------------------------------------------------------- */
 /* The __shared__ objects are the thread-local storage of the program or library that holds the kernels. */
 void shared_range() {
     static thread_local char *lo, *hi;
@@ -200,7 +215,9 @@ void shared_range() {
             [](dl_phdr_info *i, size_t, void *) {
                 for (int k = 0; k < i->dlpi_phnum; k++) {
                     char *start = (char *)i->dlpi_tls_data, *end = start + i->dlpi_phdr[k].p_memsz;
-                    if (i->dlpi_phdr[k].p_type != PT_TLS || !start || now.dynamic < start || now.dynamic >= end) continue;
+                    if (i->dlpi_phdr[k].p_type != PT_TLS || !start || now.dynamic < start ||
+                        now.dynamic >= end)
+                        continue;
                     lo = start, hi = end;
                 }
                 return 0;
@@ -244,7 +261,9 @@ void run_grid(const Launch &l) {
         if (options.order == Order::random) std::shuffle(b.tid_of, b.tid_of + b.n, random);
         if (options.order == Order::random || i == 0)
             for (unsigned s = 0; s < b.n; s++) b.slot_of[b.tid_of[s]] = s;
-        start_block(options.order == Order::random ? shuffled[i] : options.order == Order::down ? blocks - 1 - i : i);
+        start_block(options.order == Order::random ? shuffled[i]
+                    : options.order == Order::down ? blocks - 1 - i
+                                                   : i);
         fiber_switch(fiber_take(run_threads));
     }
     if (b.abandoned) fiber_wipe_all(), copies_forget_all();
@@ -262,7 +281,8 @@ void abandon_kernel(cudaError_t e) {
 } // namespace emu
 
 int emu_barrier(int predicate, emu_barrier_kind kind, emu_site at) { return emu::meet(predicate, kind, at); }
-void emu_warp(unsigned mask, const char *name, emu_warp_work work, void *in, void *out, int arg, emu_site at) {
+void emu_warp(unsigned mask, const char *name, emu_warp_work work, void *in, void *out, int arg,
+              emu_site at) {
     emu::warp_operation(mask, name, work, in, out, arg, at);
 }
 int emu_lane() { return (int)(emu::now.tid % emu::warp_lanes); }
@@ -290,15 +310,24 @@ void emu_where() {
     for (unsigned tid = 0; tid < b.n; tid++) {
         const Thread &t = b.thread[b.slot_of[tid]];
         if (tid == now.tid) continue;
-        auto same = [&t](const Place &p) { return p.state == t.state && p.waits == t.waits && (!t.waits || p.at.line == t.at.line); };
+        auto same = [&t](const Place &p) {
+            return p.state == t.state && p.waits == t.waits && (!t.waits || p.at.line == t.at.line);
+        };
         auto found = std::find_if(places.begin(), places.end(), same);
-        if (found != places.end()) found->threads++;
-        else places.push_back({t.state, t.waits, t.at, tid, 1});
+        if (found != places.end())
+            found->threads++;
+        else
+            places.push_back({t.state, t.waits, t.at, tid, 1});
     }
     fprintf(stderr, "  thread %u (%u,%u,%u) runs\n", now.tid, threadIdx.x, threadIdx.y, threadIdx.z);
     for (const Place &p : places) {
         fprintf(stderr, "  %u thread%s, the first is %u: ", p.threads, p.threads > 1 ? "s" : "", p.first);
-        if (p.waits) fprintf(stderr, "in %s at %s:%d\n", p.waits, short_path(p.at.file), p.at.line);
-        else fprintf(stderr, "%s\n", p.state == fresh ? "not started" : p.state == finished ? "finished" : "between two operations");
+        if (p.waits)
+            fprintf(stderr, "in %s at %s:%d\n", p.waits, short_path(p.at.file), p.at.line);
+        else
+            fprintf(stderr, "%s\n",
+                    p.state == fresh      ? "not started"
+                    : p.state == finished ? "finished"
+                                          : "between two operations");
     }
 }

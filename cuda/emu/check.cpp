@@ -1,10 +1,11 @@
-/* The checker. Files with kernels are compiled with -fsanitize=thread, but ThreadSanitizer's runtime is not linked:
- * the calls that the compiler puts in front of every load and store arrive here (end of this file). For each byte
- * of shared and device memory a cell remembers who wrote and who read it last, and when.
+/* The checker. Files with kernels are compiled with -fsanitize=thread, but ThreadSanitizer's runtime is not
+ * linked: the calls that the compiler puts in front of every load and store arrive here (end of this file).
+ * For each byte of shared and device memory a cell remembers who wrote and who read it last, and when.
  *
- * When is a clock that ticks at each launch, block start and block barrier. Blocks run one after another, so the
- * clock also tells the block. Two accesses of different threads at one time are a race unless a __syncwarp lies
- * between them; accesses of two blocks of one launch always are, unless both are atomic or a ticket orders them. */
+ * When is a clock that ticks at each launch, block start and block barrier. Blocks run one after another, so
+ * the clock also tells the block. Two accesses of different threads at one time are a race unless a
+ * __syncwarp lies between them; accesses of two blocks of one launch always are, unless both are atomic or a
+ * ticket orders them. */
 #include "cuda/emu/internal.h"
 #include <algorithm>
 #include <link.h>
@@ -19,7 +20,8 @@ constexpr unsigned forbidden = ~0u; /* as the time of the last write: no thread 
 struct Cell {
     uint32_t written, read; /* times; written 0: never */
     uint32_t writer : 10, atomic : 1, copying : 1, writer_epoch : 20;
-    /* readers: 0 one, 1 several of one warp, 2 of several warps; others: a block before this one read it too */
+    /* readers: 0 one, 1 several of one warp, 2 of several warps; others: a block before this one read it too
+     */
     uint32_t reader : 10, readers : 2, others : 1, reader_epoch : 19;
 };
 static_assert(sizeof(Cell) == 16, "the cost of the checker is 16 bytes for one");
@@ -27,9 +29,11 @@ static_assert(sizeof(Cell) == 16, "the cost of the checker is 16 bytes for one")
 static Cell *heap_cells, *shared_cells;
 
 static Cell *map_cells(size_t bytes, int protection) {
-    void *m = mmap(nullptr, bytes * sizeof(Cell), protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *m =
+        mmap(nullptr, bytes * sizeof(Cell), protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m == MAP_FAILED) {
-        fprintf(stderr, "emu: the checker needs %zu bytes of address space (ulimit -v?)\n", bytes * sizeof(Cell));
+        fprintf(stderr, "emu: the checker needs %zu bytes of address space (ulimit -v?)\n",
+                bytes * sizeof(Cell));
         abort();
     }
     return (Cell *)m;
@@ -72,9 +76,10 @@ bool check_all_written(const void *p, size_t n, size_t *first) {
     return true;
 }
 
-/* ---- order inside a warp --------------------------------------------------------------------------------------- */
-/* epoch[l] counts the __syncwarp of lane l; known[l][k]: all that lane k did before its epoch known[l][k] comes
- * before what lane l does now. A __syncwarp of some lanes joins what each of them knows. */
+/* ---- order inside a warp
+ * --------------------------------------------------------------------------------------- */
+/* epoch[l] counts the __syncwarp of lane l; known[l][k]: all that lane k did before its epoch known[l][k]
+ * comes before what lane l does now. A __syncwarp of some lanes joins what each of them knows. */
 struct Order_in_warp {
     uint32_t epoch[warp_lanes], known[warp_lanes][warp_lanes];
 };
@@ -98,8 +103,10 @@ static bool ordered(unsigned other, uint32_t epoch) {
            epoch < order[other / warp_lanes].known[now.tid % warp_lanes][other % warp_lanes];
 }
 
-/* ---- order between blocks ------------------------------------------------------------------------------------------ */
-/* The pattern of the last block: write, __threadfence, atomic; who finds by the atomic that it is the last does
+/* ---- order between blocks
+ * ------------------------------------------------------------------------------------------ */
+/* The pattern of the last block: write, __threadfence, atomic; who finds by the atomic that it is the last
+ * does
  * __threadfence too and may read what the others wrote before theirs. */
 struct Release {
     uint32_t block_start, until; /* writes of that block up to this time are visible */
@@ -111,7 +118,8 @@ static bool did_atomic, acquired;
 void check_launch() { releases.clear(); }
 void check_block() {
     if (!now.checking) return;
-    memset(order, 0, ((size_t)blockDim.x * blockDim.y * blockDim.z + warp_lanes - 1) / warp_lanes * sizeof *order);
+    memset(order, 0,
+           ((size_t)blockDim.x * blockDim.y * blockDim.z + warp_lanes - 1) / warp_lanes * sizeof *order);
     releases.push_back({now.block_start, 0});
     last_fence = 0;
     did_atomic = acquired = false;
@@ -133,7 +141,8 @@ static bool visible(uint32_t time) {
     return after != releases.begin() && (after - 1)->until >= time;
 }
 
-/* ---- one access ------------------------------------------------------------------------------------------------------ */
+/* ---- one access
+ * ------------------------------------------------------------------------------------------------------ */
 struct Where {
     const char *space;
     const void *pc;
@@ -154,25 +163,32 @@ static void check_byte(Cell &c, Access a, bool global, const Where &w) {
     unsigned me = now.tid;
     uint32_t epoch = order[me / warp_lanes].epoch[me % warp_lanes];
     bool writes = a != Access::read, atomic = a == Access::atomic;
-    if (c.written == forbidden) return say(w, writes ? "write out of bounds" : "read out of bounds", "between two tensors");
+    if (c.written == forbidden)
+        return say(w, writes ? "write out of bounds" : "read out of bounds", "between two tensors");
     if (c.copying) return say(w, "access to the target of a cp.async before its wait");
-    if (a != Access::write && c.written < (global ? 1 : now.block_start)) say(w, "read of memory nobody wrote");
+    if (a != Access::write && c.written < (global ? 1 : now.block_start))
+        say(w, "read of memory nobody wrote");
 
     if (!(atomic && c.atomic)) {
         bool same_time = c.written == now.clock && c.writer != me && !ordered(c.writer, c.writer_epoch);
         bool other_block = global && by_other_block(c.written) && !visible(c.written);
         const char *kind = writes ? "race: two threads write" : "race: read of what another thread writes";
-        if (same_time) say_thread(w, kind, c.writer);
+        if (same_time)
+            say_thread(w, kind, c.writer);
         else if (other_block && acquired)
             say(w, kind, "the other is in another block and had no __threadfence before its atomic");
-        else if (other_block) say(w, kind, "the other is in another block");
+        else if (other_block)
+            say(w, kind, "the other is in another block");
     }
     if (writes) {
         bool by_me = c.reader == me && (c.readers == 0 || (c.readers == 1 && epoch > c.reader_epoch));
-        bool same_time = c.read == now.clock && !by_me && (c.readers == 2 || !ordered(c.reader, c.reader_epoch));
+        bool same_time =
+            c.read == now.clock && !by_me && (c.readers == 2 || !ordered(c.reader, c.reader_epoch));
         bool other_block = global && (by_other_block(c.read) || (c.others && c.read >= now.launch_start));
-        if (same_time) say_thread(w, "race: write of what another thread reads", c.reader);
-        else if (other_block && !acquired) say(w, "race: write of what another thread reads", "the other is in another block");
+        if (same_time)
+            say_thread(w, "race: write of what another thread reads", c.reader);
+        else if (other_block && !acquired)
+            say(w, "race: write of what another thread reads", "the other is in another block");
         c.written = now.clock, c.writer = me, c.writer_epoch = epoch, c.atomic = atomic;
     }
     if (a == Access::read) {
@@ -192,13 +208,16 @@ static void check_bytes(Cell *c, size_t n, Access a, bool global, const Where &w
         bool equal = !memcmp(c, c + 1, 3 * sizeof *c);
         check_byte(c[0], a, global, w);
         for (int i = 1; i < 4; i++)
-            if (equal) c[i] = c[0];
-            else check_byte(c[i], a, global, w);
+            if (equal)
+                c[i] = c[0];
+            else
+                check_byte(c[i], a, global, w);
     }
     for (size_t i = 0; i < n; i++) check_byte(c[i], a, global, w);
 }
 
-/* Code of programs and libraries, their constants and global variables: __constant__ data, threadIdx, literals. */
+/* Code of programs and libraries, their constants and global variables: __constant__ data, threadIdx,
+ * literals. */
 static bool in_image(const void *p) {
     static std::vector<std::pair<uintptr_t, uintptr_t>> images;
     if (images.empty())
@@ -218,15 +237,16 @@ static bool in_image(const void *p) {
 }
 static bool kernel_may_touch(const char *p) {
     const Launch &l = *now.launch;
-    return in_image(p) ||
-           (p >= l.args.get() && p < l.args.get() + l.args_bytes) || is_pinned(p);
+    return in_image(p) || (p >= l.args.get() && p < l.args.get() + l.args_bytes) || is_pinned(p);
 }
 
 static void out_of_bounds(const char *p, size_t n, const Buffer *f, bool writes, const Where &w) {
     char text[120];
-    if (!f) snprintf(text, sizeof text, "%zu bytes where no buffer is", n);
-    else snprintf(text, sizeof text, "%zu bytes at byte %ld of a%s buffer of %zu bytes", n, (long)(p - f->base),
-                  f->live ? "" : " freed", f->size);
+    if (!f)
+        snprintf(text, sizeof text, "%zu bytes where no buffer is", n);
+    else
+        snprintf(text, sizeof text, "%zu bytes at byte %ld of a%s buffer of %zu bytes", n,
+                 (long)(p - f->base), f->live ? "" : " freed", f->size);
     say(w, writes ? "write out of bounds" : "read out of bounds", text);
 }
 
@@ -242,15 +262,19 @@ void check_access(const void *address, size_t n, Access a, const void *pc, emu_s
     Cell *c;
     if (global) {
         const Buffer *f = buffer_near(p);
-        if (!f || !f->live || p < f->base || p + n > f->base + f->size) return out_of_bounds(p, n, f, writes, w);
+        if (!f || !f->live || p < f->base || p + n > f->base + f->size)
+            return out_of_bounds(p, n, f, writes, w);
         c = heap_cells + (p - heap_lo);
     } else if (p >= now.shared_lo && p < now.shared_hi) {
         if (p >= now.dynamic && p < now.dynamic + dynamic_capacity && p + n > now.dynamic + now.launch->smem)
-            return say(w, writes ? "write out of bounds" : "read out of bounds", "past the dynamic memory of this launch");
-        if (!shared_cells) shared_cells = map_cells((size_t)(now.shared_hi - now.shared_lo), PROT_READ | PROT_WRITE);
+            return say(w, writes ? "write out of bounds" : "read out of bounds",
+                       "past the dynamic memory of this launch");
+        if (!shared_cells)
+            shared_cells = map_cells((size_t)(now.shared_hi - now.shared_lo), PROT_READ | PROT_WRITE);
         c = shared_cells + (p - now.shared_lo);
     } else {
-        if (!kernel_may_touch(p)) fault("the kernel touches memory of the host or another thread's stack", "", at, pc);
+        if (!kernel_may_touch(p))
+            fault("the kernel touches memory of the host or another thread's stack", "", at, pc);
         return;
     }
     if (n <= 16 && (n & (n - 1)) == 0 && (uintptr_t)p % n) say(w, "misaligned address");
@@ -281,18 +305,19 @@ void emu_atomic(void *p, size_t n, const void *pc) {
     check_access(p, n, Access::atomic, pc);
 }
 
-/* ---- what the compiler calls ------------------------------------------------------------------------------------------- */
+/* ---- what the compiler calls
+ * ------------------------------------------------------------------------------------------- */
 /* gcc and clang use the same names. -fsanitize=thread: before each load and store. */
 #define HERE __builtin_return_address(0)
-#define HOOKS(N)                                                                                                     \
-    extern "C" void __tsan_read##N(void *p) { check_access(p, N, Access::read, HERE); }                              \
-    extern "C" void __tsan_write##N(void *p) { check_access(p, N, Access::write, HERE); }                            \
-    extern "C" void __tsan_unaligned_read##N(void *p) { check_access(p, N, Access::read, HERE); }                    \
-    extern "C" void __tsan_unaligned_write##N(void *p) { check_access(p, N, Access::write, HERE); }                  \
-    extern "C" void __tsan_volatile_read##N(void *p) { check_access(p, N, Access::read, HERE); }                     \
-    extern "C" void __tsan_volatile_write##N(void *p) { check_access(p, N, Access::write, HERE); }                   \
-    extern "C" void __tsan_read_write##N(void *p) {                                                                  \
-        check_access(p, N, Access::read, HERE), check_access(p, N, Access::write, HERE);                             \
+#define HOOKS(N)                                                                                             \
+    extern "C" void __tsan_read##N(void *p) { check_access(p, N, Access::read, HERE); }                      \
+    extern "C" void __tsan_write##N(void *p) { check_access(p, N, Access::write, HERE); }                    \
+    extern "C" void __tsan_unaligned_read##N(void *p) { check_access(p, N, Access::read, HERE); }            \
+    extern "C" void __tsan_unaligned_write##N(void *p) { check_access(p, N, Access::write, HERE); }          \
+    extern "C" void __tsan_volatile_read##N(void *p) { check_access(p, N, Access::read, HERE); }             \
+    extern "C" void __tsan_volatile_write##N(void *p) { check_access(p, N, Access::write, HERE); }           \
+    extern "C" void __tsan_read_write##N(void *p) {                                                          \
+        check_access(p, N, Access::read, HERE), check_access(p, N, Access::write, HERE);                     \
     }
 HOOKS(1)
 HOOKS(2)
@@ -321,28 +346,32 @@ void *__tsan_memset(void *d, int v, size_t n) {
 }
 }
 /* Atomics of the host code in such files: std::atomic, the guards of local statics, reference counts. */
-#define ATOMICS(BITS, T)                                                                                             \
-    extern "C" T __tsan_atomic##BITS##_load(const volatile T *p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \
-    extern "C" void __tsan_atomic##BITS##_store(volatile T *p, T v, int) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); } \
-    extern "C" T __tsan_atomic##BITS##_exchange(volatile T *p, T v, int) {                                           \
-        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                                          \
-    }                                                                                                                \
-    extern "C" T __tsan_atomic##BITS##_fetch_add(volatile T *p, T v, int) {                                          \
-        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);                                                           \
-    }                                                                                                                \
-    extern "C" T __tsan_atomic##BITS##_fetch_sub(volatile T *p, T v, int) {                                          \
-        return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST);                                                           \
-    }                                                                                                                \
-    extern "C" int __tsan_atomic##BITS##_compare_exchange_strong(volatile T *p, T *e, T v, int, int) {               \
-        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                      \
+#define ATOMICS(BITS, T)                                                                                     \
+    extern "C" T __tsan_atomic##BITS##_load(const volatile T *p, int) {                                      \
+        return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                                         \
+    }                                                                                                        \
+    extern "C" void __tsan_atomic##BITS##_store(volatile T *p, T v, int) {                                   \
+        __atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                                            \
+    }                                                                                                        \
+    extern "C" T __tsan_atomic##BITS##_exchange(volatile T *p, T v, int) {                                   \
+        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                                  \
+    }                                                                                                        \
+    extern "C" T __tsan_atomic##BITS##_fetch_add(volatile T *p, T v, int) {                                  \
+        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);                                                   \
+    }                                                                                                        \
+    extern "C" T __tsan_atomic##BITS##_fetch_sub(volatile T *p, T v, int) {                                  \
+        return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST);                                                   \
+    }                                                                                                        \
+    extern "C" int __tsan_atomic##BITS##_compare_exchange_strong(volatile T *p, T *e, T v, int, int) {       \
+        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);              \
     }
 ATOMICS(8, uint8_t)
 ATOMICS(16, uint16_t)
 ATOMICS(32, uint32_t)
 ATOMICS(64, uint64_t)
 
-/* -fsanitize=bounds,alignment: when an index or address is wrong. The compiler hands over the place. The handlers
- * are weak: a build that links the sanitizer's own runtime gets that. */
+/* -fsanitize=bounds,alignment: when an index or address is wrong. The compiler hands over the place. The
+ * handlers are weak: a build that links the sanitizer's own runtime gets that. */
 struct Ubsan_place {
     const char *file;
     uint32_t line, column;
@@ -367,6 +396,7 @@ extern "C" __attribute__((weak)) void __ubsan_handle_out_of_bounds(const Ubsan_i
 }
 extern "C" __attribute__((weak)) void __ubsan_handle_type_mismatch_v1(const Ubsan_access *d, uintptr_t p) {
     char text[200];
-    snprintf(text, sizeof text, "%s at %p wants a multiple of %d", d->type->name, (void *)p, 1 << d->log_alignment);
+    snprintf(text, sizeof text, "%s at %p wants a multiple of %d", d->type->name, (void *)p,
+             1 << d->log_alignment);
     emu::fault("misaligned address", text, {d->at.file, (int)d->at.line});
 }

@@ -1,7 +1,7 @@
-/* EMU_COUNT=1: what the memory accesses of each source line would cost on a GPU. The k-th time that the lanes of a
- * warp run an instruction is one request of the warp. A global request costs as many sectors of 32 bytes as it
- * touches; a shared request as many passes as its most wanted bank has different words (32 banks of 4 bytes).
- * Beside it stands the least that this many bytes could cost. */
+/* EMU_COUNT=1: what the memory accesses of each source line would cost on a GPU. The k-th time that the lanes
+ * of a warp run an instruction is one request of the warp. A global request costs as many sectors of 32 bytes
+ * as it touches; a shared request as many passes as its most wanted bank has different words (32 banks of 4
+ * bytes). Beside it stands the least that this many bytes could cost. */
 #include "cuda/emu/internal.h"
 #include <algorithm>
 #include <map>
@@ -40,7 +40,8 @@ static unsigned sectors(const Request &r) {
     std::set<uintptr_t> touched;
     for (int l = 0; l < warp_lanes; l++)
         if (r.lanes >> l & 1)
-            for (uintptr_t s = r.address[l] / 32; s <= (r.address[l] + r.bytes - 1) / 32; s++) touched.insert(s);
+            for (uintptr_t s = r.address[l] / 32; s <= (r.address[l] + r.bytes - 1) / 32; s++)
+                touched.insert(s);
     return (unsigned)touched.size();
 }
 static unsigned passes(const Request &r, unsigned *words) {
@@ -61,8 +62,10 @@ static void add_up() {
         unsigned words, lanes = (unsigned)__builtin_popcount(r.lanes);
         s.global = r.global;
         s.requests++;
-        if (r.global) s.cost += sectors(r), s.least += (lanes * r.bytes + 31) / 32;
-        else s.cost += passes(r, &words), s.least += (words + 31) / 32;
+        if (r.global)
+            s.cost += sectors(r), s.least += (lanes * r.bytes + 31) / 32;
+        else
+            s.cost += passes(r, &words), s.least += (words + 31) / 32;
     }
     requests.clear(), turns.clear();
 }
@@ -74,14 +77,15 @@ static void report() {
         char place[700];
         place_of(p.first, place, sizeof place);
         Sum &s = by_line[std::string(place) + (p.second.global ? " global" : " shared")];
-        s.requests += p.second.requests, s.cost += p.second.cost, s.least += p.second.least, s.global = p.second.global;
+        s.requests += p.second.requests, s.cost += p.second.cost, s.least += p.second.least,
+            s.global = p.second.global;
     }
     for (auto &p : by_line) {
         const Sum &s = p.second;
         double n = (double)s.requests;
         fprintf(stderr, "count: %-40s %9lu requests, %6.2f %s each, least %5.2f%s\n", p.first.c_str(),
-                (unsigned long)s.requests, (double)s.cost / n, s.global ? "sectors" : "passes ", (double)s.least / n,
-                s.cost > s.least + s.least / 2 ? "  <--" : "");
+                (unsigned long)s.requests, (double)s.cost / n, s.global ? "sectors" : "passes ",
+                (double)s.least / n, s.cost > s.least + s.least / 2 ? "  <--" : "");
     }
 }
 

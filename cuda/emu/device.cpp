@@ -13,7 +13,8 @@ std::recursive_mutex &api_lock() {
     return m;
 }
 
-/* ---- switches ----------------------------------------------------------------------------------------------- */
+/* ---- switches
+ * ----------------------------------------------------------------------------------------------- */
 static void refuse(const char *name, const char *value, const char *wanted) {
     fprintf(stderr, "emu: %s=%s is not understood; wanted: %s\n", name, value, wanted);
     exit(2);
@@ -33,23 +34,31 @@ static long number(const char *name, long lo, long hi, long otherwise) {
 static bool is_set(const char *name) { return number(name, 0, 1, 0) != 0; }
 
 static void read_switches() {
-    const char *order = getenv("EMU_ORDER"), *streams = getenv("EMU_STREAMS"), *devices = getenv("EMU_DEVICES");
+    const char *order = getenv("EMU_ORDER"), *streams = getenv("EMU_STREAMS"),
+               *devices = getenv("EMU_DEVICES");
     if (order && *order) {
         char *end = nullptr;
-        if (!strcmp(order, "up")) options.order = Order::up;
-        else if (!strcmp(order, "down")) options.order = Order::down;
+        if (!strcmp(order, "up"))
+            options.order = Order::up;
+        else if (!strcmp(order, "down"))
+            options.order = Order::down;
         else if (!strncmp(order, "random:", 7)) {
             options.order = Order::random;
             options.seed = (unsigned)strtoul(order + 7, &end, 10);
             if (!order[7] || *end) refuse("EMU_ORDER", order, "random:<number>");
-        } else refuse("EMU_ORDER", order, "up, down or random:<seed>");
+        } else
+            refuse("EMU_ORDER", order, "up, down or random:<seed>");
     }
     if (streams && *streams) {
-        if (!strcmp(streams, "lazy")) options.lazy_streams = true;
-        else if (strcmp(streams, "eager")) refuse("EMU_STREAMS", streams, "eager or lazy");
+        if (!strcmp(streams, "lazy"))
+            options.lazy_streams = true;
+        else if (strcmp(streams, "eager"))
+            refuse("EMU_STREAMS", streams, "eager or lazy");
     }
-    if (devices && !strcmp(devices, "nodriver")) options.driver = false, options.devices = 0;
-    else options.devices = (int)number("EMU_DEVICES", 0, 1, 1);
+    if (devices && !strcmp(devices, "nodriver"))
+        options.driver = false, options.devices = 0;
+    else
+        options.devices = (int)number("EMU_DEVICES", 0, 1, 1);
     options.count = is_set("EMU_COUNT");
     options.leaks = is_set("EMU_LEAKS");
     options.sm = (int)number("EMU_SM", 50, 200, 90);
@@ -63,7 +72,8 @@ void init() {
     (void)once;
 }
 
-/* ---- errors ---------------------------------------------------------------------------------------------------- */
+/* ---- errors
+ * ---------------------------------------------------------------------------------------------------- */
 static cudaError_t last_error, sticky_error;
 
 cudaError_t fail(cudaError_t e) {
@@ -93,14 +103,16 @@ static const struct {
     {cudaErrorInvalidMemcpyDirection, "cudaErrorInvalidMemcpyDirection", "invalid copy direction for memcpy"},
     {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver",
      "CUDA driver version is insufficient for CUDA runtime version"},
-    {cudaErrorDevicesUnavailable, "cudaErrorDevicesUnavailable", "CUDA-capable device(s) is/are busy or unavailable"},
+    {cudaErrorDevicesUnavailable, "cudaErrorDevicesUnavailable",
+     "CUDA-capable device(s) is/are busy or unavailable"},
     {cudaErrorInvalidDeviceFunction, "cudaErrorInvalidDeviceFunction", "invalid device function"},
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {cudaErrorNoKernelImageForDevice, "cudaErrorNoKernelImageForDevice",
      "no kernel image is available for execution on the device"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
-    {cudaErrorIllegalState, "cudaErrorIllegalState", "the operation cannot be performed in the present state"},
+    {cudaErrorIllegalState, "cudaErrorIllegalState",
+     "the operation cannot be performed in the present state"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
     {cudaErrorLaunchTimeout, "cudaErrorLaunchTimeout", "the launch timed out and was terminated"},
@@ -111,44 +123,58 @@ static const struct {
      "operation failed due to a previous error during capture"},
     {cudaErrorStreamCaptureUnmatched, "cudaErrorStreamCaptureUnmatched",
      "capture was not initiated in this stream"},
-    {cudaErrorStreamCaptureUnjoined, "cudaErrorStreamCaptureUnjoined",
-     "capturing stream has unjoined work"},
+    {cudaErrorStreamCaptureUnjoined, "cudaErrorStreamCaptureUnjoined", "capturing stream has unjoined work"},
     {cudaErrorStreamCaptureIsolation, "cudaErrorStreamCaptureIsolation",
      "dependency created on uncaptured work in another stream"},
     {cudaErrorStreamCaptureImplicit, "cudaErrorStreamCaptureImplicit",
      "operation would make the legacy stream depend on a capturing blocking stream"},
-    {cudaErrorCapturedEvent, "cudaErrorCapturedEvent", "operation not permitted on an event last recorded in a capturing stream"},
+    {cudaErrorCapturedEvent, "cudaErrorCapturedEvent",
+     "operation not permitted on an event last recorded in a capturing stream"},
     {cudaErrorUnknown, "cudaErrorUnknown", "unknown error"},
 };
 
-/* ---- launches ------------------------------------------------------------------------------------------------- */
+/* ---- launches
+ * ------------------------------------------------------------------------------------------------- */
 static std::map<const void *, int> opted_in; /* cudaFuncAttributeMaxDynamicSharedMemorySize by kernel */
 
-static size_t shared_limit() { /* bytes a block may opt in to (CUDA programming guide, compute capabilities) */
+static size_t
+shared_limit() { /* bytes a block may opt in to (CUDA programming guide, compute capabilities) */
     switch (options.sm) {
-    case 70: return 96 << 10;
-    case 75: return 64 << 10;
-    case 80: case 87: return 163 << 10;
-    case 86: case 89: case 120: return 99 << 10;
-    default: return options.sm >= 90 ? 227 << 10 : 48 << 10;
+    case 70:
+        return 96 << 10;
+    case 75:
+        return 64 << 10;
+    case 80:
+    case 87:
+        return 163 << 10;
+    case 86:
+    case 89:
+    case 120:
+        return 99 << 10;
+    default:
+        return options.sm >= 90 ? 227 << 10 : 48 << 10;
     }
 }
 
 static cudaError_t check_configuration(const char *name, const void *func, dim3 g, dim3 b, size_t smem) {
     uint64_t threads = (uint64_t)b.x * b.y * b.z;
-    if (!g.x || !g.y || !g.z || !threads) note("launch of %s refused: a dimension of grid or block is 0", name);
+    if (!g.x || !g.y || !g.z || !threads)
+        note("launch of %s refused: a dimension of grid or block is 0", name);
     else if (g.x > 2147483647u || g.y > 65535 || g.z > 65535)
         note("launch of %s refused: grid (%u,%u,%u); y and z reach to 65535", name, g.x, g.y, g.z);
     else if (threads > max_threads || b.x > 1024 || b.y > 1024 || b.z > 64)
-        note("launch of %s refused: block (%u,%u,%u); 1024 threads are the most, 64 in z", name, b.x, b.y, b.z);
+        note("launch of %s refused: block (%u,%u,%u); 1024 threads are the most, 64 in z", name, b.x, b.y,
+             b.z);
     else if ((uint64_t)g.x * g.y * g.z > UINT32_MAX)
         note("launch of %s refused: more than 2^32 blocks are beyond the emulator", name);
     else if (smem > shared_limit())
-        note("launch of %s refused: %zu bytes of shared memory; sm_%d has %zu", name, smem, options.sm, shared_limit());
+        note("launch of %s refused: %zu bytes of shared memory; sm_%d has %zu", name, smem, options.sm,
+             shared_limit());
     else {
         auto o = opted_in.find(func);
         if (smem <= (48 << 10) || (o != opted_in.end() && (size_t)o->second >= smem)) return cudaSuccess;
-        note("launch of %s refused: %zu bytes of shared memory; more than 49152 want cudaFuncSetAttribute", name, smem);
+        note("launch of %s refused: %zu bytes of shared memory; more than 49152 want cudaFuncSetAttribute",
+             name, smem);
         return cudaErrorInvalidValue;
     }
     return smem > shared_limit() ? cudaErrorInvalidValue : cudaErrorInvalidConfiguration;
@@ -159,8 +185,9 @@ static cudaError_t check_configuration(const char *name, const void *func, dim3 
 using namespace emu;
 typedef std::lock_guard<std::recursive_mutex> Lock;
 
-cudaError_t emu_launch(const char *name, const void *func, void (*invoke)(const void *, const void *), const void *args,
-                       size_t bytes, dim3 grid, dim3 block, size_t smem, cudaStream_t stream) {
+cudaError_t emu_launch(const char *name, const void *func, void (*invoke)(const void *, const void *),
+                       const void *args, size_t bytes, dim3 grid, dim3 block, size_t smem,
+                       cudaStream_t stream) {
     Lock lock(api_lock());
     if (cudaError_t e = stuck()) return fail(e);
     if (cudaError_t e = check_configuration(name, func, grid, block, smem)) return fail(e);
@@ -227,15 +254,33 @@ cudaError_t cudaDeviceGetAttribute(int *v, cudaDeviceAttr a, int d) {
     cudaDeviceProp p;
     if (cudaError_t e = cudaGetDeviceProperties(&p, d)) return e;
     switch (a) {
-    case cudaDevAttrMaxThreadsPerBlock: *v = p.maxThreadsPerBlock; break;
-    case cudaDevAttrClockRate: case cudaDevAttrMemoryClockRate: *v = 1000000; break; /* kHz; of no meaning here */
-    case cudaDevAttrMultiProcessorCount: *v = p.multiProcessorCount; break;
-    case cudaDevAttrGlobalMemoryBusWidth: *v = p.memoryBusWidth; break;
-    case cudaDevAttrL2CacheSize: *v = p.l2CacheSize; break;
-    case cudaDevAttrComputeCapabilityMajor: *v = p.major; break;
-    case cudaDevAttrComputeCapabilityMinor: *v = p.minor; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *v = (int)p.sharedMemPerBlockOptin; break;
-    default: return fail(cudaErrorInvalidValue);
+    case cudaDevAttrMaxThreadsPerBlock:
+        *v = p.maxThreadsPerBlock;
+        break;
+    case cudaDevAttrClockRate:
+    case cudaDevAttrMemoryClockRate:
+        *v = 1000000;
+        break; /* kHz; of no meaning here */
+    case cudaDevAttrMultiProcessorCount:
+        *v = p.multiProcessorCount;
+        break;
+    case cudaDevAttrGlobalMemoryBusWidth:
+        *v = p.memoryBusWidth;
+        break;
+    case cudaDevAttrL2CacheSize:
+        *v = p.l2CacheSize;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *v = p.major;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *v = p.minor;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *v = (int)p.sharedMemPerBlockOptin;
+        break;
+    default:
+        return fail(cudaErrorInvalidValue);
     }
     return cudaSuccess;
 }
@@ -268,10 +313,13 @@ cudaError_t emu_func_get_attributes(cudaFuncAttributes *a, const void *func) {
 cudaError_t emu_occupancy(int *blocks, int threads, size_t smem) {
     if (cudaError_t e = stuck()) return fail(e);
     if (threads < 1 || threads > max_threads) return fail(cudaErrorInvalidValue);
-    size_t by_threads = 2048 / (size_t)((threads + 31) / 32 * 32), by_smem = (shared_limit() + 1024) / (smem + 1024);
+    size_t by_threads = 2048 / (size_t)((threads + 31) / 32 * 32),
+           by_smem = (shared_limit() + 1024) / (smem + 1024);
     *blocks = (int)std::min({by_threads, by_smem, (size_t)32});
     return cudaSuccess;
 }
 long long clock64() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }

@@ -1,9 +1,9 @@
 /* CUDA C++ on the CPU: what a .cu file sees when no nvcc compiles it (docs/emulator.md tells how it works).
  *
- * Included by cuda/mn_cuda.h only. The names are CUDA's, so that kernels and host code need no change; what is
- * missing here is missing on purpose (textures, cooperative groups, managed memory, several devices).
- * The threads of a block are fibers of one OS thread and blocks run one after another, so the built-in
- * variables are plain globals: a debugger shows them. */
+ * Included by cuda/mn_cuda.h only. The names are CUDA's, so that kernels and host code need no change; what
+ * is missing here is missing on purpose (textures, cooperative groups, managed memory, several devices). The
+ * threads of a block are fibers of one OS thread and blocks run one after another, so the built-in variables
+ * are plain globals: a debugger shows them. */
 #ifndef MN_EMU_H
 #define MN_EMU_H
 #include <cmath>
@@ -16,7 +16,7 @@
 #include <type_traits>
 #include <utility>
 
-/* ---- words ------------------------------------------------------------------------------------- */
+/* ---- words -------------------------------------------------------------------------------------- */
 #define __global__
 #define __device__
 #define __host__
@@ -30,12 +30,20 @@
 /* The emulator's own templates are compiled into .cu files; the checker shall not look at them. */
 #define EMU_UNCHECKED __attribute__((no_sanitize("thread"), noinline))
 
-/* ---- vector types, built-in variables ------------------------------------------------------------ */
+/* ---- vector types, built-in variables ----------------------------------------------------------- */
 #define EMU_VECTORS(T, NAME)                                                                                 \
-    struct NAME##1 { T x; };                                                                                 \
-    struct __align__(2 * sizeof(T)) NAME##2 { T x, y; };                                                     \
-    struct NAME##3 { T x, y, z; };                                                                           \
-    struct __align__(4 * sizeof(T)) NAME##4 { T x, y, z, w; };                                               \
+    struct NAME##1 {                                                                                         \
+        T x;                                                                                                 \
+    };                                                                                                       \
+    struct __align__(2 * sizeof(T)) NAME##2 {                                                                \
+        T x, y;                                                                                              \
+    };                                                                                                       \
+    struct NAME##3 {                                                                                         \
+        T x, y, z;                                                                                           \
+    };                                                                                                       \
+    struct __align__(4 * sizeof(T)) NAME##4 {                                                                \
+        T x, y, z, w;                                                                                        \
+    };                                                                                                       \
     static inline NAME##1 make_##NAME##1(T x) { return {x}; }                                                \
     static inline NAME##2 make_##NAME##2(T x, T y) { return {x, y}; }                                        \
     static inline NAME##3 make_##NAME##3(T x, T y, T z) { return {x, y, z}; }                                \
@@ -47,8 +55,12 @@ EMU_VECTORS(unsigned short, ushort)
 EMU_VECTORS(int, int)
 EMU_VECTORS(unsigned, uint)
 EMU_VECTORS(float, float)
-struct __align__(16) double2 { double x, y; };
-struct __align__(16) longlong2 { long long x, y; };
+struct __align__(16) double2 {
+    double x, y;
+};
+struct __align__(16) longlong2 {
+    long long x, y;
+};
 static inline double2 make_double2(double x, double y) { return {x, y}; }
 static inline longlong2 make_longlong2(long long x, long long y) { return {x, y}; }
 
@@ -62,7 +74,7 @@ extern uint3 threadIdx, blockIdx; /* of the thread that runs now; changed at eve
 extern dim3 blockDim, gridDim;
 static constexpr int warpSize = 32;
 
-/* ---- barriers and warp operations ------------------------------------------------------------------ */
+/* ---- barriers and warp operations --------------------------------------------------------------- */
 /* The place of a call. As a default argument it is the caller's line, so __syncthreads can be a function. */
 struct emu_site {
     const char *file;
@@ -77,8 +89,8 @@ static inline int __syncthreads_count(int p, EMU_SITE) { return emu_barrier(p !=
 static inline int __syncthreads_and(int p, EMU_SITE) { return emu_barrier(p != 0, EMU_BARRIER_AND, at); }
 static inline int __syncthreads_or(int p, EMU_SITE) { return emu_barrier(p != 0, EMU_BARRIER_OR, at); }
 
-/* One operation of a warp. Every lane of `mask` leaves a pointer to its input, one for its output and a number,
- * and waits; the last to come calls `work` for all of them. */
+/* One operation of a warp. Every lane of `mask` leaves a pointer to its input, one for its output and a
+ * number, and waits; the last to come calls `work` for all of them. */
 typedef void (*emu_warp_work)(void **in, void **out, const int *arg, unsigned mask);
 void emu_warp(unsigned mask, const char *name, emu_warp_work work, void *in, void *out, int arg, emu_site at);
 int emu_lane();
@@ -118,9 +130,15 @@ static inline unsigned emu_ballot(unsigned mask, int p, const char *name, emu_si
     emu_warp(mask, name, emu_work_ballot, &p, &r, 0, at);
     return r;
 }
-static inline unsigned __ballot_sync(unsigned m, int p, EMU_SITE) { return emu_ballot(m, p != 0, "__ballot_sync", at); }
-static inline int __any_sync(unsigned m, int p, EMU_SITE) { return emu_ballot(m, p != 0, "__any_sync", at) != 0; }
-static inline int __all_sync(unsigned m, int p, EMU_SITE) { return emu_ballot(m, p == 0, "__all_sync", at) == 0; }
+static inline unsigned __ballot_sync(unsigned m, int p, EMU_SITE) {
+    return emu_ballot(m, p != 0, "__ballot_sync", at);
+}
+static inline int __any_sync(unsigned m, int p, EMU_SITE) {
+    return emu_ballot(m, p != 0, "__any_sync", at) != 0;
+}
+static inline int __all_sync(unsigned m, int p, EMU_SITE) {
+    return emu_ballot(m, p == 0, "__all_sync", at) == 0;
+}
 static inline unsigned __reduce_add_sync(unsigned m, unsigned v, EMU_SITE) {
     unsigned r = 0;
     emu_warp(m, "__reduce_add_sync", emu_work_reduce_add, &v, &r, 0, at);
@@ -132,7 +150,7 @@ static inline void __syncwarp(unsigned m = ~0u, EMU_SITE) {
 /* Which lanes are together is not defined on a GPU; here the answer is always "only this one". */
 static inline unsigned __activemask() { return 1u << emu_lane(); }
 
-/* ---- fences, atomics, loads and stores ---------------------------------------------------------------- */
+/* ---- fences, atomics, loads and stores ---------------------------------------------------------- */
 void emu_fence();
 void emu_trap(emu_site at);
 static inline void __threadfence() { emu_fence(); }
@@ -140,7 +158,7 @@ static inline void __threadfence_block() {}
 static inline void __trap(EMU_SITE) { emu_trap(at); }
 
 void emu_atomic(void *p, size_t bytes, const void *pc); /* tells the checker of an atomic access */
-template <class T> struct emu_same { typedef T type; };  /* keeps the value from taking part in deduction */
+template <class T> struct emu_same { typedef T type; }; /* keeps the value from taking part in deduction */
 #define EMU_ATOMIC(NAME, NEW_VALUE)                                                                          \
     template <class T> EMU_UNCHECKED T NAME(T *p, typename emu_same<T>::type v) {                            \
         emu_atomic(p, sizeof(T), __builtin_return_address(0));                                               \
@@ -170,7 +188,7 @@ template <class T> static __forceinline__ T __ldcg(const T *p) { return *p; }
 template <class T> static __forceinline__ void __stcs(T *p, T v) { *p = v; }
 template <class T> static __forceinline__ void __stcg(T *p, T v) { *p = v; }
 
-/* ---- arithmetic ------------------------------------------------------------------------------------- */
+/* ---- arithmetic --------------------------------------------------------------------------------- */
 #define EMU_MIN_MAX(T)                                                                                       \
     static inline T min(T a, T b) { return a < b ? a : b; }                                                  \
     static inline T max(T a, T b) { return a > b ? a : b; }
@@ -229,12 +247,13 @@ static inline unsigned __brev(unsigned x) {
 }
 long long clock64();
 
-/* ---- tensor cores, asynchronous copies: the CPU half of the functions in mn_cuda.h ------------------------ */
+/* ---- tensor cores, asynchronous copies: the CPU half of the functions in mn_cuda.h -------------- */
 struct emu_mma_operands {
     uint32_t a[4], b[2];
     float c[4];
 };
-void emu_work_mma_tf32(void **in, void **out, const int *, unsigned); /* in: emu_mma_operands, out: float[4] */
+void emu_work_mma_tf32(void **in, void **out, const int *,
+                       unsigned); /* in: emu_mma_operands, out: float[4] */
 void emu_work_mma_bf16(void **in, void **out, const int *, unsigned);
 void emu_work_ldmatrix(void **in, void **out, const int *arg, unsigned); /* arg: matrices, + 8 for .trans */
 void emu_read_row(const void *row, emu_site at); /* checks the 16 bytes that a lane names for ldmatrix */
@@ -244,16 +263,34 @@ void emu_cp_async_commit();
 void emu_cp_async_wait(int groups_left);
 void *emu_dynamic_shared();
 
-/* ---- the runtime's interface --------------------------------------------------------------------------- */
+/* ---- the runtime's interface -------------------------------------------------------------------- */
 enum cudaError_t {
-    cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorInitializationError = 3,
-    cudaErrorInvalidConfiguration = 9, cudaErrorInvalidMemcpyDirection = 21, cudaErrorInsufficientDriver = 35,
-    cudaErrorDevicesUnavailable = 46, cudaErrorInvalidDeviceFunction = 98, cudaErrorNoDevice = 100,
-    cudaErrorInvalidDevice = 101, cudaErrorNoKernelImageForDevice = 209, cudaErrorInvalidResourceHandle = 400,
-    cudaErrorNotReady = 600, cudaErrorIllegalState = 401, cudaErrorIllegalAddress = 700, cudaErrorLaunchTimeout = 702,
-    cudaErrorLaunchFailure = 719, cudaErrorStreamCaptureUnsupported = 900, cudaErrorStreamCaptureInvalidated = 901,
-    cudaErrorStreamCaptureUnmatched = 903, cudaErrorStreamCaptureUnjoined = 904,
-    cudaErrorStreamCaptureIsolation = 905, cudaErrorStreamCaptureImplicit = 906, cudaErrorCapturedEvent = 907, cudaErrorUnknown = 999
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInitializationError = 3,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorInvalidMemcpyDirection = 21,
+    cudaErrorInsufficientDriver = 35,
+    cudaErrorDevicesUnavailable = 46,
+    cudaErrorInvalidDeviceFunction = 98,
+    cudaErrorNoDevice = 100,
+    cudaErrorInvalidDevice = 101,
+    cudaErrorNoKernelImageForDevice = 209,
+    cudaErrorInvalidResourceHandle = 400,
+    cudaErrorNotReady = 600,
+    cudaErrorIllegalState = 401,
+    cudaErrorIllegalAddress = 700,
+    cudaErrorLaunchTimeout = 702,
+    cudaErrorLaunchFailure = 719,
+    cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
+    cudaErrorStreamCaptureUnmatched = 903,
+    cudaErrorStreamCaptureUnjoined = 904,
+    cudaErrorStreamCaptureIsolation = 905,
+    cudaErrorStreamCaptureImplicit = 906,
+    cudaErrorCapturedEvent = 907,
+    cudaErrorUnknown = 999
 };
 const char *cudaGetErrorName(cudaError_t);
 const char *cudaGetErrorString(cudaError_t);
@@ -266,12 +303,18 @@ struct cudaDeviceProp {
     int maxThreadsDim[3], maxGridSize[3], regsPerBlock, regsPerMultiprocessor, l2CacheSize, memoryBusWidth;
     int asyncEngineCount, concurrentKernels, integrated, canMapHostMemory, unifiedAddressing, ECCEnabled;
     int persistingL2CacheMaxSize;
-    size_t totalGlobalMem, totalConstMem, sharedMemPerBlock, sharedMemPerBlockOptin, sharedMemPerMultiprocessor;
+    size_t totalGlobalMem, totalConstMem, sharedMemPerBlock, sharedMemPerBlockOptin,
+        sharedMemPerMultiprocessor;
 };
 enum cudaDeviceAttr {
-    cudaDevAttrMaxThreadsPerBlock = 1, cudaDevAttrClockRate = 13, cudaDevAttrMultiProcessorCount = 16,
-    cudaDevAttrMemoryClockRate = 36, cudaDevAttrGlobalMemoryBusWidth = 37, cudaDevAttrL2CacheSize = 38,
-    cudaDevAttrComputeCapabilityMajor = 75, cudaDevAttrComputeCapabilityMinor = 76,
+    cudaDevAttrMaxThreadsPerBlock = 1,
+    cudaDevAttrClockRate = 13,
+    cudaDevAttrMultiProcessorCount = 16,
+    cudaDevAttrMemoryClockRate = 36,
+    cudaDevAttrGlobalMemoryBusWidth = 37,
+    cudaDevAttrL2CacheSize = 38,
+    cudaDevAttrComputeCapabilityMajor = 75,
+    cudaDevAttrComputeCapabilityMinor = 76,
     cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
 };
 cudaError_t cudaGetDeviceCount(int *);
@@ -285,19 +328,35 @@ cudaError_t cudaDriverGetVersion(int *);
 cudaError_t cudaRuntimeGetVersion(int *);
 
 enum cudaMemcpyKind {
-    cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice, cudaMemcpyDefault
+    cudaMemcpyHostToHost,
+    cudaMemcpyHostToDevice,
+    cudaMemcpyDeviceToHost,
+    cudaMemcpyDeviceToDevice,
+    cudaMemcpyDefault
 };
-enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
+enum cudaMemoryType {
+    cudaMemoryTypeUnregistered,
+    cudaMemoryTypeHost,
+    cudaMemoryTypeDevice,
+    cudaMemoryTypeManaged
+};
 struct cudaPointerAttributes {
     cudaMemoryType type;
     int device;
     void *devicePointer, *hostPointer;
 };
-enum { cudaHostAllocDefault = 0, cudaHostAllocPortable = 1, cudaHostAllocMapped = 2, cudaHostAllocWriteCombined = 4 };
+enum {
+    cudaHostAllocDefault = 0,
+    cudaHostAllocPortable = 1,
+    cudaHostAllocMapped = 2,
+    cudaHostAllocWriteCombined = 4
+};
 cudaError_t emu_malloc(void **, size_t);
 cudaError_t emu_malloc_host(void **, size_t);
 template <class T> cudaError_t cudaMalloc(T **p, size_t bytes) { return emu_malloc((void **)p, bytes); }
-template <class T> cudaError_t cudaMallocHost(T **p, size_t bytes) { return emu_malloc_host((void **)p, bytes); }
+template <class T> cudaError_t cudaMallocHost(T **p, size_t bytes) {
+    return emu_malloc_host((void **)p, bytes);
+}
 template <class T> cudaError_t cudaHostAlloc(T **p, size_t bytes, unsigned) {
     return emu_malloc_host((void **)p, bytes);
 }
@@ -315,13 +374,18 @@ typedef void (*cudaHostFn_t)(void *);
 enum { cudaStreamDefault = 0, cudaStreamNonBlocking = 1 };
 enum { cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2 };
 enum cudaStreamCaptureMode {
-    cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal, cudaStreamCaptureModeRelaxed
+    cudaStreamCaptureModeGlobal,
+    cudaStreamCaptureModeThreadLocal,
+    cudaStreamCaptureModeRelaxed
 };
 enum cudaStreamCaptureStatus {
-    cudaStreamCaptureStatusNone, cudaStreamCaptureStatusActive, cudaStreamCaptureStatusInvalidated
+    cudaStreamCaptureStatusNone,
+    cudaStreamCaptureStatusActive,
+    cudaStreamCaptureStatusInvalidated
 };
 cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, cudaMemcpyKind, EMU_SITE);
-cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpyKind, cudaStream_t = nullptr, EMU_SITE);
+cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpyKind, cudaStream_t = nullptr,
+                            EMU_SITE);
 cudaError_t cudaMemset(void *, int value, size_t bytes, EMU_SITE);
 cudaError_t cudaMemsetAsync(void *, int value, size_t bytes, cudaStream_t = nullptr, EMU_SITE);
 template <class T>
@@ -360,7 +424,8 @@ cudaError_t cudaGraphDestroy(cudaGraph_t);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t);
 
 enum cudaFuncAttribute {
-    cudaFuncAttributeMaxDynamicSharedMemorySize = 8, cudaFuncAttributePreferredSharedMemoryCarveout = 9
+    cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
+    cudaFuncAttributePreferredSharedMemoryCarveout = 9
 };
 struct cudaFuncAttributes {
     size_t sharedSizeBytes, constSizeBytes, localSizeBytes;
@@ -380,8 +445,9 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, F *, int 
     return emu_occupancy(blocks, threads, smem);
 }
 
-/* ---- launching ----------------------------------------------------------------------------------------- */
-/* `invoke` calls the kernel with the `bytes` of arguments that lie at `args`; they are copied by this call. */
+/* ---- launching ---------------------------------------------------------------------------------- */
+/* `invoke` calls the kernel with the `bytes` of arguments that lie at `args`; they are copied by this call.
+ */
 cudaError_t emu_launch(const char *name, const void *func, void (*invoke)(const void *func, const void *args),
                        const void *args, size_t bytes, dim3 grid, dim3 block, size_t smem, cudaStream_t);
 template <class... P> EMU_UNCHECKED void emu_invoke(const void *func, const void *args) {
@@ -390,12 +456,13 @@ template <class... P> EMU_UNCHECKED void emu_invoke(const void *func, const void
 template <class... P, class... A>
 cudaError_t mn_launch(const char *name, void (*k)(P...), dim3 grid, dim3 block, size_t smem, cudaStream_t s,
                       A &&...a) {
-    static_assert((std::is_trivially_copyable<P>::value && ...), "a kernel's parameters are copied byte by byte");
+    static_assert((std::is_trivially_copyable<P>::value && ...),
+                  "a kernel's parameters are copied byte by byte");
     std::tuple<P...> args((P)std::forward<A>(a)...);
     return emu_launch(name, (const void *)k, emu_invoke<P...>, &args, sizeof args, grid, block, smem, s);
 }
 
-/* ---- the emulator's own ----------------------------------------------------------------------------------- */
+/* ---- the emulator's own ------------------------------------------------------------------------- */
 /* Faults found so far in this process; a process with faults ends with exit status 97 whatever it returns.
  * emu_forget_faults is for tests that want a fault. */
 int emu_faults();

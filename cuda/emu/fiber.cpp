@@ -1,5 +1,5 @@
-/* Stacks and the switch between them. ucontext would do, but makes a system call for each switch (20 times the
- * cost), so it is only the way for other processors. */
+/* Stacks and the switch between them. ucontext would do, but makes a system call for each switch (20 times
+ * the cost), so it is only the way for other processors. */
 #include "cuda/emu/internal.h"
 #include <pthread.h>
 #include <sys/mman.h>
@@ -32,13 +32,16 @@ struct Fiber {
 
 Fiber *current_fiber;
 static Fiber host;
-static auto &all = *new std::vector<Fiber *>, &idle = *new std::vector<Fiber *>; /* live as long as the process */
+static auto &all = *new std::vector<Fiber *>,
+            &idle = *new std::vector<Fiber *>; /* live as long as the process */
 
 #if EMU_ASAN
 static void annotate_start(Fiber *from, Fiber *to) {
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->size);
 }
-static void annotate_finish(void *fake_stack) { __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr); }
+static void annotate_finish(void *fake_stack) {
+    __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
+}
 static void find_host_stack() {
     pthread_attr_t a;
     void *lo;
@@ -95,7 +98,7 @@ emu_switch_stacks:
     ret
 .size emu_switch_stacks, .-emu_switch_stacks
 )");
-constexpr int frame_words = 7, frame_pc = 6;  /* six registers, the address to return to */
+constexpr int frame_words = 7, frame_pc = 6; /* six registers, the address to return to */
 #else
 asm(R"(
 .text
@@ -134,11 +137,11 @@ constexpr int frame_words = 20, frame_pc = 11;
 #endif
 static void swap(Fiber *from, Fiber *to) { emu_switch_stacks(&from->sp, to->sp); }
 static void prepare(Fiber *f, size_t number) {
-    /* All stacks start at the same offset of a page: without this spread a thousand of them share a few sets of
-     * the L1 cache, and a switch costs twice as much. */
+    /* All stacks start at the same offset of a page: without this spread a thousand of them share a few sets
+     * of the L1 cache, and a switch costs twice as much. */
     void **top = (void **)(f->stack + f->size - number * 13 % 61 * 64) - 4;
-    /* Above the frame a return address of 0 (a debugger's walk ends there). The frame ends 16-byte aligned, so
-     * that after the `ret` the stack pointer is what a called function expects. */
+    /* Above the frame a return address of 0 (a debugger's walk ends there). The frame ends 16-byte aligned,
+     * so that after the `ret` the stack pointer is what a called function expects. */
     memset(top, 0, 4 * sizeof *top);
 #ifdef __x86_64__
     void **frame = top + 1 - frame_words; /* top[0] holds the pc, top[1] the 0: at entry sp % 16 == 8 */
@@ -154,7 +157,8 @@ static void prepare(Fiber *f, size_t number) {
 static Fiber *create() {
     Fiber *f = new Fiber();
     f->size = stack_bytes;
-    void *m = mmap(nullptr, page + f->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *m = mmap(nullptr, page + f->size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m == MAP_FAILED) {
         fprintf(stderr, "emu: no memory for the stack of a thread\n");
         abort();
@@ -168,8 +172,10 @@ static Fiber *create() {
 
 Fiber *fiber_take(void (*body)()) {
     Fiber *f;
-    if (idle.empty()) f = create();
-    else f = idle.back(), idle.pop_back();
+    if (idle.empty())
+        f = create();
+    else
+        f = idle.back(), idle.pop_back();
     f->body = body;
     return f;
 }

@@ -1,5 +1,6 @@
-/* Device memory: one reserved range of addresses. Each buffer ends, to 16 bytes, at a page that is not mapped, is
- * born full of NaN, and its addresses are never used again: a stray access or a late one faults. */
+/* Device memory: one reserved range of addresses. Each buffer ends, to 16 bytes, at a page that is not
+ * mapped, is born full of NaN, and its addresses are never used again: a stray access or a late one faults.
+ */
 #include "cuda/emu/internal.h"
 #include <algorithm>
 #include <map>
@@ -31,8 +32,10 @@ const Buffer *buffer_near(const void *p) {
     if (last < buffers.size() && p >= buffers[last].base && p < buffers[last].base + buffers[last].size)
         return &buffers[last];
     /* A buffer owns the pages it lies in, the gap in front of it, and the unmapped page behind it. */
-    auto after = std::upper_bound(buffers.begin(), buffers.end(), (const char *)p,
-                                  [](const char *a, const Buffer &c) { return a < (char *)((uintptr_t)c.base & ~(page - 1)); });
+    auto after =
+        std::upper_bound(buffers.begin(), buffers.end(), (const char *)p, [](const char *a, const Buffer &c) {
+            return a < (char *)((uintptr_t)c.base & ~(page - 1));
+        });
     if (after == buffers.begin()) return nullptr;
     last = (size_t)(after - buffers.begin()) - 1;
     return &buffers[last];

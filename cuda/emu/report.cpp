@@ -34,9 +34,12 @@ void place_of(const void *pc, char *text, size_t size) {
             Found &v = *(Found *)user;
             for (int k = 0; k < i->dlpi_phnum; k++) {
                 uintptr_t start = i->dlpi_addr + i->dlpi_phdr[k].p_vaddr;
-                if (i->dlpi_phdr[k].p_type != PT_LOAD || v.pc < start || v.pc >= start + i->dlpi_phdr[k].p_memsz) continue;
+                if (i->dlpi_phdr[k].p_type != PT_LOAD || v.pc < start ||
+                    v.pc >= start + i->dlpi_phdr[k].p_memsz)
+                    continue;
                 v.base = i->dlpi_addr, v.found = true;
-                v.file = i->dlpi_name && *i->dlpi_name ? i->dlpi_name : "/proc/" + std::to_string(getpid()) + "/exe";
+                v.file = i->dlpi_name && *i->dlpi_name ? i->dlpi_name
+                                                       : "/proc/" + std::to_string(getpid()) + "/exe";
             }
             return (int)v.found;
         },
@@ -44,7 +47,8 @@ void place_of(const void *pc, char *text, size_t size) {
     snprintf(text, size, "code at %p", pc);
     if (!f.found || f.file.find('\'') != std::string::npos) return;
     char command[1200], line[600];
-    snprintf(command, sizeof command, "addr2line -e '%s' 0x%lx 2>/dev/null", f.file.c_str(), (unsigned long)(f.pc - f.base));
+    snprintf(command, sizeof command, "addr2line -e '%s' 0x%lx 2>/dev/null", f.file.c_str(),
+             (unsigned long)(f.pc - f.base));
     FILE *p = popen(command, "r");
     if (!p) return;
     if (fgets(line, sizeof line, p) && line[0] != '?') {
@@ -55,10 +59,13 @@ void place_of(const void *pc, char *text, size_t size) {
 }
 
 void fault(const char *kind, const char *detail, emu_site at, const void *pc) {
-    static auto &seen = *new std::set<std::string>; /* never destroyed: faults are found while the process ends */
+    static auto &seen =
+        *new std::set<std::string>; /* never destroyed: faults are found while the process ends */
     char place[700], key[900];
-    if (at.file) snprintf(place, sizeof place, "%s:%d", short_path(at.file), at.line);
-    else snprintf(place, sizeof place, "%p", pc);
+    if (at.file)
+        snprintf(place, sizeof place, "%s:%d", short_path(at.file), at.line);
+    else
+        snprintf(place, sizeof place, "%p", pc);
     snprintf(key, sizeof key, "%s %s", kind, place);
     faults++;
     if (!seen.insert(key).second || seen.size() > most_printed) return;
@@ -67,8 +74,8 @@ void fault(const char *kind, const char *detail, emu_site at, const void *pc) {
     fprintf(stderr, "emu: %s%s%s", at.file || pc ? place : "", at.file || pc ? ": " : "", kind);
     if (detail && *detail) fprintf(stderr, "%s%s", *detail == '\n' ? "" : ": ", detail);
     if (now.launch)
-        fprintf(stderr, "\n     in %s, block (%u,%u,%u), thread (%u,%u,%u)", now.launch->name, blockIdx.x, blockIdx.y,
-                blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
+        fprintf(stderr, "\n     in %s, block (%u,%u,%u), thread (%u,%u,%u)", now.launch->name, blockIdx.x,
+                blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
     fprintf(stderr, "\n");
 }
 
@@ -81,7 +88,8 @@ void note(const char *format, ...) {
     va_end(a);
 }
 
-/* ---- the end of the process ------------------------------------------------------------------------------------ */
+/* ---- the end of the process
+ * ------------------------------------------------------------------------------------ */
 static void at_exit(int status, void *) {
     if (options.leaks) memory_report_leaks();
     if (!faults) return;
@@ -92,18 +100,23 @@ static void at_exit(int status, void *) {
     }
 }
 
-/* ---- signals ----------------------------------------------------------------------------------------------------- */
+/* ---- signals
+ * ----------------------------------------------------------------------------------------------------- */
 static void describe(const void *address, char *text, size_t n) {
     const Buffer *f = on_device(address) ? buffer_near(address) : nullptr;
     if (address >= now.stack_lo - page && address < now.stack_lo && now.launch)
         snprintf(text, n, "the stack of the thread is full (deep recursion or a large local array)");
-    else if (!f) snprintf(text, n, "%p, where no device buffer is", address);
+    else if (!f)
+        snprintf(text, n, "%p, where no device buffer is", address);
     else {
         long at = (long)((char *)address - f->base), size = (long)f->size;
         const char *kind = f->live ? "" : " freed";
-        if (at >= size) snprintf(text, n, "%ld bytes past the end of a%s buffer of %ld bytes", at - size, kind, size);
-        else if (at < 0) snprintf(text, n, "%ld bytes before a%s buffer of %ld bytes", -at, kind, size);
-        else snprintf(text, n, "byte %ld of a%s buffer of %ld bytes", at, kind, size);
+        if (at >= size)
+            snprintf(text, n, "%ld bytes past the end of a%s buffer of %ld bytes", at - size, kind, size);
+        else if (at < 0)
+            snprintf(text, n, "%ld bytes before a%s buffer of %ld bytes", -at, kind, size);
+        else
+            snprintf(text, n, "byte %ld of a%s buffer of %ld bytes", at, kind, size);
     }
 }
 
@@ -126,7 +139,8 @@ static void on_signal(int number, siginfo_t *info, void *context) {
     const void *pc = nullptr;
 #endif
     fault("illegal address", text, {nullptr, 0}, pc);
-    /* As on a GPU the kernel ends and the context is broken: go on in illegal_address, on an emptied stack. */
+    /* As on a GPU the kernel ends and the context is broken: go on in illegal_address, on an emptied stack.
+     */
 #if defined(__x86_64__)
     c->uc_mcontext.gregs[REG_RSP] = (greg_t)(((uintptr_t)now.stack_hi & ~15ul) - 128 - 8);
     c->uc_mcontext.gregs[REG_RIP] = (greg_t)illegal_address;

@@ -1,8 +1,8 @@
 /* Streams, events, graphs: queues of closures.
  *
- * By default an operation runs when it is issued. With EMU_STREAMS=lazy nothing runs before something waits for
- * it, and then in a random order that streams and events allow: a missing event, or a host buffer used too early,
- * gives a wrong result here and not only on the user's GPU. */
+ * By default an operation runs when it is issued. With EMU_STREAMS=lazy nothing runs before something waits
+ * for it, and then in a random order that streams and events allow: a missing event, or a host buffer used
+ * too early, gives a wrong result here and not only on the user's GPU. */
 #include "cuda/emu/internal.h"
 #include <algorithm>
 #include <chrono>
@@ -38,15 +38,21 @@ struct Operation {
     std::shared_ptr<EventState> record, wait;
     uint64_t generation = 0; /* of the event */
 };
-struct emu_event { std::shared_ptr<EventState> state = std::make_shared<EventState>(); };
+struct emu_event {
+    std::shared_ptr<EventState> state = std::make_shared<EventState>();
+};
 struct emu_stream {
     bool blocking = true; /* ordered against the default stream */
     std::deque<Operation> queue;
     std::shared_ptr<Capture> capture;
     Deps tail; /* the next captured node comes after these */
 };
-struct emu_graph { std::vector<emu_graph_node> nodes; };
-struct emu_graph_exec { std::vector<emu_graph_node> nodes; };
+struct emu_graph {
+    std::vector<emu_graph_node> nodes;
+};
+struct emu_graph_exec {
+    std::vector<emu_graph_node> nodes;
+};
 
 static auto &streams = *new std::vector<cudaStream_t>; /* never destroyed */
 static emu_stream default_stream;
@@ -58,9 +64,12 @@ static std::mt19937 &dice() {
 static double seconds() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
-static bool known(cudaStream_t s) { return !s || std::find(streams.begin(), streams.end(), s) != streams.end(); }
+static bool known(cudaStream_t s) {
+    return !s || std::find(streams.begin(), streams.end(), s) != streams.end();
+}
 
-/* ---- running what was issued -------------------------------------------------------------------------------- */
+/* ---- running what was issued
+ * -------------------------------------------------------------------------------- */
 static void complete(const Operation &o) {
     if (o.record) o.record->done = std::max(o.record->done, o.generation), o.record->time = seconds();
     if (o.work && stuck() == cudaSuccess) o.work();
@@ -90,11 +99,13 @@ static void run_all() {
 }
 static void run_blocking_streams() {
     run_until([] {
-        return std::all_of(streams.begin(), streams.end(), [](cudaStream_t s) { return !s->blocking || s->queue.empty(); });
+        return std::all_of(streams.begin(), streams.end(),
+                           [](cudaStream_t s) { return !s->blocking || s->queue.empty(); });
     });
 }
 
-/* ---- issuing -------------------------------------------------------------------------------------------------- */
+/* ---- issuing
+ * -------------------------------------------------------------------------------------------------- */
 static cudaError_t invalidate(Capture &c, cudaError_t e) {
     c.invalid = true;
     return fail(e);
@@ -106,7 +117,9 @@ static cudaError_t capture_forbids(cudaError_t e, bool blocking_only) {
             return invalidate(*s->capture, e);
     return cudaSuccess;
 }
-cudaError_t emu::capture_forbids_allocation() { return capture_forbids(cudaErrorStreamCaptureUnsupported, false); }
+cudaError_t emu::capture_forbids_allocation() {
+    return capture_forbids(cudaErrorStreamCaptureUnsupported, false);
+}
 
 static void add_node(cudaStream_t s, const char *label, std::function<void()> work) {
     s->capture->nodes.push_back({label, std::move(work), s->tail});
@@ -119,7 +132,8 @@ static cudaError_t issue(cudaStream_t s, const char *label, std::function<void()
         if (cudaError_t e = capture_forbids(cudaErrorStreamCaptureImplicit, true)) return e;
         run_blocking_streams();
         complete({std::move(work), nullptr, nullptr, 0});
-    } else if (s->capture) add_node(s, label, std::move(work));
+    } else if (s->capture)
+        add_node(s, label, std::move(work));
     else {
         s->queue.push_back({std::move(work), nullptr, nullptr, 0});
         if (!options.lazy_streams) run_all();
@@ -130,15 +144,18 @@ cudaError_t emu::enqueue_launch(const Launch &l, cudaStream_t s) {
     return issue(s, l.name, [l] { run_grid(l); });
 }
 
-/* ---- copies ---------------------------------------------------------------------------------------------------- */
+/* ---- copies
+ * ---------------------------------------------------------------------------------------------------- */
 static bool inside_a_buffer(const void *p, size_t n, const char *what, emu_site at) {
     if (!on_device(p)) return true;
     const Buffer *f = buffer_near(p);
     if (f && f->live && p >= f->base && (char *)p + n <= f->base + f->size) return true;
     char text[200];
-    if (!f) snprintf(text, sizeof text, "%zu bytes at %p, where no buffer is", n, p);
-    else snprintf(text, sizeof text, "%zu bytes from byte %ld of a%s buffer of %zu bytes", n, (long)((char *)p - f->base),
-                  f->live ? "" : " freed", f->size);
+    if (!f)
+        snprintf(text, sizeof text, "%zu bytes at %p, where no buffer is", n, p);
+    else
+        snprintf(text, sizeof text, "%zu bytes from byte %ld of a%s buffer of %zu bytes", n,
+                 (long)((char *)p - f->base), f->live ? "" : " freed", f->size);
     fault(what, text, at);
     return false;
 }
@@ -148,7 +165,8 @@ static cudaError_t check_copy(void *dst, const void *src, size_t n, cudaMemcpyKi
     if (kind < cudaMemcpyHostToHost || kind > cudaMemcpyDefault) return cudaErrorInvalidMemcpyDirection;
     if (kind != cudaMemcpyDefault && (to != wants_to[kind] || from != wants_from[kind])) {
         char text[120];
-        snprintf(text, sizeof text, "from the %s to the %s", from ? "device" : "host", to ? "device" : "host");
+        snprintf(text, sizeof text, "from the %s to the %s", from ? "device" : "host",
+                 to ? "device" : "host");
         fault("cudaMemcpy whose kind does not fit its addresses", text, at);
         return cudaErrorInvalidValue;
     }
@@ -159,8 +177,10 @@ static cudaError_t check_copy(void *dst, const void *src, size_t n, cudaMemcpyKi
 static void carry_out(void *dst, const void *src, size_t n, emu_site at) {
     size_t first;
     memmove(dst, src, n);
-    if (on_device(dst) && on_device(src)) check_copy_marks(dst, src, n);
-    else if (on_device(dst)) check_mark_written(dst, n);
+    if (on_device(dst) && on_device(src))
+        check_copy_marks(dst, src, n);
+    else if (on_device(dst))
+        check_mark_written(dst, n);
     else if (on_device(src) && !check_all_written(src, n, &first)) {
         char text[100];
         snprintf(text, sizeof text, "the first is byte %zu of %zu", first, n);
@@ -173,14 +193,16 @@ static uint64_t fingerprint(const void *p, size_t n) { /* FNV-1a */
     return h;
 }
 
-cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t n, cudaMemcpyKind kind, cudaStream_t s, emu_site at) {
+cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t n, cudaMemcpyKind kind, cudaStream_t s,
+                            emu_site at) {
     Lock lock(api_lock());
     if (cudaError_t e = stuck()) return fail(e);
     if (cudaError_t e = check_copy(dst, src, n, kind, at)) return fail(e);
     auto simple = [=] { carry_out(dst, src, n, at); };
     if (!s || (s && s->capture) || !options.lazy_streams) return issue(s, "memcpy", simple);
-    /* The CUDA manual, "API synchronization behavior": from pageable memory the source is read before the call
-     * returns, to pageable memory the copy is complete when it returns. Pinned memory has to stay untouched. */
+    /* The CUDA manual, "API synchronization behavior": from pageable memory the source is read before the
+     * call returns, to pageable memory the copy is complete when it returns. Pinned memory has to stay
+     * untouched. */
     if (!on_device(src) && !is_pinned(src)) {
         auto staged = std::make_shared<std::vector<char>>((const char *)src, (const char *)src + n);
         return issue(s, "memcpy", [=] { carry_out(dst, staged->data(), n, at); });
@@ -203,12 +225,16 @@ cudaError_t cudaMemcpy(void *dst, const void *src, size_t n, cudaMemcpyKind kind
 cudaError_t cudaMemsetAsync(void *p, int value, size_t n, cudaStream_t s, emu_site at) {
     Lock lock(api_lock());
     if (cudaError_t e = stuck()) return fail(e);
-    if (!on_device(p) || !inside_a_buffer(p, n, "memset out of bounds", at)) return fail(cudaErrorInvalidValue);
+    if (!on_device(p) || !inside_a_buffer(p, n, "memset out of bounds", at))
+        return fail(cudaErrorInvalidValue);
     return issue(s, "memset", [=] { memset(p, value, n), check_mark_written(p, n); });
 }
-cudaError_t cudaMemset(void *p, int value, size_t n, emu_site at) { return cudaMemsetAsync(p, value, n, nullptr, at); }
+cudaError_t cudaMemset(void *p, int value, size_t n, emu_site at) {
+    return cudaMemsetAsync(p, value, n, nullptr, at);
+}
 
-/* ---- streams --------------------------------------------------------------------------------------------------- */
+/* ---- streams
+ * --------------------------------------------------------------------------------------------------- */
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned flags) {
     Lock lock(api_lock());
     if (cudaError_t e = stuck()) return fail(e);
@@ -218,7 +244,9 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned flags) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamCreate(cudaStream_t *s) { return cudaStreamCreateWithFlags(s, cudaStreamDefault); }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned flags, int) { return cudaStreamCreateWithFlags(s, flags); }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned flags, int) {
+    return cudaStreamCreateWithFlags(s, flags);
+}
 cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
     *least = *greatest = 0;
     return stuck();
@@ -235,9 +263,12 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s) {
     Lock lock(api_lock());
     if (cudaError_t e = stuck()) return fail(e);
     if (!known(s)) return fail(cudaErrorInvalidResourceHandle);
-    if (!s) run_blocking_streams();
-    else if (s->capture) return invalidate(*s->capture, cudaErrorStreamCaptureUnsupported);
-    else run_until([s] { return s->queue.empty(); });
+    if (!s)
+        run_blocking_streams();
+    else if (s->capture)
+        return invalidate(*s->capture, cudaErrorStreamCaptureUnsupported);
+    else
+        run_until([s] { return s->queue.empty(); });
     return fail(stuck());
 }
 cudaError_t cudaStreamQuery(cudaStream_t s) {
@@ -262,7 +293,8 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t s, cudaHostFn_t f, void *user) {
     return issue(s, "host function", [=] { f(user); });
 }
 
-/* ---- events ---------------------------------------------------------------------------------------------------- */
+/* ---- events
+ * ---------------------------------------------------------------------------------------------------- */
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned) {
     Lock lock(api_lock());
     if (cudaError_t r = stuck()) return fail(r);
@@ -289,7 +321,8 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
     if (!s) {
         run_blocking_streams();
         complete(o);
-    } else s->queue.push_back(o);
+    } else
+        s->queue.push_back(o);
     if (!options.lazy_streams) run_all();
     return cudaSuccess;
 }
@@ -303,7 +336,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) {
         return fail(stuck());
     }
     if (v.capture) { /* the stream joins the capture the event belongs to */
-        if (!v.capture->active || (s->capture && s->capture != v.capture)) return fail(cudaErrorCapturedEvent);
+        if (!v.capture->active || (s->capture && s->capture != v.capture))
+            return fail(cudaErrorCapturedEvent);
         s->capture = v.capture;
         s->tail.insert(s->tail.end(), v.after.begin(), v.after.end());
         return cudaSuccess;
@@ -338,7 +372,8 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t stop)
     return cudaSuccess;
 }
 
-/* ---- graphs ---------------------------------------------------------------------------------------------------- */
+/* ---- graphs
+ * ---------------------------------------------------------------------------------------------------- */
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode mode) {
     Lock lock(api_lock());
     if (cudaError_t e = stuck()) return fail(e);
@@ -383,8 +418,9 @@ cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g) {
 cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus *status) {
     Lock lock(api_lock());
     if (!known(s)) return fail(cudaErrorInvalidResourceHandle);
-    *status = !s || !s->capture ? cudaStreamCaptureStatusNone
-              : s->capture->invalid ? cudaStreamCaptureStatusInvalidated : cudaStreamCaptureStatusActive;
+    *status = !s || !s->capture     ? cudaStreamCaptureStatusNone
+              : s->capture->invalid ? cudaStreamCaptureStatusInvalidated
+                                    : cudaStreamCaptureStatusActive;
     return cudaSuccess;
 }
 cudaError_t cudaGraphGetNodes(cudaGraph_t g, cudaGraphNode_t *nodes, size_t *count) {
@@ -411,7 +447,9 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *x, cudaGraph_t g, unsigned lon
     *x = new emu_graph_exec{g->nodes};
     return cudaSuccess;
 }
-cudaError_t cudaGraphUpload(cudaGraphExec_t x, cudaStream_t) { return fail(x ? stuck() : cudaErrorInvalidValue); }
+cudaError_t cudaGraphUpload(cudaGraphExec_t x, cudaStream_t) {
+    return fail(x ? stuck() : cudaErrorInvalidValue);
+}
 
 /* In the order of the capture, or with lazy streams in any other that the edges allow. */
 static void replay(const std::vector<emu_graph_node> &nodes) {
@@ -420,7 +458,8 @@ static void replay(const std::vector<emu_graph_node> &nodes) {
         Deps can;
         for (size_t i = 0; i < nodes.size() && (can.empty() || options.lazy_streams); i++) {
             const Deps &after = nodes[i].after;
-            if (!done[i] && std::all_of(after.begin(), after.end(), [&](size_t d) { return done[d]; })) can.push_back(i);
+            if (!done[i] && std::all_of(after.begin(), after.end(), [&](size_t d) { return done[d]; }))
+                can.push_back(i);
         }
         size_t i = can[can.size() > 1 ? dice()() % can.size() : 0];
         if (stuck() == cudaSuccess) nodes[i].work();
@@ -430,7 +469,8 @@ static void replay(const std::vector<emu_graph_node> &nodes) {
 cudaError_t cudaGraphLaunch(cudaGraphExec_t x, cudaStream_t s) {
     Lock lock(api_lock());
     if (!x) return fail(cudaErrorInvalidValue);
-    auto nodes = std::make_shared<std::vector<emu_graph_node>>(x->nodes); /* the graph may be destroyed meanwhile */
+    auto nodes =
+        std::make_shared<std::vector<emu_graph_node>>(x->nodes); /* the graph may be destroyed meanwhile */
     return issue(s, "graph", [nodes] { replay(*nodes); });
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t g) {

@@ -4,12 +4,18 @@
 static void shuffle(void **in, void **out, const int *arg, unsigned mask, size_t bytes) {
     for (int l = 0; l < 32; l++) {
         if (!(mask >> l & 1)) continue;
-        if (mask >> arg[l] & 1) memcpy(out[l], in[arg[l]], bytes);
-        else memset(out[l], 0xff, bytes);
+        if (mask >> arg[l] & 1)
+            memcpy(out[l], in[arg[l]], bytes);
+        else
+            memset(out[l], 0xff, bytes);
     }
 }
-void emu_work_shuffle4(void **in, void **out, const int *arg, unsigned mask) { shuffle(in, out, arg, mask, 4); }
-void emu_work_shuffle8(void **in, void **out, const int *arg, unsigned mask) { shuffle(in, out, arg, mask, 8); }
+void emu_work_shuffle4(void **in, void **out, const int *arg, unsigned mask) {
+    shuffle(in, out, arg, mask, 4);
+}
+void emu_work_shuffle8(void **in, void **out, const int *arg, unsigned mask) {
+    shuffle(in, out, arg, mask, 8);
+}
 
 void emu_work_syncwarp(void **, void **, const int *, unsigned) {}
 
@@ -29,11 +35,14 @@ void emu_work_reduce_add(void **in, void **out, const int *, unsigned mask) {
         if (mask >> l & 1) *(unsigned *)out[l] = sum;
 }
 
-static float tf32(uint32_t bits) { return emu_bits<float>(bits & 0xffffe000u); } /* the hardware drops 13 bits */
+static float tf32(uint32_t bits) {
+    return emu_bits<float>(bits & 0xffffe000u);
+} /* the hardware drops 13 bits */
 static float bf16(uint32_t pair, int half) { return emu_bits<float>(half ? pair & 0xffff0000u : pair << 16); }
 
-/* d (16x8) = a (16xK) * b (Kx8) + c from the fragments of mn_mma_tf32 (K = 8) and mn_mma_bf16 (K = 16). The sum
- * runs over k in f32; hardware aligns and truncates its addends differently, so compare with a tolerance. */
+/* d (16x8) = a (16xK) * b (Kx8) + c from the fragments of mn_mma_tf32 (K = 8) and mn_mma_bf16 (K = 16). The
+ * sum runs over k in f32; hardware aligns and truncates its addends differently, so compare with a tolerance.
+ */
 static void mma(void **in, void **out, int K, bool is_bf16) {
     float a[16][16], b[16][8];
     for (int l = 0; l < 32; l++) {
@@ -41,12 +50,14 @@ static void mma(void **in, void **out, int K, bool is_bf16) {
         int g = l / 4, t = l % 4;
         for (int i = 0; i < 4; i++) {
             int row = g + i % 2 * 8;
-            if (!is_bf16) a[row][t + i / 2 * 4] = tf32(f.a[i]);
+            if (!is_bf16)
+                a[row][t + i / 2 * 4] = tf32(f.a[i]);
             else
                 for (int h = 0; h < 2; h++) a[row][2 * t + h + i / 2 * 8] = bf16(f.a[i], h);
         }
         for (int i = 0; i < 2; i++) {
-            if (!is_bf16) b[t + i * 4][g] = tf32(f.b[i]);
+            if (!is_bf16)
+                b[t + i * 4][g] = tf32(f.b[i]);
             else
                 for (int h = 0; h < 2; h++) b[2 * t + h + i * 8][g] = bf16(f.b[i], h);
         }
@@ -81,7 +92,8 @@ void emu_work_ldmatrix(void **in, void **out, const int *arg, unsigned) {
 }
 
 void emu_read_row(const void *row, emu_site at) {
-    if ((uintptr_t)row % 16) emu::fault("misaligned address", "a row of ldmatrix starts at a multiple of 16 bytes", at);
+    if ((uintptr_t)row % 16)
+        emu::fault("misaligned address", "a row of ldmatrix starts at a multiple of 16 bytes", at);
     emu::check_access(row, 16, emu::Access::read, nullptr, at);
 }
 

@@ -1,4 +1,5 @@
-/* Shared by the emulator's tests: checked calls, buffers with a host copy, comparison with a double reference. */
+/* Shared by the emulator's tests: checked calls, buffers with a host copy, comparison with a double
+ * reference. */
 #ifndef MN_TESTS_EMU_EMU_TEST_H
 #define MN_TESTS_EMU_EMU_TEST_H
 #include "cuda/mn_cuda.h"
@@ -44,7 +45,8 @@ template <class T> struct Array {
 };
 
 /* Reads y back and compares; NaN fails. */
-template <class T> static void compare(const char *name, Array<T> &y, const std::vector<double> &want, double tolerance) {
+template <class T>
+static void compare(const char *name, Array<T> &y, const std::vector<double> &want, double tolerance) {
     double worst = 0;
     y.get();
     for (size_t i = 0; i < want.size(); i++) {

@@ -1,9 +1,10 @@
-/* Planted faults: each must be reported, in every thread order, and the clean version of the same code must be
- * silent. A fault is a template parameter, `if (F == 3)`; F = 0 is the clean kernel.
+/* Planted faults: each must be reported, in every thread order, and the clean version of the same code must
+ * be silent. A fault is a template parameter, `if (F == 3)`; F = 0 is the clean kernel.
  *
  *   faults 7           runs fault 7 alone (EMU_ORDER, EMU_STREAMS as usual)
  *   faults 0           runs all clean versions
- *   faults PLAIN CHECKED   runs everything with the two programs, one process for each fault, and prints a table */
+ *   faults PLAIN CHECKED   runs everything with the two programs, one process for each fault, and prints a
+ * table */
 #include "cuda/mn_cuda.h"
 #include <cmath>
 #include <cstdio>
@@ -12,7 +13,7 @@
 #include <string>
 #include <vector>
 
-/* ---- kernels with faults ---------------------------------------------------------------------------- */
+/* ---- kernels with faults ------------------------------------------------------------------------ */
 /* y[t] = x[127 - t] + x[255 - t], 128 threads, through shared memory in two rounds. */
 template <int F> __global__ void mirror(const float *x, float *y) {
     __shared__ float s[128];
@@ -24,9 +25,12 @@ template <int F> __global__ void mirror(const float *x, float *y) {
         if (F == 3) {
             if (t < 64) __syncthreads();
         } else if (F == 10) {
-            if (t < 64) __syncthreads();
-            else __syncthreads_count(0); /* on its own line */
-        } else if (F != 1) __syncthreads();
+            if (t < 64)
+                __syncthreads();
+            else
+                __syncthreads_count(0); /* on its own line */
+        } else if (F != 1)
+            __syncthreads();
         a += s[127 - t];
         if (F != 2) __syncthreads();
     }
@@ -39,7 +43,8 @@ template <int F> __global__ void neighbours(const float *x, float *y) {
     float v = x[t];
     if (F == 11) {
         if (t < 16) v += __shfl_xor_sync(0xffffffffu, v, 1);
-    } else if (F == 13) v += __shfl_xor_sync(0x0000ffffu, v, 1);
+    } else if (F == 13)
+        v += __shfl_xor_sync(0x0000ffffu, v, 1);
     else {
         s[t] = v;
         if (F != 12) __syncwarp();
@@ -50,8 +55,10 @@ template <int F> __global__ void neighbours(const float *x, float *y) {
 /* y[0] += x[0] + ... by atomics, y[1 + t] = x[t] */
 template <int F> __global__ void gather(const float *x, float *y) {
     int t = blockIdx.x * blockDim.x + threadIdx.x;
-    if (F == 14) y[0] += x[t];
-    else atomicAdd(&y[0], x[t]);
+    if (F == 14)
+        y[0] += x[t];
+    else
+        atomicAdd(&y[0], x[t]);
     y[1 + (F == 15 ? threadIdx.x : t)] = x[t];
 }
 /* y[4t..4t+3] = x[4t..4t+3] */
@@ -66,8 +73,10 @@ template <int F> __global__ void mirror_async(const float *x, float *y) {
     int t = threadIdx.x;
     mn_cp_async<16>(&s[4 * t], &x[4 * t]);
     mn_cp_async_commit();
-    if (F == 17) mn_cp_async_wait<1>();
-    else if (F != 19) mn_cp_async_wait<0>();
+    if (F == 17)
+        mn_cp_async_wait<1>();
+    else if (F != 19)
+        mn_cp_async_wait<0>();
     if (F != 18) __syncwarp();
     for (int i = 4 * t; i < 4 * t + 4; i++) y[i] = F == 19 ? x[127 - i] : s[127 - i];
     if (F == 17) mn_cp_async_wait<0>();
@@ -112,7 +121,7 @@ __global__ void one_mma(float *y) {
     y[threadIdx.x] = d[0];
 }
 
-/* ---- what the host does with them ------------------------------------------------------------------------ */
+/* ---- what the host does with them --------------------------------------------------------------- */
 static int errors, wrong;
 static void ok(cudaError_t e) {
     if (e != cudaSuccess && ++errors < 4) printf("error: %s\n", cudaGetErrorName(e));
@@ -133,7 +142,8 @@ template <class WANT> static void expect(const float *d, int n, WANT want) {
     std::vector<float> h(n);
     ok(cudaMemcpy(h.data(), d, n * sizeof(float), cudaMemcpyDeviceToHost));
     for (int i = 0; i < n; i++)
-        if (!(h[i] == (float)want(i)) && ++wrong < 4) printf("wrong result: element %d is %g, want %g\n", i, h[i], (double)want(i));
+        if (!(h[i] == (float)want(i)) && ++wrong < 4)
+            printf("wrong result: element %d is %g, want %g\n", i, h[i], (double)want(i));
 }
 
 template <int F> static void run_mirror() {
@@ -278,12 +288,14 @@ template <int F> static void run_arena() {
     expect(arena.d, 60, [](int) { return 1; });
 }
 
-/* ---- the table ----------------------------------------------------------------------------------------------- */
+/* ---- the table
+ * ----------------------------------------------------------------------------------------------- */
 struct Fault {
     const char *what, *expected; /* a part of the report; "wrong result": only the result shows it */
     void (*planted)(), (*clean)();
 };
-#define PLANT(N, RUN, WHAT, EXPECTED) {WHAT, EXPECTED, RUN<N>, RUN<0>}
+#define PLANT(N, RUN, WHAT, EXPECTED)                                                                        \
+    { WHAT, EXPECTED, RUN<N>, RUN<0> }
 static const Fault faults[] = {
     {"", "", nullptr, nullptr},
     PLANT(1, run_mirror, "no barrier after a store", "race: "),
@@ -335,8 +347,9 @@ static int verdict() {
 
 /* Runs one fault in a process of its own; 0: nothing was noticed. */
 static int run_one(const char *program, int fault, const char *order, std::string *output) {
-    std::string command = std::string("EMU_STREAMS=lazy EMU_LEAKS=1 EMU_ORDER=") + order + (fault == 36 ? " EMU_SM=75" : "") +
-                          " timeout 20 '" + program + "' " + std::to_string(fault) + " 2>&1";
+    std::string command = std::string("EMU_STREAMS=lazy EMU_LEAKS=1 EMU_ORDER=") + order +
+                          (fault == 36 ? " EMU_SM=75" : "") + " timeout 20 '" + program + "' " +
+                          std::to_string(fault) + " 2>&1";
     char text[400];
     output->clear();
     fflush(stdout);
@@ -353,7 +366,8 @@ static int run_table(const char *plain, const char *checked) {
     for (const char *program : {plain, checked})
         for (const char *order : orders) {
             bool silent = run_one(program, 0, order, &out) == 0 && out.empty();
-            printf("  clean versions, %s, order %-9s %s\n", program == plain ? "plain  " : "checked", order, silent ? "silent" : "REPORTED");
+            printf("  clean versions, %s, order %-9s %s\n", program == plain ? "plain  " : "checked", order,
+                   silent ? "silent" : "REPORTED");
             if (!silent) bad++, printf("%s", out.c_str());
         }
     printf("  %-42s %-6s %s\n", "planted fault", "plain", "the checked build says");
@@ -367,12 +381,15 @@ static int run_table(const char *plain, const char *checked) {
             if (noticed && at != std::string::npos) {
                 size_t start = out.rfind('\n', at) + 1;
                 line = out.substr(start, out.find('\n', at) - start);
-            } else good = false, bad++, printf("%d in order %s gave:\n%s", f, order, out.c_str());
+            } else
+                good = false, bad++, printf("%d in order %s gave:\n%s", f, order, out.c_str());
         }
         caught += good, by_plain += marks != "---";
-        printf("  %2d %-39s %-6s %s%s\n", f, faults[f].what, marks.c_str(), good ? "" : "NOT CAUGHT ", line.substr(0, 110).c_str());
+        printf("  %2d %-39s %-6s %s%s\n", f, faults[f].what, marks.c_str(), good ? "" : "NOT CAUGHT ",
+               line.substr(0, 110).c_str());
     }
-    printf("%d of %d planted faults caught in every order, %d of them also by the plain build in some order (u d r)\n",
+    printf("%d of %d planted faults caught in every order, %d of them also by the plain build in some order "
+           "(u d r)\n",
            caught, count - 1, by_plain);
     return bad != 0;
 }
@@ -382,7 +399,8 @@ int main(int argc, char **argv) {
     if (argc != 2) return fprintf(stderr, "usage: faults NUMBER | faults PLAIN_PROGRAM CHECKED_PROGRAM\n"), 2;
     int f = atoi(argv[1]);
     if (f < 0 || f >= count) return fprintf(stderr, "faults are numbered 1 to %d\n", count - 1), 2;
-    if (f > 0) faults[f].planted();
+    if (f > 0)
+        faults[f].planted();
     else
         for (int i = 1; i < count; i++) faults[i].clean();
     return verdict();

@@ -9,7 +9,8 @@ __global__ void axpy(int n, float a, const float *x, float *y) {
     if (i < n) y[i] += a * x[i];
 }
 
-/* The sum of v over a block of up to 1024 threads, in thread 0: shuffles in each warp, then one warp for the rest. */
+/* The sum of v over a block of up to 1024 threads, in thread 0: shuffles in each warp, then one warp for the
+ * rest. */
 template <class T> __device__ T block_sum(T v) {
     __shared__ T part[32];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -23,8 +24,8 @@ template <class T> __device__ T block_sum(T v) {
     return v;
 }
 
-/* y = sum of x[0..n) in one launch, the same bits every time: each block leaves its part, the block that comes last
- * (by ticket) adds the parts in block order. ticket is 0 before and after. */
+/* y = sum of x[0..n) in one launch, the same bits every time: each block leaves its part, the block that
+ * comes last (by ticket) adds the parts in block order. ticket is 0 before and after. */
 template <class T> __global__ void sum_all(int n, const T *x, T *part, unsigned *ticket, T *y) {
     __shared__ bool last;
     T s = 0;
@@ -57,7 +58,8 @@ template <int PAD> __global__ void transpose(int R, int C, const float *x, float
 }
 
 /* c (M,N) = a (M,K) * b (K,N); a thread for each output, 32x32 tiles in shared memory. Block (32,32). */
-template <class T> __global__ void __launch_bounds__(1024) gemm_tiled(int M, int N, int K, const T *a, const T *b, T *c) {
+template <class T>
+__global__ void __launch_bounds__(1024) gemm_tiled(int M, int N, int K, const T *a, const T *b, T *c) {
     __shared__ T as[32][33], bs[32][33];
     int tx = threadIdx.x, ty = threadIdx.y, row = blockIdx.y * 32 + ty, col = blockIdx.x * 32 + tx;
     T s = 0;
@@ -75,8 +77,10 @@ template <class T> __global__ void __launch_bounds__(1024) gemm_tiled(int M, int
 /* The same with 8x4 outputs in the registers of a thread: 64x64 tiles, k in slices of 16. Block 128, shared
  * GEMM_REGISTERS_SHARED bytes. */
 constexpr int GEMM_REGISTERS_SHARED = (16 * 68 + 16 * 64) * 4;
-__global__ void __launch_bounds__(128) gemm_registers(int M, int N, int K, const float *a, const float *b, float *c) {
-    float *as = mn_dynamic_shared<float>(), *bs = as + 16 * 68; /* as[k][m], rows of 68: fewer bank conflicts */
+__global__ void __launch_bounds__(128)
+    gemm_registers(int M, int N, int K, const float *a, const float *b, float *c) {
+    float *as = mn_dynamic_shared<float>(),
+          *bs = as + 16 * 68; /* as[k][m], rows of 68: fewer bank conflicts */
     int t = threadIdx.x, tr = t / 16 * 8, tc = t % 16 * 4, r0 = blockIdx.y * 64, c0 = blockIdx.x * 64;
     float acc[8][4] = {};
     for (int k0 = 0; k0 < K; k0 += 16) {
@@ -105,10 +109,13 @@ __global__ void __launch_bounds__(128) gemm_registers(int M, int N, int K, const
             if (r0 + tr + i < M && c0 + tc + j < N) c[(r0 + tr + i) * N + c0 + tc + j] = acc[i][j];
 }
 
-/* The same on tensor cores in tf32, with the next slice on its way while one is multiplied. Four warps, each 16x32 of
- * a 32x64 tile; k in slices of 16, two stages. Any M; rows of a and b are copied in pieces of 4: K and N % 4 == 0. */
-__global__ void __launch_bounds__(128) gemm_tf32(int M, int N, int K, const float *a, const float *b, float *c) {
-    __shared__ __align__(16) float as[2][32][20], bs[2][16][72]; /* padded: fragments without bank conflicts */
+/* The same on tensor cores in tf32, with the next slice on its way while one is multiplied. Four warps, each
+ * 16x32 of a 32x64 tile; k in slices of 16, two stages. Any M; rows of a and b are copied in pieces of 4: K
+ * and N % 4 == 0. */
+__global__ void __launch_bounds__(128)
+    gemm_tf32(int M, int N, int K, const float *a, const float *b, float *c) {
+    __shared__ __align__(16) float as[2][32][20],
+        bs[2][16][72]; /* padded: fragments without bank conflicts */
     int t = threadIdx.x, lane = t % 32, warp = t / 32, g = lane / 4, q = lane % 4;
     int r0 = blockIdx.y * 32, c0 = blockIdx.x * 64, wr = warp / 2 * 16, wc = warp % 2 * 32;
     auto load = [&](int stage, int k0) {
@@ -128,7 +135,8 @@ __global__ void __launch_bounds__(128) gemm_tf32(int M, int N, int K, const floa
         if (k0 + 16 < K) {
             load(s ^ 1, k0 + 16);
             mn_cp_async_wait<1>();
-        } else mn_cp_async_wait<0>();
+        } else
+            mn_cp_async_wait<0>();
         __syncthreads();
         for (int k = 0; k < 16; k += 8) {
             uint32_t fa[4], fb[2];
@@ -148,7 +156,8 @@ __global__ void __launch_bounds__(128) gemm_tf32(int M, int N, int K, const floa
         }
 }
 
-/* c (16,8) = a (16,16) * b (16,8), bf16 operands, one warp; b, rows of 8, comes by the transposing ldmatrix. */
+/* c (16,8) = a (16,16) * b (16,8), bf16 operands, one warp; b, rows of 8, comes by the transposing ldmatrix.
+ */
 __global__ void __launch_bounds__(32) mma_bf16_one(const uint16_t *a, const uint16_t *b, float *c) {
     __shared__ __align__(16) uint16_t as[16][24], bs[32][8];
     int lane = threadIdx.x, g = lane / 4, q = lane % 4;
@@ -163,11 +172,11 @@ __global__ void __launch_bounds__(32) mma_bf16_one(const uint16_t *a, const uint
     for (int i = 0; i < 4; i++) c[(g + i / 2 * 8) * 8 + 2 * q + i % 2] = d[i];
 }
 
-/* y[n,k,p,q] = max(0, b[k] + sum_{c,r,s} x[n,c,p+r-1,q+s-1] * w[k,c,r,s]), H x W = P x Q. 16x16 outputs of KB channels
- * a block of 256: grid (tiles, channels / KB, N). */
+/* y[n,k,p,q] = max(0, b[k] + sum_{c,r,s} x[n,c,p+r-1,q+s-1] * w[k,c,r,s]), H x W = P x Q. 16x16 outputs of KB
+ * channels a block of 256: grid (tiles, channels / KB, N). */
 template <int KB>
-__global__ void __launch_bounds__(256) conv3x3(int C, int H, int W, int K, const float *x, const float *w,
-                                               const float *b, float *y) {
+__global__ void __launch_bounds__(256)
+    conv3x3(int C, int H, int W, int K, const float *x, const float *w, const float *b, float *y) {
     __shared__ float xs[18][19], ws[KB][9];
     int tx = threadIdx.x % 16, ty = threadIdx.x / 16, across = (W + 15) / 16;
     int p0 = blockIdx.x / across * 16, q0 = blockIdx.x % across * 16, k0 = blockIdx.y * KB, n = blockIdx.z;
@@ -218,18 +227,22 @@ __global__ void histogram(int n, const int *x, unsigned *count) {
     __shared__ unsigned mine[16];
     if (threadIdx.x < 16) mine[threadIdx.x] = 0;
     __syncthreads();
-    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) atomicAdd(&mine[x[i]], 1u);
+    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
+        atomicAdd(&mine[x[i]], 1u);
     __syncthreads();
     if (threadIdx.x < 16) atomicAdd(&count[threadIdx.x], mine[threadIdx.x]);
 }
 
-/* Votes of a warp and of the block, a matrix of the built-in variables, what each lane holds after __shfl_sync. */
+/* Votes of a warp and of the block, a matrix of the built-in variables, what each lane holds after
+ * __shfl_sync. */
 __global__ void votes(unsigned *y) {
     int t = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
     unsigned odd = __ballot_sync(0xffffffffu, t & 1);
     int any = __any_sync(0xffffffffu, t == 40), all = __all_sync(0xffffffffu, t < 64);
-    int ones = __syncthreads_count(t % 3 == 0), or_all = __syncthreads_or(t == 95), and_all = __syncthreads_and(t < 96);
+    int ones = __syncthreads_count(t % 3 == 0), or_all = __syncthreads_or(t == 95),
+        and_all = __syncthreads_and(t < 96);
     unsigned from = __shfl_sync(0xffffffffu, (unsigned)t, 5), bits = __popc(odd) + __clz(1) + __ffs(8);
-    y[t] = odd / 2 + any * 2 + all * 4 + ones * 8 + or_all * 512 + and_all * 1024 + from * 2048 + bits * 1048576;
+    y[t] =
+        odd / 2 + any * 2 + all * 4 + ones * 8 + or_all * 512 + and_all * 1024 + from * 2048 + bits * 1048576;
 }
 #endif

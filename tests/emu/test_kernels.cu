@@ -13,7 +13,8 @@ static void test_gemm(int M, int N, int K, cudaStream_t st) {
                 want[i * N + j] += (double)a.h[i * K + k] * b.h[k * N + j];
                 want_d[i * N + j] += ad.h[i * K + k] * bd.h[k * N + j];
             }
-    dim3 tiles32((N + 31) / 32, (M + 31) / 32), tiles64((N + 63) / 64, (M + 63) / 64), tiles((N + 63) / 64, (M + 31) / 32);
+    dim3 tiles32((N + 31) / 32, (M + 31) / 32), tiles64((N + 63) / 64, (M + 63) / 64),
+        tiles((N + 63) / 64, (M + 31) / 32);
     OK(MN_LAUNCH((gemm_tiled<float>), tiles32, dim3(32, 32), 0, st, M, N, K, a.d, b.d, c1.d));
     OK(MN_LAUNCH((gemm_tiled<double>), tiles32, dim3(32, 32), 0, st, M, N, K, ad.d, bd.d, cd.d));
     OK(MN_LAUNCH(gemm_registers, tiles64, dim3(128), GEMM_REGISTERS_SHARED, st, M, N, K, a.d, b.d, c2.d));
@@ -38,7 +39,8 @@ static void test_mma_bf16(cudaStream_t st) {
     for (int i = 0; i < 16; i++)
         for (int j = 0; j < 8; j++)
             for (int k = 0; k < 16; k++)
-                want[i * 8 + j] += (double)mn_bf16_to_float(a.h[i * 16 + k]) * mn_bf16_to_float(b.h[k * 8 + j]);
+                want[i * 8 + j] +=
+                    (double)mn_bf16_to_float(a.h[i * 16 + k]) * mn_bf16_to_float(b.h[k * 8 + j]);
     OK(MN_LAUNCH(mma_bf16_one, dim3(1), dim3(32), 0, st, a.d, b.d, c.d));
     OK(cudaStreamSynchronize(st));
     compare("mma bf16, ldmatrix, ldmatrix.trans", c, want, 1e-5);
@@ -46,9 +48,12 @@ static void test_mma_bf16(cudaStream_t st) {
 
 static void test_formats() {
     CHECK(mn_float_to_bf16(1.f) == 0x3f80 && mn_float_to_bf16(-2.5f) == 0xc020);
-    CHECK(mn_float_to_bf16(1.00390625f) == 0x3f80 && mn_float_to_bf16(1.01171875f) == 0x3f82); /* ties to even */
-    CHECK(std::isnan(mn_bf16_to_float(mn_float_to_bf16(NAN))) && std::isinf(mn_bf16_to_float(mn_float_to_bf16(3.4e38f))));
-    CHECK(mn_to_tf32(1.f + 1.f / 2048) == mn_to_tf32(1.f + 1.f / 1024) && mn_to_tf32(1.f + 1.f / 4096) == mn_to_tf32(1.f));
+    CHECK(mn_float_to_bf16(1.00390625f) == 0x3f80 &&
+          mn_float_to_bf16(1.01171875f) == 0x3f82); /* ties to even */
+    CHECK(std::isnan(mn_bf16_to_float(mn_float_to_bf16(NAN))) &&
+          std::isinf(mn_bf16_to_float(mn_float_to_bf16(3.4e38f))));
+    CHECK(mn_to_tf32(1.f + 1.f / 2048) == mn_to_tf32(1.f + 1.f / 1024) &&
+          mn_to_tf32(1.f + 1.f / 4096) == mn_to_tf32(1.f));
     CHECK(mn_pack_bf16(1.f, 2.f) == 0x40003f80u);
 }
 
@@ -66,7 +71,8 @@ static void test_conv(int N, int C, int H, int W, int K, cudaStream_t st) {
                             for (int u = 0; u < 3; u++) {
                                 int h = p + r - 1, v = q + u - 1;
                                 if (h < 0 || h >= H || v < 0 || v >= W) continue;
-                                s += (double)x.h[((n * C + c) * H + h) * W + v] * w.h[((k * C + c) * 3 + r) * 3 + u];
+                                s += (double)x.h[((n * C + c) * H + h) * W + v] *
+                                     w.h[((k * C + c) * 3 + r) * 3 + u];
                             }
                     want[((n * K + k) * H + p) * W + q] = s > 0 ? s : 0;
                 }

@@ -1,5 +1,5 @@
-/* The runtime's functions: memory, errors, streams, events, graphs. Compiles with nvcc too; the last part, what a
- * broken or missing device does, is the emulator's. */
+/* The runtime's functions: memory, errors, streams, events, graphs. Compiles with nvcc too; the last part,
+ * what a broken or missing device does, is the emulator's. */
 #include "tests/emu/emu_test.h"
 #include "tests/emu/kernels.cuh"
 #include <cstring>
@@ -11,7 +11,9 @@
 #define FAILS(call, error)                                                                                   \
     do {                                                                                                     \
         cudaError_t e_ = (call);                                                                             \
-        if (e_ != (error)) failures++, printf("%s:%d: %s instead of %s\n", __FILE__, __LINE__, cudaGetErrorName(e_), #error); \
+        if (e_ != (error))                                                                                   \
+            failures++,                                                                                      \
+                printf("%s:%d: %s instead of %s\n", __FILE__, __LINE__, cudaGetErrorName(e_), #error);       \
         (void)cudaGetLastError();                                                                            \
     } while (0)
 
@@ -197,22 +199,32 @@ static int in_process(const char *name, const char *value, int (*f)()) {
 static int no_device() {
     int n = 7;
     void *p;
-    return cudaGetDeviceCount(&n) == cudaErrorNoDevice && n == 0 && cudaMalloc(&p, 4) == cudaErrorNoDevice ? 50 : 1;
+    return cudaGetDeviceCount(&n) == cudaErrorNoDevice && n == 0 && cudaMalloc(&p, 4) == cudaErrorNoDevice
+               ? 50
+               : 1;
 }
 static int no_driver() {
     int n = 7, v = 7;
-    return cudaGetDeviceCount(&n) == cudaErrorInsufficientDriver && cudaDriverGetVersion(&v) == cudaSuccess && v == 0 ? 50 : 1;
+    return cudaGetDeviceCount(&n) == cudaErrorInsufficientDriver && cudaDriverGetVersion(&v) == cudaSuccess &&
+                   v == 0
+               ? 50
+               : 1;
 }
 static int little_memory() {
     void *p, *q;
-    if (cudaMalloc(&p, 900 << 10) != cudaSuccess || cudaMalloc(&q, 900 << 10) != cudaErrorMemoryAllocation) return 1;
-    return cudaGetLastError() == cudaErrorMemoryAllocation && cudaGetLastError() == cudaSuccess && cudaFree(p) == cudaSuccess &&
-                   cudaMalloc(&q, 900 << 10) == cudaSuccess ? 50 : 1;
+    if (cudaMalloc(&p, 900 << 10) != cudaSuccess || cudaMalloc(&q, 900 << 10) != cudaErrorMemoryAllocation)
+        return 1;
+    return cudaGetLastError() == cudaErrorMemoryAllocation && cudaGetLastError() == cudaSuccess &&
+                   cudaFree(p) == cudaSuccess && cudaMalloc(&q, 900 << 10) == cudaSuccess
+               ? 50
+               : 1;
 }
 static int old_device() {
     cudaDeviceProp p;
     return cudaGetDeviceProperties(&p, 0) == cudaSuccess && p.major == 7 && p.minor == 5 &&
-                   p.sharedMemPerBlockOptin == 64 << 10 && p.multiProcessorCount == 4 ? 50 : 1;
+                   p.sharedMemPerBlockOptin == 64 << 10 && p.multiProcessorCount == 4
+               ? 50
+               : 1;
 }
 /* The third launch loses the device; nothing works any more, and nothing crashes. */
 static int lost_device() {
@@ -221,7 +233,10 @@ static int lost_device() {
     for (int i = 0; i < 2; i++)
         if (MN_LAUNCH(axpy, dim3(1), dim3(8), 0, 0, 8, 1.f, x, x) != cudaSuccess) return 2;
     if (MN_LAUNCH(axpy, dim3(1), dim3(8), 0, 0, 8, 1.f, x, x) != cudaErrorDevicesUnavailable) return 3;
-    return cudaDeviceSynchronize() == cudaErrorDevicesUnavailable && cudaFree(x) == cudaErrorDevicesUnavailable ? 50 : 4;
+    return cudaDeviceSynchronize() == cudaErrorDevicesUnavailable &&
+                   cudaFree(x) == cudaErrorDevicesUnavailable
+               ? 50
+               : 4;
 }
 __global__ void far_away(float *x) { x[1 << 20] = 1; }
 __global__ void half_a_barrier() {
@@ -239,7 +254,10 @@ static int illegal_address() {
     cudaError_t launched = MN_LAUNCH(far_away, dim3(3), dim3(64), 0, 0, x);
     return launched == cudaSuccess && cudaDeviceSynchronize() == cudaErrorIllegalAddress &&
                    MN_LAUNCH(axpy, dim3(1), dim3(8), 0, 0, 8, 1.f, x, x) == cudaErrorIllegalAddress &&
-                   cudaGetLastError() == cudaErrorIllegalAddress && cudaGetLastError() == cudaErrorIllegalAddress ? 50 : 2;
+                   cudaGetLastError() == cudaErrorIllegalAddress &&
+                   cudaGetLastError() == cudaErrorIllegalAddress
+               ? 50
+               : 2;
 }
 static int hanging_barrier() {
     MN_LAUNCH(half_a_barrier, dim3(2), dim3(64), 0, 0);
