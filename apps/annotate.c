@@ -87,7 +87,10 @@ static void bars(mn_image *im, const predictor *p, const findings_face *f, const
     for (int k = 0; k < h->classes && named; k++)
         names = fmax(names, draw_text_width(small, h->class_name[k]) + 2 * s->pad);
     double width = fmax(fmin(f->box.w, 2.5 * names), 1.6 * names), room = width - names - s->pad;
-    if (!named) width = f->box.w, room = width - 2 * s->pad;
+    if (!named) { /* too small to read: bars alone */
+        row = s->text / 2;
+        width = fmin(f->box.w, 6 * s->text), room = width - 2 * s->pad;
+    }
     place_bars(im, &f->box, width, row * h->classes, &x, &y);
     const draw_colour black = {0, 0, 0}, grey = {170, 170, 170}, white = {255, 255, 255};
     draw_fill(im, x, y, width, row * h->classes, black, 0.6);

@@ -293,6 +293,8 @@ int cmd_predict(int argc, char **argv) {
         failed += run_items(j, &list, &err);
         summary(j);
     }
+    if (fflush(stdout) || ferror(stdout))
+        s = mn_fail(&err, MN_ERR_IO, "the output could not be written completely; hint: is the disk full?");
     bool bad = failed || s || err.status || j->failed_named || (j->failed && !j->done);
     if (err.status) app_fail(&err);
     vision_detector_close(j->detector);

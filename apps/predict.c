@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-volatile int predict_stop;
+volatile sig_atomic_t predict_stop;
 
 enum { STAGE_READ = 0, STAGE_DETECT, STAGE_CROP, STAGE_NETWORK, STAGE_OUTPUT };
 
@@ -59,7 +59,7 @@ static mn_status add_crops(predict_job *j, const pending *p, mn_image *crop, mn_
     mn_status s = MN_OK;
     for (int i = 0; i < p->n && s == MN_OK; i++) {
         const face_box *b = &p->crop[i];
-        int w = (int)fmax(1, round(b->w)), h = (int)fmax(1, round(b->h));
+        int w = (int)fmin(32768, fmax(1, round(b->w))), h = (int)fmin(32768, fmax(1, round(b->h)));
         s = mn_image_crop(crop, &p->image, (int)round(b->x), (int)round(b->y), w, h, err);
         if (s == MN_OK) s = predictor_add(&j->predictor, crop, err);
     }

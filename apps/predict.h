@@ -4,6 +4,7 @@
 #include "apps/annotate.h"
 #include "apps/source.h"
 #include "apps/stages.h"
+#include <signal.h>
 
 #define PREDICT_MAX_FACES 64 /* in one picture */
 
@@ -36,6 +37,6 @@ mn_status predict_pictures(predict_job *j, const source_list *l, mn_error *err);
 /* One video, camera or test pattern. */
 mn_status predict_stream(predict_job *j, const source_item *item, mn_error *err);
 /* Set by a signal handler: the stream ends as if the video did. */
-extern volatile int predict_stop;
+extern volatile sig_atomic_t predict_stop;
 
 #endif

@@ -513,6 +513,14 @@ START_TEST(test_detector) {
                     "OpenCV says");
     expect_sentence(predict("-m", m, "camera:/dev/video99", NULL), 1,
                     "camera /dev/video99 cannot be opened; hint:");
+    mn_image small = {0}; /* smaller than any face */
+    mn_error err = {0};
+    ASSERT_OK(mn_image_reserve(&small, 3, 2, 1, &err), &err);
+    memset(small.pixels, 90, 6);
+    ASSERT_OK(mn_image_save_png(&small, keep_path("dot.png"), &err), &err);
+    mn_image_free(&small);
+    ck_assert_msg(predict("-m", m, keep_path("dot.png"), NULL) == 0 && strstr(out_text, "0 faces"), "%s%s",
+                  out_text, err_text);
     test_write_file(keep_path("film.mp4"), "no film", 7);
     expect_sentence(predict("-m", m, keep_path("film.mp4"), NULL), 1, "nor a video that OpenCV can read");
 }
