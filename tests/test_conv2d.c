@@ -112,6 +112,8 @@ static const conv_case cases[] = {
     {3, 7, 11, 13, 7, 3, 3, false, {.groups = 7, .stride = {2, 2}, .padding = {0, 1, 0, 1}}},
     {1, 3, 17, 19, 3, 5, 3, true, {.groups = 3, .dilation = {2, 1}, .padding = {4, 4, 1, 1}}},
     {2, 3, 20, 37, 3, 3, 3, true, {.groups = 3, .padding = {1, 1, 1, 1}}},
+    {2, 4, 9, 8, 4, 3, 3, true, {.groups = 4, .stride = {2, 1}, .padding = {1, 0, 1, 2}}},
+    {1, 3, 5, 12, 3, 2, 9, true, {.groups = 3, .padding = {1, 0, 4, 4}}}, /* wider than the flat path takes */
     {2, 3, 5, 5, 6, 3, 3, true, {.groups = 3, .padding = {1, 1, 1, 1}}}, /* two outputs a channel */
     {3, 5, 7, 3, 11, 1, 1, true, {.groups = 1}}, /* 1x1 */
     {2, 5, 7, 3, 4, 1, 1, false, {.stride = {2, 2}}},
