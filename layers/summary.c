@@ -38,10 +38,11 @@ static const char *grouped(int64_t n, char *buf, size_t size) {
     return buf;
 }
 
-/* At most `width` characters; a longer text ends in "..". */
+/* At most `width` characters; a longer text loses its middle: the end tells layers apart. */
 static const char *shortened(const char *text, int width, char *buf, size_t size) {
-    int n = snprintf(buf, size, "%s", text);
-    if (n > width && width >= 2 && (size_t)width < size) memcpy(buf + width - 2, "..", 3);
+    int n = (int)strlen(text), tail = width / 3, head = width - tail - 2;
+    if (n <= width) snprintf(buf, size, "%s", text);
+    else snprintf(buf, size, "%.*s..%s", head, text, text + n - tail);
     return buf;
 }
 
@@ -68,15 +69,15 @@ static void print_sources(const mn__layer *l, int number, FILE *out, int width) 
 
 mn_status mn_model_summary(const mn_model *m, FILE *out, int width) {
     if (width <= 0) width = 80;
-    int fixed = 26 + 1 + 14 + 1 + 11 + 1 + 13, name_width = width - fixed - 1;
+    int fixed = 22 + 13 + 10 + 13 + 4, name_width = width - fixed;
     if (name_width < 10) name_width = 10;
     char name[256], class[256], text[64], parameters[48], macs[48];
-    fprintf(out, "%s\n%-*s %-26s %-14s %11s %13s\n", m->name, name_width, "layer", "class", "output", "parameters", "MACs");
+    fprintf(out, "%s\n%-*s %-22s %-13s %10s %13s\n", m->name, name_width, "layer", "class", "output", "parameters", "MACs");
     for (int i = 0; i < m->n_layers; i++) {
         const mn__layer *l = m->layer[i];
         class_text(l, text, sizeof text);
-        shortened(text, 26, class, sizeof class);
-        fprintf(out, "%-*s %-26s %-14s %11s %13s\n", name_width, shortened(l->name, name_width, name, sizeof name), class,
+        shortened(text, 22, class, sizeof class);
+        fprintf(out, "%-*s %-22s %-13s %10s %13s\n", name_width, shortened(l->name, name_width, name, sizeof name), class,
                 mn_shape_text(l->shape, text, sizeof text), grouped(layer_parameters(l, false), parameters, sizeof parameters),
                 grouped(l->macs, macs, sizeof macs));
         print_sources(l, i, out, width);
