@@ -42,6 +42,7 @@ for p in $missing; do
 done
 [ -z "$install" ] && exit 0
 echo "mien: installing$install"
+echo "mien: this downloads some hundred MB the first time and takes a few minutes"
 DEBIAN_FRONTEND=noninteractive $AS apt-get -q install -y --no-install-recommends $install >/tmp/mien-deps.$$ 2>&1 || {
     tail -20 /tmp/mien-deps.$$ >&2
     echo "mien: the installation failed (the last lines are above)" >&2
