@@ -27,11 +27,11 @@ int face_merge(face_box *box, int n);
  * in which the eyes are on average at FACE_HAAR_*. `margin` enlarges the side by that share about the centre
  * (0.1: 10 %). */
 face_box face_crop(const face_box *found, double margin);
-/* Measured with haarcascade_frontalface_alt2 on 40 faces with known eyes (docs/predict.md): centre between
+/* Measured with haarcascade_frontalface_alt2 on 40 faces with marked eyes (docs/predict.md): centre between
  * the eyes and their distance, in shares of the box's side. */
-#define FACE_HAAR_X 0.486
-#define FACE_HAAR_Y 0.384
-#define FACE_HAAR_DISTANCE 0.350
+#define FACE_HAAR_X 0.485
+#define FACE_HAAR_Y 0.385
+#define FACE_HAAR_DISTANCE 0.346
 #define FACE_EYE_HEIGHT 0.36
 #define FACE_EYE_DISTANCE 0.36
 

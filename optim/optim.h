@@ -35,9 +35,9 @@ typedef struct mn_optim_opt {
 
 typedef struct mn_optim mn_optim;
 /* For these MN_MODEL tensors (the array is copied). Owned by the context. NULL with a sentence for options out
- * of their range: lr, weight_decay, eps, clips >= 0; momentum, beta1, beta2, alpha in [0,1); nesterov wants a
- * momentum and no dampening. Parameters whose gradient was not written since the last step (frozen, unused) are
- * passed over, state and all. */
+ * of their range: lr, weight_decay, eps, clips >= 0; momentum, beta1, beta2, alpha in [0,1); nesterov wants
+ * a momentum and no dampening. Parameters whose gradient was not written since the last step (frozen, unused)
+ * are passed over, state and all. */
 mn_optim *mn_optim_create(mn_context *c, mn_tensor **params, int n, mn_optim_opt opt);
 /* One update of all parameters. No allocation after the first. MN_ERR_ARG when not one parameter has a new
  * gradient. With clip_norm, gradients that hold NaN or infinity change nothing (see mn_optim_grad_norm). */
@@ -60,7 +60,9 @@ const char *mn_optim_kind_name(mn_optim_kind k);
 
 /* ---- schedules --------------------------------------------------------------------------------------- */
 
-typedef enum mn_schedule_kind { MN_CONSTANT = 0, MN_STEP_DECAY, MN_COSINE, MN_ONE_CYCLE, MN_PLATEAU } mn_schedule_kind;
+typedef enum mn_schedule_kind {
+    MN_CONSTANT = 0, MN_STEP_DECAY, MN_COSINE, MN_ONE_CYCLE, MN_PLATEAU
+} mn_schedule_kind;
 typedef struct mn_schedule {
     mn_schedule_kind kind;
     double warmup;    /* share of all steps with a linear rise from ~0 (cosine, constant, step) */

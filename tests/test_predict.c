@@ -575,6 +575,103 @@ START_TEST(test_media) {
 }
 END_TEST
 
+/* ---- dlib's example pictures, whose faces and eyes are annotated ---- */
+
+typedef struct annotated {
+    face_box box;
+    double eye[2][2]; /* sums over the six landmarks of each */
+    bool used;
+} annotated;
+
+typedef struct measured {
+    int faces, found, wrong;
+    double x, y, distance; /* of the eyes in the crops: sums */
+} measured;
+
+static void measure_picture(vision_detector *d, const char *path, annotated *face, int n, measured *m) {
+    mn_image im = {0};
+    mn_error err = {0};
+    face_box box[PREDICT_MAX_FACES];
+    int boxes = 0;
+    ASSERT_OK(mn_image_load(&im, path, &err), &err);
+    int least = (im.width < im.height ? im.width : im.height) / 20;
+    ASSERT_OK(vision_detect(d, &im, least > 24 ? least : 24, box, PREDICT_MAX_FACES, &boxes, &err), &err);
+    mn_image_free(&im);
+    m->faces += n;
+    for (int i = 0; i < boxes; i++) {
+        annotated *best = NULL;
+        double overlap = 0.25;
+        for (int k = 0; k < n; k++)
+            if (!face[k].used && face_iou(&box[i], &face[k].box) > overlap)
+                best = &face[k], overlap = face_iou(&box[i], &face[k].box);
+        if (!best && ++m->wrong) continue;
+        face_box crop = face_crop(&box[i], 0);
+        double(*e)[2] = best->eye;
+        best->used = true, m->found++;
+        m->x += ((e[0][0] + e[1][0]) / 12 - crop.x) / crop.w;
+        m->y += ((e[0][1] + e[1][1]) / 12 - crop.y) / crop.h;
+        m->distance += hypot(e[1][0] - e[0][0], e[1][1] - e[0][1]) / 6 / crop.w;
+    }
+}
+
+/* Reads <image file=..>, <box top= left= width= height=>, <part name= x= y=> in the order in which they
+ * stand. */
+static void measure_list(vision_detector *d, const char *folder, const char *name, measured *m) {
+    char path[700], picture[200] = "", line[512];
+    annotated face[32];
+    int n = 0, part, x, y;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f)) {
+        char *tag = strchr(line, '<');
+        annotated *a = &face[n ? n - 1 : 0];
+        double t, l, w, h;
+        if (!tag) continue;
+        if (sscanf(tag, "<image file='%199[^']'", picture) == 1)
+            n = 0;
+        else if (n < 32 &&
+                 sscanf(tag, "<box top='%lf' left='%lf' width='%lf' height='%lf'", &t, &l, &w, &h) == 4)
+            face[n++] = (annotated){.box = box(l, t, w, h, 1)};
+        else if (n && sscanf(tag, "<part name='%d' x='%d' y='%d'", &part, &x, &y) == 3 && part >= 36 &&
+                 part < 48)
+            a->eye[part >= 42][0] += x, a->eye[part >= 42][1] += y;
+        else if (!strncmp(tag, "</image>", 8)) {
+            snprintf(path, sizeof path, "%s/%s", folder, picture);
+            measure_picture(d, path, face, n, m);
+        }
+    }
+    if (f) fclose(f);
+}
+
+/* Most faces are found, little else is, and in the crops the eyes are where FER2013 has them. */
+START_TEST(test_annotated_faces) {
+    const char *data = test_data_dir();
+    char folder[600];
+    struct stat st;
+    snprintf(folder, sizeof folder, "%s/media/dlib_faces", data ? data : "");
+    if (!data || stat(folder, &st) || !vision_available()) {
+        test_skip("crops of annotated faces: no data or no OpenCV");
+        return;
+    }
+    mn_error err = {0};
+    measured m = {0};
+    vision_detector *d = vision_detector_open(NULL, NULL, &err);
+    ck_assert_msg(d != NULL, "%s", err.text);
+    measure_list(d, folder, "training_with_face_landmarks.xml", &m);
+    measure_list(d, folder, "testing_with_face_landmarks.xml", &m);
+    vision_detector_close(d);
+    if (getenv("MIEN_MEASURE"))
+        printf("%d faces, %d found, %d wrong; eyes in the crops: %.3f %.3f, %.3f apart\n", m.faces, m.found,
+               m.wrong, m.x / m.found, m.y / m.found, m.distance / m.found);
+    ck_assert_msg(m.faces == 43 && m.found >= 38 && m.wrong <= 3, "%d faces, %d found, %d wrong", m.faces,
+                  m.found, m.wrong);
+    ASSERT_CLOSE(m.x / m.found, 0.5, 0.01);
+    ASSERT_CLOSE(m.y / m.found, 0.36, 0.01);
+    ASSERT_CLOSE(m.distance / m.found, 0.36, 0.01);
+}
+END_TEST
+
 TEST_SUITE(predict, test_overlap, test_merging, test_crop_geometry, test_tracks, test_smoothing,
            test_many_tracks, test_drawing, test_reports, test_json, test_stages, test_given_faces,
-           test_folder, test_annotate, test_refused, test_detector, test_stream, test_media)
+           test_folder, test_annotate, test_refused, test_detector, test_stream, test_media,
+           test_annotated_faces)
