@@ -46,7 +46,7 @@ static hid_t memory_access(void) {
 
 hid_t mn__h5_create(mn_error *err) {
     hid_t access = memory_access();
-    hid_t file = access < 0 ? -1 : H5Fcreate("mien", H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    hid_t file = access < 0 ? -1 : H5Fcreate(MN__H5_IN_MEMORY, H5F_ACC_TRUNC, H5P_DEFAULT, access);
     if (access >= 0) H5Pclose(access);
     if (file < 0) mn_fail(err, MN_ERR_MEMORY, "libhdf5 could not begin a file in memory");
     return file;
@@ -91,7 +91,7 @@ hid_t mn__h5_open(const char *path, size_t *size, mn_error *err) {
         mn_fail(err, MN_ERR_FORMAT, "%s: is not an HDF5 file; wanted a model file (.h5) of mien or Keras", path);
     } else if (check_hash(path, bytes, *size, err) == MN_OK && mn__h5_probe(path, bytes, *size, err) == MN_OK) {
         access = memory_access();
-        if (access >= 0 && H5Pset_file_image(access, bytes, *size) >= 0) file = H5Fopen("mien", H5F_ACC_RDONLY, access);
+        if (access >= 0 && H5Pset_file_image(access, bytes, *size) >= 0) file = H5Fopen(MN__H5_IN_MEMORY, H5F_ACC_RDONLY, access);
         if (file < 0) mn_fail(err, MN_ERR_FORMAT, "%s: is a broken or incomplete HDF5 file", path);
     }
     if (access >= 0) H5Pclose(access);

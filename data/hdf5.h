@@ -16,6 +16,9 @@
 void mn__h5_begin(void);
 void mn__h5_end(void);
 
+/* What files in memory are called: libhdf5 refuses a name that a file on the disk has, and this one cannot exist. */
+#define MN__H5_IN_MEMORY "/dev/null/memory"
+
 /* A new file in memory; -1 on failure. */
 hid_t mn__h5_create(mn_error *err);
 /* Writes the finished file under its name, atomically, with a checksum behind it; closes it. */

@@ -70,7 +70,7 @@ static void child(const void *bytes, size_t size, int report) {
     visit v = {.limit = size > SIZE_MAX / 64 ? size : size * 64};
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
     if (H5Pset_fapl_core(access, (size_t)1 << 20, false) >= 0 && H5Pset_file_image(access, (void *)(uintptr_t)bytes, size) >= 0)
-        file = H5Fopen("mien", H5F_ACC_RDONLY, access);
+        file = H5Fopen(MN__H5_IN_MEMORY, H5F_ACC_RDONLY, access);
     bool whole = file >= 0 && H5Ovisit(file, H5_INDEX_NAME, H5_ITER_NATIVE, read_object, &v) >= 0;
     if (file >= 0 && H5Fclose(file) < 0) whole = false;
     ssize_t told = write(report, whole ? "k" : "b", 1);

@@ -176,6 +176,7 @@ START_TEST(test_train_eval_info) {
     ASSERT_EXIT(0, "eval --model m.h5 --data rendered:50,size=16,seed=9");
     ASSERT_SAYS("all rows of rendered:50,size=16,seed=9: 50 pictures");
     ASSERT_EXIT(1, "eval --model m.h5 --data rendered:50,size=16,seed=9 --split valid");
+    test_write_file(test_path("mien"), "a file named like the program", 29);
     ASSERT_EXIT(0, "info m.h5");
     ASSERT_SAYS("angry disgust fear");
     ASSERT_SAYS("trained   by mien");
