@@ -132,6 +132,11 @@ fuzz:  ## fuzzes every parser for FUZZ_SECONDS each (60); needs clang
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/libmien.a $(LDLIBS)
 
+bench: all  ## a training step of each main network: images/s, GFLOP/s, memory
+	$(Q)for n in seed2 mini-xception vgg; do $(BUILD)/mien bench --net $$n; done
+bench-peers: all  ## the same beside PyTorch, in turn (needs python3-torch)
+	$(Q)MIEN=$(BUILD)/mien sh tests/bench/peers.sh
+
 debug:  ## build/debug: -O0 -g3, for gdb
 	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/debug OPT="-O0 -g3" all
 asan:  ## the tests under AddressSanitizer and LeakSanitizer, in build/asan

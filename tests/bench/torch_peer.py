@@ -1,0 +1,91 @@
+"""The named networks in PyTorch, for comparison: python3 torch_peer.py NET MODE BATCH THREADS LAYOUT SECONDS
+
+NET seed2|mini-xception|vgg, MODE train|infer, LAYOUT nchw|channels_last. One JSON line: median and best ms of a
+step, the least processor time of a step, images/s, peak memory. A training step is forward, cross-entropy,
+backward and SGD with momentum on data that is already in memory, as in `mien bench`.
+"""
+import json, os, resource, sys, time
+
+net, mode, batch, threads, layout, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], float(sys.argv[6])
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+torch.set_num_threads(threads)
+torch.set_flush_denormal(True)
+torch.manual_seed(0)
+
+
+def conv(i, o, k=3, **more):
+    return nn.Conv2d(i, o, k, **more)
+
+
+def seed2():
+    return nn.Sequential(
+        conv(1, 32, padding=1), nn.ReLU(), nn.MaxPool2d(2), conv(32, 64, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        conv(64, 128, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(128 * 12 * 12, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 7))
+
+
+def vgg():
+    layers, i = [], 1
+    for o, n in ((64, 2), (128, 2), (256, 3), (512, 3)):
+        for _ in range(n):
+            layers += [conv(i, o, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True)]
+            i = o
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512 * 9, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 7))
+
+
+class Module(nn.Module):
+    """A residual module of mini-Xception (Arriaga et al. 2017)."""
+
+    def __init__(self, i, o):
+        super().__init__()
+        separable = lambda a, b: nn.Sequential(conv(a, a, padding=1, groups=a, bias=False), conv(a, b, 1, bias=False), nn.BatchNorm2d(b))
+        self.main = nn.Sequential(separable(i, o), nn.ReLU(), separable(o, o), nn.MaxPool2d(3, 2, 1))
+        self.side = nn.Sequential(conv(i, o, 1, stride=2, bias=False), nn.BatchNorm2d(o))
+
+    def forward(self, x):
+        return self.main(x) + self.side(x)
+
+
+def mini_xception():
+    return nn.Sequential(
+        conv(1, 8, bias=False), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+        Module(8, 16), Module(16, 32), Module(32, 64), Module(64, 128), conv(128, 7, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+model, side = {"seed2": (seed2, 48), "mini-xception": (mini_xception, 64), "vgg": (vgg, 48)}[net]
+model = model()
+x, y = torch.randn(batch, 1, side, side), torch.randint(0, 7, (batch,))
+if layout == "channels_last":
+    model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+
+if mode == "train":
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+
+    def step():
+        optimiser.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x), y).backward()
+        optimiser.step()
+else:
+    model.eval()
+
+    def step():
+        with torch.inference_mode():
+            model(x)
+
+for _ in range(3):
+    step()
+wall, cpu, end = [], [], time.perf_counter() + seconds
+while time.perf_counter() < end or len(wall) < 3:
+    w, c = time.perf_counter(), time.process_time()
+    step()
+    wall.append(1e3 * (time.perf_counter() - w))
+    cpu.append(1e3 * (time.process_time() - c))
+wall.sort()
+median = wall[len(wall) // 2]
+print(json.dumps(dict(net=net, mode=mode, batch=batch, threads=threads, layout=layout, version=torch.__version__, steps=len(wall),
+                      median_ms=round(median, 3), best_ms=round(wall[0], 3), cpu_ms=round(min(cpu), 3), images_s=round(1e3 * batch / median, 1),
+                      rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1))))
