@@ -176,19 +176,6 @@ static mn_status write_json(const eval *e, const metrics *m, mn_error *err) {
     return report_save(j, e->o->json, err);
 }
 
-static void csv_field(FILE *f, const char *text) {
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, f);
-        return;
-    }
-    fputc('"', f);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', f);
-        fputc(*text, f);
-    }
-    fputc('"', f);
-}
-
 static void csv_header(FILE *f, const eval *e) {
     fputs("id", f);
     for (int h = 0; h < e->info.n_heads; h++) {
@@ -197,7 +184,7 @@ static void csv_header(FILE *f, const eval *e) {
         for (int k = 0; k < head->n_classes; k++) {
             char *name = app_text("%s_p_%s", head->name, head->class_name[k]);
             fputc(',', f);
-            csv_field(f, name);
+            report_csv_field(f, name);
             free(name);
         }
     }
@@ -210,9 +197,9 @@ static void csv_row(FILE *f, const eval *e, int64_t i) {
         int32_t label = e->scores.label[h][i];
         const float *p = e->scores.p[h] + i * head->n_classes;
         fputc(',', f);
-        if (label >= 0) csv_field(f, head->class_name[label]);
+        if (label >= 0) report_csv_field(f, head->class_name[label]);
         fputc(',', f);
-        csv_field(f, head->class_name[metrics_argmax(p, head->n_classes)]);
+        report_csv_field(f, head->class_name[metrics_argmax(p, head->n_classes)]);
         for (int k = 0; k < head->n_classes; k++) fprintf(f, ",%.6f", p[k]);
     }
     fputc('\n', f);
@@ -228,7 +215,7 @@ static mn_status write_predictions(const eval *e, mn_error *err) {
     for (int64_t i = 0; i < e->rows->length && !s; i++) {
         mn_sample_info info;
         if ((s = e->rows->info(e->rows, i, &info, err))) break;
-        csv_field(f, info.id);
+        report_csv_field(f, info.id);
         csv_row(f, e, i);
     }
     fclose(f);

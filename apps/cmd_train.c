@@ -18,7 +18,7 @@ enum {
 static const struct argp_option table[] = {
     {0, 0, 0, 0, "Data:", 1},
     {"data", 'd', "SPEC", 0, "What to learn from; may be given several times: each picture trains the heads that it has a label for. "
-     "fer2013:FILE.csv, folder:DIR, utkface:DIR, list:FILE.csv, idx:DIR or rendered:COUNT[,size=..,seed=..]", 1},
+     "fer2013:FILE.csv, folder:DIR, utkface:DIR, ckplus:DIR, list:FILE.csv, idx:DIR or rendered:COUNT[,size=..,seed=..]", 1},
     {"val", OPT_VAL, "SPEC|SHARE", 0, "Validation rows: a data set of their own, or the share that is carved out of the training rows where "
      "the files name none (default 0.1; 0: none)", 1},
     {"test", OPT_TEST, "SHARE", 0, "Test rows, carved where the files say nothing at all (default 0.1). Training never reads test rows", 1},

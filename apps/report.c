@@ -47,6 +47,19 @@ void report_print(FILE *out, const mn_head *head, const metrics *m) {
     if (m->classes <= MOST_COLUMNS) print_matrix(out, head, m);
 }
 
+void report_csv_field(FILE *f, const char *text) {
+    if (!text[strcspn(text, ",\"\r\n")]) {
+        fputs(text, f);
+        return;
+    }
+    fputc('"', f);
+    for (; *text; text++) {
+        if (*text == '"') fputc('"', f);
+        fputc(*text, f);
+    }
+    fputc('"', f);
+}
+
 #if MN_HAVE_JSON
 json_t *report_number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 

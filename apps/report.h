@@ -14,6 +14,9 @@ void report_print(FILE *out, const mn_head *head, const metrics *m);
 /* "57.3 % right (95 %: 55.5 to 59.1)", or "-" for nothing; returns buf. */
 const char *report_accuracy(char *buf, size_t size, const metrics *m);
 
+/* A field of a CSV file, in quotes where it needs them. */
+void report_csv_field(FILE *f, const char *text);
+
 #if MN_HAVE_JSON
 /* {"n":, "accuracy":, "accuracy_95": [lo, hi], "loss":, ..., "classes": [{...}], "confusion": [[...]]};
  * what is not defined is null. */

@@ -116,12 +116,14 @@ typedef struct mn_open_opt {
  * decoded on opening a folder of pictures, but every file is read once for its hash. What is left out
  * (files of other kinds, names that give no label) is counted and said through opt->progress with total -1.
  *
- * Opens  fer2013:FILE.csv  folder:DIR  utkface:DIR  list:FILE.csv  idx:DIR  rendered:COUNT[,size=..,seed=..]
+ * Opens  fer2013:FILE.csv  folder:DIR  utkface:DIR  ckplus:DIR  list:FILE.csv  idx:DIR
+ * rendered:COUNT[,size=..,seed=..]
  * (docs/data.md describes each). NULL on failure, the sentence in *err. `opt` may be NULL. */
 mn_dataset *mn_dataset_open(const char *spec, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_fer2013(const char *csv, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_folder(const char *dir, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_utkface(const char *dir, const mn_open_opt *opt, mn_error *err);
+mn_dataset *mn_dataset_ckplus(const char *dir, const mn_open_opt *opt, mn_error *err); /* group: the person */
 mn_dataset *mn_dataset_list(const char *csv, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_idx(const char *dir, const mn_open_opt *opt, mn_error *err);
 
@@ -154,6 +156,28 @@ typedef struct mn_split_lists {
 mn_status mn_dataset_split(const mn_dataset *d, double valid_fraction, double test_fraction, uint64_t seed,
                            mn_split_lists *out, mn_error *err);
 void mn_split_lists_free(mn_split_lists *s);
+
+/* ---- pictures that look alike: copies that a split must not put on both sides ------------------------- */
+
+#define MN_LOOK_SIDE 24
+/* What a picture looks like, in grey and small. */
+typedef struct mn_look {
+    uint64_t exact;        /* equal for equal pixels (as grey) and size */
+    uint64_t hash, mirror; /* difference hash of the picture and of its mirror image: few bits differ between copies */
+    float deviation;       /* of the grey levels; below 1 the picture is blank */
+    float small[MN_LOOK_SIDE * MN_LOOK_SIDE]; /* thumbnail: mean 0, length 1 */
+} mn_look;
+/* Fills look[0 .. d->length-1], in parallel. */
+mn_status mn_dataset_looks(const mn_dataset *d, mn_look *look, const mn_open_opt *opt, mn_error *err);
+/* -1..1, of the thumbnails; `mirrored`: b is mirrored first. */
+double mn_look_correlation(const mn_look *a, const mn_look *b, bool mirrored);
+/* Called once for every pair a, b (places in `look`) that is alike; `mirrored`: more so as mirror images. */
+typedef void (*mn_alike)(void *user, int64_t a, int64_t b, bool mirrored, double likeness);
+/* The pairs among look[row[0..n-1]] whose hashes differ in at most `distance` bits (0..15) and whose thumbnails
+ * correlate with at least `likeness`. Time grows little faster than n while few hashes are equal: leave out
+ * blank pictures and all but one of identical ones. */
+mn_status mn_looks_alike(const mn_look *look, const int64_t *row, int64_t n, int distance, double likeness, mn_alike found,
+                         void *user, mn_error *err);
 
 /* ---- augmentation (training data only) ------------------------------------------------------------ */
 

@@ -23,9 +23,10 @@ static const struct {
     mn_dataset *(*open)(const char *, const mn_open_opt *, mn_error *);
 } kinds[] = {
     {"fer2013", mn_dataset_fer2013}, {"folder", mn_dataset_folder}, {"utkface", mn_dataset_utkface},
-    {"list", mn_dataset_list},       {"idx", mn_dataset_idx},       {"rendered", open_rendered},
+    {"ckplus", mn_dataset_ckplus},   {"list", mn_dataset_list},     {"idx", mn_dataset_idx},
+    {"rendered", open_rendered},
 };
-#define WANTED "wanted fer2013:FILE.csv, folder:DIR, utkface:DIR, list:FILE.csv, idx:DIR or rendered:COUNT"
+#define WANTED "wanted fer2013:FILE.csv, folder:DIR, utkface:DIR, ckplus:DIR, list:FILE.csv, idx:DIR or rendered:COUNT"
 
 mn_dataset *mn_dataset_open(const char *spec, const mn_open_opt *opt, mn_error *err) {
     const char *colon = strchr(spec, ':');
