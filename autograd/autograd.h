@@ -157,6 +157,19 @@ typedef struct mn_pad2d_opt {
 } mn_pad2d_opt;
 mn_tensor *mn_pad2d(mn_tensor *x, mn_pad2d_opt opt);
 
+/* One step of an LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000). z (N,4U,...): what
+ * goes into the gates i, f, c, o, in Keras's order, U channels each. state (N,2U,...): h, then c; NULL: zeros.
+ *   c' = gate(f) c + gate(i) tanh(c~)      h' = gate(o) tanh(c')       the result, (N,2U,...): h', then c'
+ * hard_sigmoid: gate(x) = max(0, min(1, 0.2x + 0.5)), Keras 2's, else the sigmoid; relu: relu in tanh's place.
+ * mask (N,T) or NULL, not differentiated: where mask[n,step] is 0, sample n keeps its state. */
+typedef struct mn_lstm_cell_opt {
+    bool hard_sigmoid, relu;
+    int step;
+} mn_lstm_cell_opt;
+mn_tensor *mn_lstm_cell(mn_tensor *z, mn_tensor *state, mn_tensor *mask, mn_lstm_cell_opt opt);
+/* The mask (n,steps) of sequences of different length: 1 for the first length[i] steps of sample i, then 0. */
+mn_tensor *mn_sequence_mask(mn_context *c, int64_t n, int64_t steps, const int32_t *length);
+
 /* Over the last dimension, shifted by its maximum so that nothing overflows. */
 mn_tensor *mn_softmax(mn_tensor *x);
 mn_tensor *mn_log_softmax(mn_tensor *x);

@@ -11,7 +11,8 @@ mn_shape mn__keras_shape(const mn__weight *w) {
     switch (w->order) {
     case MN__HWIO: return MN_SHAPE(d[2], d[3], d[1], d[0]);
     case MN__HWCM: return MN_SHAPE(d[2], d[3], d[0] / multiplier, multiplier);
-    case MN__IN_OUT: return MN_SHAPE(d[1], d[0]);
+    case MN__IN_OUT:
+    case MN__OUT_OUT: return MN_SHAPE(d[1], d[0]);
     default: return w->shape;
     }
 }
@@ -22,6 +23,7 @@ int64_t mn__keras_place(const mn__weight *w, int64_t i, const int32_t *order) {
         int64_t unit = i / d[1], feature = i % d[1];
         return (order ? order[feature] : feature) * d[0] + unit;
     }
+    if (w->order == MN__OUT_OUT) return i % d[1] * d[0] + i / d[1];
     if (w->order == MN__FEATURE) return order ? order[i] : i;
     if (w->order == MN__AS_IS) return i;
     int64_t window = d[2] * d[3], rs = i % window, c = i / window % d[1], k = i / window / d[1];
@@ -97,7 +99,7 @@ static mn_status append_follower(writer *w, const mn__layer *l, const char *from
 static json_t *input_config(const mn__layer *l) {
     json_t *shape = json_pack("[n]");
     mn_shape s = l->shape;
-    for (int i = 0; i < s.ndim; i++) json_array_append_new(shape, json_integer(s.dim[s.ndim == 3 ? (i + 1) % 3 : i]));
+    for (int i = 0; i < s.ndim; i++) json_array_append_new(shape, json_integer(s.dim[mn__file_dim(s.ndim, i)]));
     return json_pack("{s:o,s:s,s:b,s:b,s:s}", "batch_input_shape", shape, "dtype", "float32", "sparse", 0, "ragged", 0, "name",
                      l->name);
 }
@@ -127,6 +129,13 @@ static const char *class_name_of(const mn__layer *l, json_t *config) {
     return leaky ? "LeakyReLU" : elu ? "ELU" : "Activation";
 }
 
+/* Keras's TimeDistributed stands around the layer and has its name. */
+static json_t *each_step(const mn__layer *l, json_t *config) {
+    const char *class_name = class_name_of(l, config);
+    return json_pack("{s:s,s:b,s:s,s:{s:s,s:o}}", "name", l->name, "trainable", !l->frozen, "dtype", "float32", "layer",
+                     "class_name", class_name, "config", config);
+}
+
 static mn_status write_layer(writer *w, mn_sym x) {
     const mn__layer *l = w->m->layer[x];
     if (l->class == &mn__class_input) return append_layer(w, l->class->name, l->name, input_config(l), NULL);
@@ -137,7 +146,8 @@ static mn_status write_layer(writer *w, mn_sym x) {
         snprintf(name, sizeof name, "%s%s", from->name, needs_own_layer(from) ? "_activation" : "");
         json_array_append_new(sources, source(name));
     }
-    mn_status s = append_layer(w, class_name_of(l, config), l->name, config, sources);
+    mn_status s = l->each_step ? append_layer(w, "TimeDistributed", l->name, each_step(l, config), sources)
+                               : append_layer(w, class_name_of(l, config), l->name, config, sources);
     if (s == MN_OK && needs_own_layer(l))
         s = append_follower(w, l, "", "_activation", "LeakyReLU", json_pack("{s:f}", "alpha", 0.01));
     if (s == MN_OK && needs_softmax_layer(w->m, w->info, x))

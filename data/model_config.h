@@ -4,7 +4,7 @@
 #include "data/internal.h"
 #include "layers/json.h"
 
-/* order[x][i]: the number in Keras of feature i of layer x's output; NULL: the same number. */
+/* order[x][i]: the number in Keras of feature i of layer x's output, (F) or (T,F); NULL: the same number. */
 typedef struct mn__orders {
     int32_t **order;
     int n;

@@ -36,8 +36,9 @@ void mn_model_info_free(mn_model_info *info) {
 
 mn_status mn__info_default(const mn_model *m, mn_model_info *info, mn_error *err) {
     mn_shape s = mn_model_input_shape(m, 0);
-    if (s.ndim == 3)
-        info->preprocess = (mn_preprocess){.channels = (int)s.dim[0], .height = (int)s.dim[1], .width = (int)s.dim[2], .hi = 1};
+    const int64_t *image = s.dim + (s.ndim > 3); /* of a picture, or of a frame of a clip */
+    if (s.ndim >= 3)
+        info->preprocess = (mn_preprocess){.channels = (int)image[0], .height = (int)image[1], .width = (int)image[2], .hi = 1};
     mn_status status = MN_OK;
     for (int i = 0; i < mn_model_outputs(m) && i < MN_MAX_HEADS && status == MN_OK; i++) {
         mn_shape out = mn_model_output_shape(m, i);
@@ -155,7 +156,8 @@ static mn_status check_against(const mn_model *m, const mn_model_info *info, mn_
             return mn_fail(err, MN_ERR_FORMAT, "mien_info: head \"%s\" has %d classes, the network's output another number",
                            info->head[i].name, info->head[i].n_classes);
     }
-    if (p->channels && in.ndim == 3 && (p->channels != in.dim[0] || p->height != in.dim[1] || p->width != in.dim[2]))
+    const int64_t *image = in.dim + (in.ndim > 3);
+    if (p->channels && in.ndim >= 3 && (p->channels != image[0] || p->height != image[1] || p->width != image[2]))
         return mn_fail(err, MN_ERR_FORMAT, "mien_info: the preprocessing gives %dx%d with %d channels, the network wants another "
                        "size", p->width, p->height, p->channels);
     return MN_OK;

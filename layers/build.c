@@ -32,6 +32,16 @@ static uint64_t stream_of(const mn_model *m, const char *weight) {
     return h;
 }
 
+static mn_status set_ones(const mn__weight *w) {
+    double *v = mn_alloc((size_t)w->t->count * sizeof *v);
+    if (!v) return MN__FAIL(w->t->ctx, MN_ERR_MEMORY, "out of host memory for the first values of \"%s\"", w->t->name);
+    mn_status s = mn_get_f64(w->t, v);
+    for (int64_t i = w->ones_from; i < w->ones_to; i++) v[i] = 1;
+    if (s == MN_OK) s = mn_set_f64(w->t, v);
+    mn_free(v);
+    return s;
+}
+
 static mn_status make_weight(mn__layer *l, mn__weight *w, char *data) {
     mn_context *c = l->model->ctx;
     size_t bytes = strlen(l->name) + strlen(w->name) + 2;
@@ -42,7 +52,8 @@ static mn_status make_weight(mn__layer *l, mn__weight *w, char *data) {
     t->data = data, t->name = name;
     t->requires_grad = !w->statistic && !l->frozen;
     w->t = t;
-    return mn_init_fill(t, w->init, w->fan_in, w->fan_out, 1, stream_of(l->model, name));
+    mn_status s = mn_init_fill(t, w->init, w->fan_in, w->fan_out, 1, stream_of(l->model, name));
+    return s || w->ones_from == w->ones_to ? s : set_ones(w);
 }
 
 /* Trained weights first, then statistics: an optimiser's and a snapshot's pass run along the memory. */

@@ -17,6 +17,11 @@ bool mn__activation_parse(const char *text, mn_activation *out) {
     return false;
 }
 
+const char *mn__cell_name(mn_cell_activation a) { return a == MN_CELL_TANH ? "tanh" : a == MN_CELL_RELU ? "relu" : NULL; }
+const char *mn__gate_name(mn_gate_activation a) {
+    return a == MN_GATE_SIGMOID ? "sigmoid" : a == MN_GATE_HARD_SIGMOID ? "hard_sigmoid" : NULL;
+}
+
 static const char *const inits[] = {"default", "he_normal", "he_uniform", "glorot_normal", "glorot_uniform",
                                     "orthogonal", "zeros", "ones"};
 const char *mn__init_name(mn_init i) {
@@ -60,6 +65,12 @@ static mn_status check_field(const mn__layer *l, const mn__field *f, char *p) {
     case MN__ACTIVATION:
         if (mn__activation_name(*(mn_activation *)p)) return MN_OK;
         return mn__layer_fail(l, MN_ERR_ARG, "%s is %d, which is no mn_activation", f->key, (int)*(mn_activation *)p);
+    case MN__CELL:
+        if (mn__cell_name(*(mn_cell_activation *)p)) return MN_OK;
+        return mn__layer_fail(l, MN_ERR_ARG, "%s is %d; wanted MN_CELL_TANH or MN_CELL_RELU", f->key, *(int *)p);
+    case MN__GATE:
+        if (mn__gate_name(*(mn_gate_activation *)p)) return MN_OK;
+        return mn__layer_fail(l, MN_ERR_ARG, "%s is %d; wanted MN_GATE_SIGMOID or MN_GATE_HARD_SIGMOID", f->key, *(int *)p);
     case MN__INIT:
         if (mn__init_name(*(mn_init *)p)) return MN_OK;
         return mn__layer_fail(l, MN_ERR_ARG, "%s is %d, which is no mn_init", f->key, (int)*(mn_init *)p);

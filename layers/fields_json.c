@@ -96,6 +96,18 @@ static mn_status read_activation(const reader *r, const mn__field *f, const json
     return wrong(r, f, v, "linear, relu, leaky_relu, elu, sigmoid, tanh, gelu, silu, softplus or softmax");
 }
 
+static mn_status read_cell(const reader *r, const mn__field *f, const json_t *v, mn_cell_activation *out) {
+    for (int i = 0; json_is_string(v) && mn__cell_name((mn_cell_activation)i); i++)
+        if (!strcmp(json_string_value(v), mn__cell_name((mn_cell_activation)i))) return *out = (mn_cell_activation)i, MN_OK;
+    return wrong(r, f, v, "tanh or relu");
+}
+
+static mn_status read_gate(const reader *r, const mn__field *f, const json_t *v, mn_gate_activation *out) {
+    for (int i = 0; json_is_string(v) && mn__gate_name((mn_gate_activation)i); i++)
+        if (!strcmp(json_string_value(v), mn__gate_name((mn_gate_activation)i))) return *out = (mn_gate_activation)i, MN_OK;
+    return wrong(r, f, v, "sigmoid or hard_sigmoid");
+}
+
 static mn_status read_init(const reader *r, const mn__field *f, const json_t *v, mn_init *out) {
     static const struct { const char *name; mn_init init; } other[] = {
         {"HeNormal", MN_INIT_HE_NORMAL}, {"HeUniform", MN_INIT_HE_UNIFORM}, {"GlorotNormal", MN_INIT_XAVIER_NORMAL},
@@ -110,7 +122,7 @@ static mn_status read_init(const reader *r, const mn__field *f, const json_t *v,
     return wrong(r, f, v, "he_normal, he_uniform, glorot_normal, glorot_uniform, orthogonal, zeros or ones");
 }
 
-/* (H,W,C) in files, (C,H,W) here; other numbers of dimensions are as they are. */
+/* (H,W,C) and (T,H,W,C) in files, (C,H,W) and (T,C,H,W) here; fewer dimensions are as they are. */
 static mn_status read_shape(const reader *r, const mn__field *f, const json_t *v, mn_shape *out) {
     size_t n = json_array_size(v);
     if (!json_is_array(v) || n < 1 || n >= MN_MAX_DIMS) return wrong(r, f, v, "[height, width, channels] or [features]");
@@ -119,7 +131,7 @@ static mn_status read_shape(const reader *r, const mn__field *f, const json_t *v
         int d = 0;
         mn_status status = read_int(r, f, json_array_get(v, i), &d);
         if (status) return status;
-        s.dim[n == 3 ? (i + 1) % 3 : i] = d;
+        s.dim[mn__file_dim((int)n, (int)i)] = d;
     }
     *out = s;
     return MN_OK;
@@ -141,9 +153,10 @@ static mn_status read_field(const reader *r, const mn__field *f, const json_t *v
     case MN__PAIR: return read_pair(r, f, v, (int *)p);
     case MN__SIDES: return read_sides(r, f, v, (int *)p);
     case MN__REAL: return read_real(r, f, v, (double *)p);
+    case MN__YES:
     case MN__NOT:
         if (!json_is_boolean(v)) return wrong(r, f, v, "true or false");
-        *(bool *)p = json_is_false(v);
+        *(bool *)p = f->kind == MN__YES ? json_is_true(v) : json_is_false(v);
         return MN_OK;
     case MN__PADDING:
         if (!json_is_string(v) || (strcmp(json_string_value(v), "same") && strcmp(json_string_value(v), "valid")))
@@ -151,6 +164,8 @@ static mn_status read_field(const reader *r, const mn__field *f, const json_t *v
         *(mn_padding *)p = strcmp(json_string_value(v), "same") ? MN_VALID : MN_SAME;
         return MN_OK;
     case MN__ACTIVATION: return read_activation(r, f, v, (mn_activation *)p);
+    case MN__CELL: return read_cell(r, f, v, (mn_cell_activation *)p);
+    case MN__GATE: return read_gate(r, f, v, (mn_gate_activation *)p);
     case MN__INIT: return read_init(r, f, v, (mn_init *)p);
     case MN__SHAPE: return read_shape(r, f, v, (mn_shape *)p);
     case MN__AXIS: return read_axis(r, f, v, (int *)p);
@@ -169,6 +184,20 @@ static mn_status unknown_key(const reader *r, const mn__layer_class *k, const ch
                           known);
 }
 
+/* Settings of Keras's recurrent layers that mien has nothing for. */
+static mn_status check_recurrent(const reader *r, json_t *config) {
+    static const char *const flags[] = {"go_backwards", "stateful", "return_state", "time_major"};
+    static const char *const numbers[] = {"dropout", "recurrent_dropout"};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (json_is_true(json_object_get(config, flags[i])))
+            return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: %s is not supported", r->who, flags[i]);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (json_number_value(json_object_get(config, numbers[i])) != 0)
+            return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: %s is not supported; hint: a Dropout layer before it", r->who,
+                                  numbers[i]);
+    return MN_OK;
+}
+
 /* Keras settings that would change what the layer computes. */
 static mn_status check_keras(const reader *r, const mn__layer_class *k, json_t *config) {
     const char *format = json_string_value(json_object_get(config, "data_format"));
@@ -177,6 +206,7 @@ static mn_status check_keras(const reader *r, const mn__layer_class *k, json_t *
     if (json_is_true(json_object_get(config, "keepdims")))
         return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: keepdims is not supported", r->who);
     json_t *axis = json_object_get(config, "axis");
+    if (k == &mn__class_lstm || k == &mn__class_conv_lstm2d) return check_recurrent(r, config);
     if (k != &mn__class_batch_normalization || !axis) return MN_OK;
     if (json_is_array(axis) && json_array_size(axis) == 1) axis = json_array_get(axis, 0);
     json_int_t n = json_is_integer(axis) ? json_integer_value(axis) : 0;
@@ -189,7 +219,8 @@ static mn_status check_keys(const reader *r, const mn__layer_class *k, json_t *c
     json_t *value;
     if (r->form->keras) return check_keras(r, k, config);
     json_object_foreach(config, key, value) {
-        bool known = !strcmp(key, "class") || !strcmp(key, "name") || !strcmp(key, "inputs") || !strcmp(key, "comment");
+        bool known = !strcmp(key, "class") || !strcmp(key, "name") || !strcmp(key, "inputs") || !strcmp(key, "comment") ||
+                     !strcmp(key, "time_distributed");
         for (const mn__field *f = k->fields; f && f->kind; f++) known |= !strcmp(key, f->key);
         if (!known) return unknown_key(r, k, key);
     }
@@ -233,10 +264,10 @@ static void list_classes(char *buf, size_t size) {
         n += (size_t)snprintf(buf + n, size - n, "%s%s", i ? ", " : "", mn__layer_classes[i]->name);
 }
 
-mn_sym mn__json_layer(mn_model *m, const char *class_name, const char *name, json_t *config, const mn_sym *in, int n_in,
-                      const mn__json_form *form) {
+static mn_sym json_layer(mn_model *m, const char *class_name, const char *name, json_t *config, const mn_sym *in, int n_in,
+                         const mn__json_form *form) {
     if (m->status) return -1;
-    reader r = {.m = m, .form = form, .ndim = n_in > 0 && in[0] >= 0 && in[0] < m->n_layers ? m->layer[in[0]]->shape.ndim : 0};
+    reader r = {.m = m, .form = form, .ndim = n_in > 0 && in[0] >= 0 && in[0] < m->n_layers ? m->layer[in[0]]->shape.ndim - m->each_step : 0};
     if (name) snprintf(r.who, sizeof r.who, "%.60s \"%s\"", class_name, name);
     else snprintf(r.who, sizeof r.who, "%.60s (layer %d)", class_name, m->n_layers);
     if (is_alias(class_name)) {
@@ -266,6 +297,25 @@ mn_sym mn__json_layer(mn_model *m, const char *class_name, const char *name, jso
     return mn__layer_add(m, k, in, n_in, opt);
 }
 
+/* "time_distributed": true in a network file; in a Keras config a TimeDistributed around the layer, of its name. */
+mn_sym mn__json_layer(mn_model *m, const char *class_name, const char *name, json_t *config, const mn_sym *in, int n_in,
+                      const mn__json_form *form) {
+    bool wrapped = form->keras && !strcmp(class_name, "TimeDistributed");
+    json_t *inner = json_object_get(config, "layer"), *flag = form->keras ? NULL : json_object_get(config, "time_distributed");
+    if (wrapped) {
+        class_name = json_string_value(json_object_get(inner, "class_name"));
+        config = json_object_get(inner, "config");
+        if (!class_name || !json_is_object(config) || !strcmp(class_name, "TimeDistributed"))
+            return mn__model_fail(m, MN_ERR_FORMAT, "TimeDistributed \"%.60s\": \"layer\" is not understood", name ? name : "?"), -1;
+    }
+    if (flag && !json_is_boolean(flag))
+        return mn__model_fail(m, MN_ERR_FORMAT, "%.60s: \"time_distributed\" wants true or false", class_name), -1;
+    mn_model_time_distributed(m, wrapped || json_is_true(flag));
+    mn_sym x = json_layer(m, class_name, name, config, in, n_in, form);
+    mn_model_time_distributed(m, false);
+    return x;
+}
+
 /* ---- writing ---- */
 
 static json_t *pair_json(const int *v) {
@@ -275,7 +325,7 @@ static json_t *pair_json(const int *v) {
 static json_t *shape_json(mn_shape s) {
     json_t *a = json_array();
     for (int i = 0; i < s.ndim; i++)
-        json_array_append_new(a, json_integer(s.dim[s.ndim == 3 ? (i + 1) % 3 : i]));
+        json_array_append_new(a, json_integer(s.dim[mn__file_dim(s.ndim, i)]));
     return a;
 }
 
@@ -287,7 +337,10 @@ static bool is_default(const mn__field *f, const char *p) {
     case MN__PAIR: return v[0] == (int)f->fallback && v[1] == (int)f->fallback;
     case MN__SIDES: return !v[0] && !v[1] && !v[2] && !v[3];
     case MN__REAL: return *(const double *)p == f->fallback;
+    case MN__YES:
     case MN__NOT: return !*(const bool *)p;
+    case MN__CELL: return *(const mn_cell_activation *)p == MN_CELL_TANH;
+    case MN__GATE: return *(const mn_gate_activation *)p == MN_GATE_SIGMOID;
     case MN__PADDING: return *(const mn_padding *)p == MN_VALID;
     case MN__ACTIVATION: return *(const mn_activation *)p == MN_ACT_LINEAR;
     case MN__INIT: return *(const mn_init *)p == MN_INIT_DEFAULT;
@@ -302,7 +355,10 @@ static json_t *field_json(const mn__layer *l, const mn__field *f, const char *p,
     case MN__PAIR: return keras ? json_pack("[i,i]", v[0], v[1]) : pair_json(v);
     case MN__SIDES: return json_pack("[[i,i],[i,i]]", v[0], v[1], v[2], v[3]);
     case MN__REAL: return json_real(*(const double *)p);
+    case MN__YES: return json_boolean(*(const bool *)p);
     case MN__NOT: return json_boolean(!*(const bool *)p);
+    case MN__CELL: return json_string(mn__cell_name(*(const mn_cell_activation *)p));
+    case MN__GATE: return json_string(mn__gate_name(*(const mn_gate_activation *)p));
     case MN__PADDING: return json_string(*(const mn_padding *)p == MN_SAME ? "same" : "valid");
     case MN__ACTIVATION: {
         mn_activation a = *(const mn_activation *)p;

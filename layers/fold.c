@@ -15,6 +15,7 @@ static mn__weight *row_weight(mn__layer *l) {
 static bool can_fold(const mn_model *m, const mn__layer *norm) {
     if (norm->class != &mn__class_batch_normalization || norm->folded) return false;
     mn__layer *l = m->layer[norm->in[0]];
+    if (l->each_step != norm->each_step) return false;
     const mn_activation *a = mn__layer_activation(l);
     return row_weight(l) && (!a || *a == MN_ACT_LINEAR) && mn__layer_readers(m, norm->in[0]) == 1;
 }

@@ -8,6 +8,7 @@
 #define MN__MAX_LAYERS 4096
 #define MN__MAX_LAYER_INPUTS 32
 #define MN__MAX_UNITS 1048576
+#define MN__MAX_STEPS 1024                    /* of a sequence */
 #define MN__MAX_NAME 200
 #define MN__MAX_SAMPLE ((int64_t)1 << 28)     /* elements of one sample's activation */
 #define MN__MAX_PARAMETERS ((int64_t)1 << 29)
@@ -22,11 +23,14 @@ typedef enum mn__field_kind {
     MN__PAIR,       /* int[2], {vertical, horizontal}: 3 or [3,3] */
     MN__SIDES,      /* int[4], top, bottom, left, right: 1 or [1,2] or [[1,2],[3,4]] */
     MN__REAL,       /* double */
+    MN__YES,        /* bool */
     MN__NOT,        /* bool, the opposite of the key: no_bias is "use_bias": false */
     MN__PADDING,    /* "valid", "same" */
     MN__ACTIVATION, /* "relu", ... */
+    MN__CELL,       /* "tanh", "relu" */
+    MN__GATE,       /* "sigmoid", "hard_sigmoid" */
     MN__INIT,       /* "he_normal", ... or Keras's {"class_name": ..., "config": ...} */
-    MN__SHAPE,      /* mn_shape without N; in files (H,W,C), here (C,H,W) */
+    MN__SHAPE,      /* mn_shape without N; in files (H,W,C) or (T,H,W,C), here (C,H,W) or (T,C,H,W) */
     MN__AXIS        /* a dimension of (N,C,H,W); in files one of (N,H,W,C) */
 } mn__field_kind;
 
@@ -48,6 +52,7 @@ typedef enum mn__file_order {
     MN__HWIO,    /* ours (K,C,R,S), file (R,S,C,K) */
     MN__HWCM,    /* ours (C*M,1,R,S), file (R,S,C,M) */
     MN__IN_OUT,  /* ours (out,in), file (in,out) */
+    MN__OUT_OUT, /* the same, `in` being the layer's own output */
     MN__FEATURE  /* one number a feature of the input, in the input's order */
 } mn__file_order;
 
@@ -59,6 +64,7 @@ typedef struct mn__weight {
     mn__file_order order;
     bool absent;    /* the place of a weight that this layer does without: t is NULL */
     bool statistic; /* moved by the forward pass, not by the optimiser */
+    int64_t ones_from, ones_to; /* these elements begin as 1 */
     bool rows;      /* dimension 0 is the output channel: batch norm can be folded into it */
     mn_tensor *t;   /* after mn_model_build */
 } mn__weight;
@@ -77,6 +83,7 @@ typedef struct mn__layer {
     mn__weight weight[MN__MAX_WEIGHTS];
     int n_weights;
     bool frozen, folded;
+    bool each_step; /* applied to every step of a sequence: class sees (...), `shape` and the inputs are (T,...) */
     bool training;  /* of the running forward pass, less frozen */
     mn_tensor *out; /* of the last forward pass */
 } mn__layer;
@@ -107,6 +114,7 @@ struct mn_model {
     int n_layers, capacity;
     mn_sym *input, *output;
     int n_inputs, n_outputs;
+    bool each_step;    /* of the layers that are added */
     mn_status status;  /* the first failure of building */
     bool built, folded;
     mn_tensor **param;
@@ -127,11 +135,20 @@ int mn__layer_readers(const mn_model *m, mn_sym x);              /* layers and o
 /* Lists the model's parameters anew: trained ones, then statistics. */
 mn_status mn__model_list_parameters(mn_model *m);
 
-/* For build functions: the shape of input i; a sentence unless it is (C,H,W) / (features). */
+/* For build functions: the shape of input i (of one step of it, where the layer runs on each step); a sentence
+ * unless it is (C,H,W) / (features). */
 mn_shape mn__in_shape(const mn__layer *l, int i);
+/* What stands at dimension i of a shape in a file, (...,H,W,C): the number of the dimension here, (...,C,H,W). */
+static inline int mn__file_dim(int ndim, int i) {
+    int first = ndim - 3;
+    return first < 0 || i < first ? i : first + (i - first + 1) % 3;
+}
+/* (N*T,...) of (N,T,...), and back. */
+mn_tensor *mn__fold_steps(mn_tensor *x);
+mn_tensor *mn__unfold_steps(mn_tensor *x, int64_t steps);
 mn_status mn__want_image(const mn__layer *l);
 mn_status mn__want_features(const mn__layer *l);
-/* The output size of a sliding window over (C,H,W), and what padding comes to (l->pad). */
+/* The output size of a sliding window over (...,H,W), and what padding comes to (l->pad). */
 mn_status mn__window(mn__layer *l, const int size[2], const int stride[2], const int dilation[2], mn_padding padding,
                      int64_t *p, int64_t *q);
 /* He before activations of the ReLU kind, else Xavier, where nothing else was asked for. */
@@ -142,6 +159,8 @@ mn_tensor *mn__activate(mn_tensor *x, mn_activation a, double alpha);
 mn_status mn__fields_check(mn__layer *l);
 const char *mn__activation_name(mn_activation a);
 bool mn__activation_parse(const char *text, mn_activation *out);
+const char *mn__cell_name(mn_cell_activation a);
+const char *mn__gate_name(mn_gate_activation a);
 const char *mn__init_name(mn_init i);
 /* The layer's "activation" field, or NULL. */
 mn_activation *mn__layer_activation(const mn__layer *l);
@@ -150,7 +169,7 @@ mn_activation *mn__layer_activation(const mn__layer *l);
 
 /* Builds a network on input x; layers/nets.def lists them. Options are complete (no zeros). */
 typedef void mn__net_fn(mn_model *m, mn_sym x, const mn_net_opt *o);
-#define NET(name, stem, side, text) mn__net_fn mn__net_##stem;
+#define NET(name, stem, side, steps, text) mn__net_fn mn__net_##stem;
 #include "layers/nets.def"
 #undef NET
 /* Fills o from opt, zeros replaced by the given input and the head "emotion" of 7; checks it. */

@@ -154,7 +154,7 @@ mn_model *mn_model_from_json(mn_context *c, const char *text, size_t length, con
 static json_t *layer_json(const mn_model *m, int number) {
     const mn__layer *l = m->layer[number];
     json_t *o = json_pack("{s:s,s:s}", "class", l->class->name, "name", l->name), *fields = mn__json_fields(l, false);
-    bool ok = o && fields;
+    bool ok = o && fields && !(l->each_step && json_object_set_new(o, "time_distributed", json_true()));
     if (ok && !(l->n_in == 0 || (l->n_in == 1 && l->in[0] == number - 1))) {
         json_t *in = json_array();
         for (int i = 0; i < l->n_in; i++) ok &= !json_array_append_new(in, json_string(m->layer[l->in[i]]->name));

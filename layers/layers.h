@@ -152,6 +152,49 @@ typedef struct mn_zero_padding2d_layer {
 } mn_zero_padding2d_layer;
 mn_sym mn_layer_zero_padding2d(mn_model *m, mn_sym x, mn_zero_padding2d_layer opt);
 
+/* ---- sequences: (N,T,...), the steps in order -------------------------------------------------------- */
+
+/* Layers added while it is on are applied to every step of their input by itself (Keras's TimeDistributed): a Conv2D
+ * reads (T,C,H,W) and gives (T,K,P,Q). The steps are folded into the batch, so batch normalisation sees N*T samples. */
+void mn_model_time_distributed(mn_model *m, bool on);
+
+typedef enum mn_cell_activation { MN_CELL_TANH = 0, MN_CELL_RELU } mn_cell_activation;
+/* hard: max(0, min(1, 0.2x + 0.5)), Keras 2's (Keras 3's has the slope 1/6 and is another function). Keras 2's ConvLSTM2D
+ * has it by default, Keras 3's and mien's the sigmoid. */
+typedef enum mn_gate_activation { MN_GATE_SIGMOID = 0, MN_GATE_HARD_SIGMOID } mn_gate_activation;
+
+/* (T,features) to (units), the last h, or (T,units) with return_sequences. docs/ops/lstm.md. */
+typedef struct mn_lstm_layer {
+    const char *name;
+    int units; /* required */
+    mn_cell_activation activation;
+    mn_gate_activation recurrent_activation;
+    bool no_bias, no_unit_forget_bias; /* the forget gate's bias begins as 1 (Jozefowicz et al. 2015), or as 0 */
+    bool return_sequences;
+    mn_init kernel_initializer, recurrent_initializer; /* Xavier uniform, orthogonal */
+} mn_lstm_layer;
+mn_sym mn_layer_lstm(mn_model *m, mn_sym x, mn_lstm_layer opt);
+
+/* (T,C,H,W) to (filters,P,Q) or (T,filters,P,Q): an LSTM whose matrix products are convolutions (Shi et al. 2015). Strides,
+ * padding and dilation are those of the input's; the state's has stride 1 and padding "same". */
+typedef struct mn_conv_lstm2d_layer {
+    const char *name;
+    int filters, kernel_size[2]; /* required */
+    int strides[2], dilation_rate[2]; /* 1 */
+    mn_padding padding;
+    mn_cell_activation activation;
+    mn_gate_activation recurrent_activation;
+    bool no_bias, no_unit_forget_bias;
+    bool return_sequences;
+    mn_init kernel_initializer, recurrent_initializer;
+} mn_conv_lstm2d_layer;
+mn_sym mn_layer_conv_lstm2d(mn_model *m, mn_sym x, mn_conv_lstm2d_layer opt);
+
+/* The same, with a mask (T) for sequences of different length: at a step whose number is 0 the sample's state stays, and
+ * return_sequences repeats its h. Feed it with mn_sequence_mask. */
+mn_sym mn_layer_lstm_masked(mn_model *m, mn_sym x, mn_sym mask, mn_lstm_layer opt);
+mn_sym mn_layer_conv_lstm2d_masked(mn_model *m, mn_sym x, mn_sym mask, mn_conv_lstm2d_layer opt);
+
 /* y = x*scale + offset */
 typedef struct mn_rescaling_layer {
     const char *name;
@@ -167,10 +210,11 @@ typedef struct mn_net_head {
 } mn_net_head;
 typedef struct mn_net_opt {
     int channels, height, width; /* 0: the network's own: 1 channel, 48x48 (mini-xception 64x64) */
+    int steps;                   /* frames of a clip, for networks that read (T,C,H,W); 0: the network's own */
     const mn_net_head *heads;    /* NULL: one head "emotion" of 7 */
     int n_heads;
 } mn_net_opt;
-/* seed1, seed2, mini-xception, vgg, resnet-small, logreg, tiny, base: mn_net_names, ended by NULL. Built. */
+/* seed1, seed2, mini-xception, vgg, resnet-small, logreg, tiny, base, lstm-rows, convlstm: mn_net_names, ended by NULL. Built. */
 extern const char *const mn_net_names[];
 const char *mn_net_describe(const char *name); /* one line, or NULL */
 mn_model *mn_net_create(mn_context *c, const char *name, const mn_net_opt *opt);

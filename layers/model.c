@@ -87,7 +87,12 @@ static mn_status check_name(mn_model *m, const mn__layer_class *k, const char *n
 
 /* ---- shapes, for build functions ---- */
 
-mn_shape mn__in_shape(const mn__layer *l, int i) { return l->model->layer[l->in[i]]->shape; }
+mn_shape mn__in_shape(const mn__layer *l, int i) {
+    mn_shape s = l->model->layer[l->in[i]]->shape, step = {.ndim = s.ndim - 1};
+    if (!l->each_step) return s;
+    for (int d = 0; d < step.ndim; d++) step.dim[d] = s.dim[d + 1];
+    return step;
+}
 
 mn_status mn__want_image(const mn__layer *l) {
     mn_shape s = mn__in_shape(l, 0);
@@ -95,7 +100,8 @@ mn_status mn__want_image(const mn__layer *l) {
     if (s.ndim == 3) return MN_OK;
     return mn__layer_fail(l, MN_ERR_SHAPE, "the input \"%s\" is %s; wanted an image (channels,height,width)%s",
                           l->model->layer[l->in[0]]->name, mn_shape_text(s, text, sizeof text),
-                          s.ndim == 1 ? "; hint: place it before Flatten or pooling to features" : "");
+                          s.ndim == 1 ? "; hint: place it before Flatten or pooling to features"
+                          : s.ndim == 4 ? "; hint: \"time_distributed\" applies it to each step of a sequence" : "");
 }
 
 mn_status mn__want_features(const mn__layer *l) {
@@ -112,7 +118,7 @@ mn_status mn__window(mn__layer *l, const int size[2], const int stride[2], const
     mn_shape s = mn__in_shape(l, 0);
     int64_t *out[2] = {p, q};
     for (int i = 0; i < 2; i++) {
-        int64_t in = s.dim[i + 1], reach = (int64_t)dilation[i] * (size[i] - 1) + 1;
+        int64_t in = s.dim[s.ndim - 2 + i], reach = (int64_t)dilation[i] * (size[i] - 1) + 1;
         if (padding == MN_SAME) {
             mn_same_padding(in, size[i], stride[i], dilation[i], &l->pad[2 * i], &l->pad[2 * i + 1]);
             *out[i] = (in + stride[i] - 1) / stride[i];
@@ -181,6 +187,38 @@ static mn_status append(mn_model *m, mn__layer *l) {
     return MN_OK;
 }
 
+/* For a layer that runs on each step: sequences of the same number of steps. */
+static mn_status check_steps(const mn__layer *l) {
+    mn_shape first = l->model->layer[l->in[0]]->shape;
+    char a[64], b[64];
+    for (int k = 0; k < l->n_in; k++) {
+        mn_shape s = l->model->layer[l->in[k]]->shape;
+        if (s.ndim < 2)
+            return mn__layer_fail(l, MN_ERR_SHAPE, "runs on each step of a sequence, and its input is %s; wanted (T,...)",
+                                  mn_shape_text(s, a, sizeof a));
+        if (s.dim[0] != first.dim[0])
+            return mn__layer_fail(l, MN_ERR_SHAPE, "input 0 is %s and input %d is %s; wanted the same number of steps",
+                                  mn_shape_text(first, a, sizeof a), k, mn_shape_text(s, b, sizeof b));
+    }
+    return MN_OK;
+}
+
+/* From one step to all of them. */
+static mn_status add_steps(mn__layer *l) {
+    int64_t steps = l->model->layer[l->in[0]]->shape.dim[0];
+    mn_shape s = {.ndim = l->shape.ndim + 1, .dim = {steps}};
+    if (s.ndim >= MN_MAX_DIMS)
+        return mn__layer_fail(l, MN_ERR_SHAPE, "gives %d dimensions a step; wanted at most %d", l->shape.ndim, MN_MAX_DIMS - 2);
+    for (int d = 0; d < l->shape.ndim; d++) s.dim[d + 1] = l->shape.dim[d];
+    l->shape = s;
+    l->macs *= steps;
+    return check_output(l);
+}
+
+void mn_model_time_distributed(mn_model *m, bool on) {
+    if (m) m->each_step = on;
+}
+
 static mn__layer *new_layer(mn_model *m, const mn__layer_class *k, int n_in, const void *opt) {
     mn_context *c = m->ctx;
     const char *name = *(const char *const *)opt; /* every option struct begins with it */
@@ -195,7 +233,8 @@ static mn__layer *new_layer(mn_model *m, const mn__layer_class *k, int n_in, con
     }
     memcpy(copy, opt, k->opt_bytes);
     memcpy(copy, &name, sizeof name);
-    *l = (mn__layer){.class = k, .model = m, .name = name, .opt = copy, .in = in, .n_in = n_in};
+    *l = (mn__layer){.class = k, .model = m, .name = name, .opt = copy, .in = in, .n_in = n_in,
+                      .each_step = m->each_step && n_in > 0};
     return l;
 }
 
@@ -207,9 +246,10 @@ mn_sym mn__layer_add(mn_model *m, const mn__layer_class *k, const mn_sym *in, in
     mn__layer *l = new_layer(m, k, n_in, opt);
     if (!l || check_inputs(m, l, in, n_in)) return -1;
     if (n_in) memcpy(l->in, in, (size_t)n_in * sizeof *in);
-    if (mn__fields_check(l)) return -1;
+    if (mn__fields_check(l) || (l->each_step && check_steps(l))) return -1;
     mn_status s = k->build(l);
     if (s == MN_OK) s = check_output(l);
+    if (s == MN_OK && l->each_step) s = add_steps(l);
     if (s != MN_OK) {
         if (m->status == MN_OK) m->status = s;
         return -1;

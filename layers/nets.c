@@ -4,13 +4,13 @@
 #include <string.h>
 
 const char *const mn_net_names[] = {
-#define NET(name, stem, side, text) name,
+#define NET(name, stem, side, steps, text) name,
 #include "layers/nets.def"
 #undef NET
     NULL};
 
-static const struct net { const char *name; mn__net_fn *make; int side; const char *text; } nets[] = {
-#define NET(name, stem, side, text) {name, mn__net_##stem, side, text},
+static const struct net { const char *name; mn__net_fn *make; int side, steps; const char *text; } nets[] = {
+#define NET(name, stem, side, steps, text) {name, mn__net_##stem, side, steps, text},
 #include "layers/nets.def"
 #undef NET
 };
@@ -37,7 +37,7 @@ mn_status mn__net_complete(mn_context *c, const mn_net_opt *opt, int channels, i
     if (!o->width) o->width = width;
     if (!o->heads) o->heads = &emotion, o->n_heads = 1;
     if (range(c, "channels", o->channels, 64) || range(c, "height", o->height, 4096) || range(c, "width", o->width, 4096) ||
-        range(c, "the number of heads", o->n_heads, 16))
+        range(c, "the number of heads", o->n_heads, 16) || (o->steps && range(c, "steps", o->steps, MN__MAX_STEPS)))
         return MN_ERR_ARG;
     for (int i = 0; i < o->n_heads; i++) {
         if (!o->heads[i].name || !*o->heads[i].name) return MN__FAIL(c, MN_ERR_ARG, "head %d has no name", i);
@@ -69,7 +69,9 @@ mn_model *mn_net_create(mn_context *c, const char *name, const mn_net_opt *opt) 
     mn_net_opt o;
     if (mn__net_complete(c, opt, 1, net->side, net->side, &o)) return NULL;
     mn_model *m = mn_model_create(c, net->name);
-    net->make(m, mn_model_input(m, "input", MN_SHAPE(o.channels, o.height, o.width)), &o);
+    if (net->steps && !o.steps) o.steps = net->steps;
+    mn_shape image = MN_SHAPE(o.channels, o.height, o.width), clip = MN_SHAPE(o.steps, o.channels, o.height, o.width);
+    net->make(m, mn_model_input(m, "input", net->steps ? clip : image), &o);
     if (mn_model_build(m) == MN_OK) return m;
     mn_error_prefix(&c->error, "network \"%s\" on %dx%d", name, o.width, o.height);
     return NULL;

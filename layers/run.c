@@ -19,13 +19,21 @@ static mn_status check_input(mn_model *m, int i, const mn_tensor *t) {
     return MN_OK;
 }
 
+/* Where the layer runs on each step, the steps are samples like others. */
+static mn_tensor *run_steps(mn__layer *l, mn_tensor **in) {
+    mn_tensor *folded[MN__MAX_LAYER_INPUTS];
+    for (int k = 0; k < l->n_in; k++) folded[k] = mn__fold_steps(in[k]);
+    mn_tensor *y = l->class->forward(l, folded);
+    return mn__unfold_steps(y, in[0]->shape.dim[1]);
+}
+
 static mn_status run_layer(mn__layer *l, bool training) {
     mn_context *c = l->model->ctx;
     mn_tensor *in[MN__MAX_LAYER_INPUTS];
     for (int k = 0; k < l->n_in; k++) in[k] = l->model->layer[l->in[k]]->out;
     l->training = training && !l->frozen;
     c->scope = l->name;
-    l->out = l->folded ? in[0] : l->class->forward(l, in);
+    l->out = l->folded ? in[0] : l->each_step ? run_steps(l, in) : l->class->forward(l, in);
     c->scope = NULL;
     if (l->out) return MN_OK;
     return c->error.status ? c->error.status

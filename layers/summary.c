@@ -51,6 +51,7 @@ static const char *class_text(const mn__layer *l, char *buf, size_t size) {
     if (!strcmp(l->class->name, "Activation")) snprintf(buf, size, "%s", mn__activation_name(*a));
     else if (a && *a) snprintf(buf, size, "%s, %s", l->class->name, mn__activation_name(*a));
     else snprintf(buf, size, "%s%s", l->class->name, l->folded ? " (folded)" : "");
+    if (l->each_step) snprintf(buf + strlen(buf), size - strlen(buf), ", steps");
     return buf;
 }
 

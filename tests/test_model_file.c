@@ -9,7 +9,8 @@ static char *emotion_names[] = {"angry", "disgust", "fear", "happy", "sad", "sur
 static char *gender_names[] = {"man", "woman"};
 static mn_model_info example_info(const mn_model *m) {
     mn_shape s = mn_model_input_shape(m, 0);
-    mn_model_info info = {.preprocess = {.channels = (int)s.dim[0], .height = (int)s.dim[1], .width = (int)s.dim[2], .lo = -1, .hi = 1,
+    const int64_t *image = s.dim + s.ndim - 3; /* a clip's frames stand before */
+    mn_model_info info = {.preprocess = {.channels = (int)image[0], .height = (int)image[1], .width = (int)image[2], .lo = -1, .hi = 1,
                                          .standardize = true, .standardize_eps = 8, .grey = MN_GREY_MEAN, .mean = {0.1, 0, 0}},
                           .n_heads = 2, .training = (char *)"{\"epochs\": 3}", .card = (char *)"# A card\n\xc3\xa4"};
     info.head[0] = (mn_head){.name = "emotion", .n_classes = 7, .class_name = emotion_names};
@@ -46,7 +47,9 @@ static double *outputs(mn_model *m, int o, int64_t *count) {
     mn_context *c = mn_model_context(m);
     mn_shape s = mn_model_input_shape(m, 0);
     mn_step_begin(c);
-    mn_tensor *x = mn_input(c, MN_SHAPE(2, s.dim[0], s.dim[1], s.dim[2]), NULL);
+    mn_shape batch = {.ndim = s.ndim + 1, .dim = {2}};
+    for (int i = 0; i < s.ndim; i++) batch.dim[i + 1] = s.dim[i];
+    mn_tensor *x = mn_input(c, batch, NULL);
     double *v = malloc((size_t)x->count * sizeof *v);
     mn_rng r = mn_rng_create(1, 2); /* not the context's seed: the same for both models */
     for (int64_t i = 0; i < x->count; i++) v[i] = mn_rng_uniform(&r, -1, 1);
