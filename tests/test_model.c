@@ -266,9 +266,11 @@ static mn_status whole(void) {
         mn_tensor *x = random_input(c, 2, 1);
         s = mn_model_forward(m, &x, true);
         if (s == MN_OK) s = mn_backward(c, mn_mean(mn_square(mn_model_result(m, 0))));
+#if MN_HAVE_JSON
         char *text = s == MN_OK ? mn_model_to_json(m, &err) : NULL;
         if (s == MN_OK) s = err.status;
         mn_free(text);
+#endif
         if (s == MN_OK && mn_model_fold_batch_norm(m) < 0) s = mn_context_error(c)->status;
     }
     mn_context_destroy(c);
