@@ -3,6 +3,9 @@
 #define MIEN_AUTOGRAD_INTERNAL_H
 #include "autograd/autograd.h"
 #include "tensor/internal.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef enum mn_op_id {
 #define OP(name) MN_OP_##name,
@@ -83,4 +86,7 @@ static inline bool mn__adds(const mn_node *n, int i) { return n->accumulate >> i
 /* For examples: an MN_MODEL input that requires a gradient, uniform in [lo, hi], a function of `number`. */
 mn_tensor *mn__example_input(mn_context *c, int number, mn_shape shape, double lo, double hi);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

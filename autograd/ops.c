@@ -72,7 +72,30 @@ static const mn__kernels *best_cpu(const char *wanted) {
 }
 #endif
 
+#ifdef MN_HAVE_CUDA
+/* Weak: a kernel that no file of cuda/ defines is NULL here, and using it gives a sentence (tape.c). */
+#define WEAK __attribute__((weak))
+#define OP(name)                                                                                         \
+    WEAK mn_status mn__##name##_fwd_cuda_f32(mn_node *n);                                                \
+    WEAK mn_status mn__##name##_fwd_cuda_f64(mn_node *n);                                                \
+    WEAK mn_status mn__##name##_bwd_cuda_f32(mn_node *n);                                                \
+    WEAK mn_status mn__##name##_bwd_cuda_f64(mn_node *n);
+#include "autograd/all.def"
+#undef OP
+WEAK extern const struct mn__update_kernels mn__updates_cuda_f32, mn__updates_cuda_f64;
+static const mn__kernels cuda = {"cuda", {
+#define OP(name)                                                                                         \
+    [MN_OP_##name] = {{mn__##name##_fwd_cuda_f32, mn__##name##_fwd_cuda_f64},                            \
+                      {mn__##name##_bwd_cuda_f32, mn__##name##_bwd_cuda_f64}},
+#include "autograd/all.def"
+#undef OP
+}, {&mn__updates_cuda_f32, &mn__updates_cuda_f64}};
+#endif
+
 const mn__kernels *mn__kernels_for(mn_device device) {
+#ifdef MN_HAVE_CUDA
+    if (device == MN_CUDA) return &cuda;
+#endif
     (void)device;
     return best_cpu(getenv("MIEN_CPU"));
 }

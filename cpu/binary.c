@@ -5,47 +5,13 @@
  * either moves by one or stands still, so same shapes, scalars and channels are plain vector loops.
  * Sums are formed in double, in an order that does not depend on the number of threads.
  * 2 reads and 1 write an element forward, 4 reads and 1 write backward. */
+#include "autograd/broadcast.h"
 #include "cpu/reduce.h"
 
 enum { CHUNK = 512 };
 
-/* The output's dimensions of more than one element, the last one first, neighbours merged where both inputs
- * allow it. step: how far one index moves in a, b and y; 0 where the input is stretched. */
-typedef struct walk {
-    int ndim;
-    int64_t size[MN_MAX_DIMS], step[3][MN_MAX_DIMS];
-} walk;
-
-static walk plan(const mn_node *n) {
-    walk w = {0};
-    mn_shape s[3] = {n->in[0]->shape, n->in[1]->shape, n->out->shape};
-    int64_t run[3] = {1, 1, 1};
-    for (int d = 1; d <= s[2].ndim; d++) {
-        int64_t size = s[2].dim[s[2].ndim - d];
-        if (size == 1) continue;
-        int last = w.ndim - 1;
-        bool merge = last >= 0;
-        int64_t step[3];
-        for (int t = 0; t < 3; t++) {
-            bool moves = d <= s[t].ndim && s[t].dim[s[t].ndim - d] != 1;
-            step[t] = moves ? run[t] : 0;
-            if (moves) run[t] *= size;
-            if (last >= 0) merge &= moves == (w.step[t][last] != 0);
-        }
-        if (merge) {
-            w.size[last] *= size;
-            continue;
-        }
-        w.size[w.ndim] = size;
-        for (int t = 0; t < 3; t++) w.step[t][w.ndim] = step[t];
-        w.ndim++;
-    }
-    if (w.ndim == 0) w = (walk){.ndim = 1, .size = {1}, .step = {{1}, {1}, {1}}};
-    return w;
-}
-
 /* Adds to at[] where index r, counted over the dimensions dim[0..n-1] with the first one fastest, stands. */
-static void locate(const walk *w, const int *dim, int n, int64_t r, int64_t at[3]) {
+static void locate(const mn__walk *w, const int *dim, int n, int64_t r, int64_t at[3]) {
     for (int k = 0; k < n; k++) {
         int64_t size = w->size[dim[k]], j = r % size;
         r /= size;
@@ -60,7 +26,7 @@ typedef void term_fn(REAL *ts, const REAL *as, int64_t sa, const REAL *bs, int64
 
 static void forward(mn_node *n, value_fn *value) {
     static const int outer[] = {1, 2, 3, 4};
-    const walk w = plan(n);
+    const mn__walk w = mn__walk_of(n);
     const REAL *a = in(n, 0), *b = in(n, 1);
     REAL *y = out(n);
     int64_t row = w.size[0], pieces = (row + CHUNK - 1) / CHUNK, tasks = n->out->count / row * pieces;
@@ -75,7 +41,7 @@ static void forward(mn_node *n, value_fn *value) {
 /* The gradient of an input of y's shape: no sum. */
 static void gradient(mn_node *n, int k, term_fn *term) {
     static const int outer[] = {1, 2, 3, 4};
-    const walk w = plan(n);
+    const mn__walk w = mn__walk_of(n);
     const REAL *a = in(n, 0), *b = in(n, 1), *y = out(n), *dy = out_grad(n);
     REAL *dx = in_grad(n, k);
     bool add = mn__adds(n, k);
@@ -95,7 +61,7 @@ static void gradient(mn_node *n, int k, term_fn *term) {
 /* The gradient of a stretched input. A task owns a piece of it, `width` numbers that lie side by side, and
  * sums over all rows that they were stretched along; where the row itself is stretched, width is 1. */
 static void gradient_summed(mn_node *n, int k, term_fn *term) {
-    const walk w = plan(n);
+    const mn__walk w = mn__walk_of(n);
     const REAL *a = in(n, 0), *b = in(n, 1), *y = out(n), *dy = out_grad(n);
     REAL *dx = in_grad(n, k);
     bool add = mn__adds(n, k), along = w.step[k][0] != 0;

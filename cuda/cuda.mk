@@ -27,17 +27,25 @@ NVCC_FLAGS  := -std=c++17 -O3 -lineinfo -Werror all-warnings -Xcompiler=-Wall,-W
 NVCC_HOME    = $(patsubst %/bin/nvcc,%,$(realpath $(shell command -v $(NVCC) 2>/dev/null)))
 
 # ---- in the library ----------------------------------------------------------------------------------
+# The kernels go into the library as one object: autograd/ops.c names them weakly, and a linker takes nothing out of
+# an archive for a weak name.
 CUDA_SRC := $(wildcard cuda/*.cu cuda/ladder/*.cu)
 ifeq ($(CUDA),emulate)
 CUDA_KIND := $(if $(filter 1,$(EMU_CHECK)),checked,plain)
-LIB_OBJ   += $(patsubst %,$(BUILD)/obj/%.$(CUDA_KIND).o,$(CUDA_SRC)) $(call OBJ,$(EMU_RUNTIME))
+LIB_OBJ   += $(BUILD)/obj/cuda/kernels.$(CUDA_KIND).o $(call OBJ,$(EMU_RUNTIME))
 LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
 else ifeq ($(CUDA),1)
-LIB_OBJ   += $(patsubst %,$(BUILD)/obj/%.nvcc.o,$(CUDA_SRC))
+CUDA_KIND := nvcc
+LIB_OBJ   += $(BUILD)/obj/cuda/kernels.nvcc.o
 LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
 LDLIBS    += -L$(NVCC_HOME)/lib64 -L$(NVCC_HOME)/targets/$(ARCH)-linux/lib -lcudart_static -ldl -lrt
 else ifneq ($(CUDA),0)
 $(error CUDA=$(CUDA) is not understood; wanted 0, 1 or emulate)
+endif
+
+ifneq ($(CUDA),0)
+$(BUILD)/obj/cuda/kernels.$(CUDA_KIND).o: $(patsubst %,$(BUILD)/obj/%.$(CUDA_KIND).o,$(CUDA_SRC))
+	$(Q)$(CXX) -r -nostdlib -o $@ $^
 endif
 
 # The switches of these rules; every object below depends on them.

@@ -2,6 +2,9 @@
 #ifndef MIEN_TENSOR_INTERNAL_H
 #define MIEN_TENSOR_INTERNAL_H
 #include "tensor/tensor.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* What a device must be able to do with raw memory. One static object a device. `state` is its own. */
 typedef struct mn__device {
@@ -84,4 +87,7 @@ void *mn__workspace(mn_context *c, size_t bytes);
 /* A tensor struct without data. */
 mn_tensor *mn__tensor_shell(mn_context *c, mn_lifetime life, mn_dtype dtype, mn_shape shape);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

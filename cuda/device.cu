@@ -1,0 +1,136 @@
+/* The GPU as a device: memory, copies, waiting, and a sentence for everything that can go wrong. */
+#include "cuda/kernel.cuh"
+
+typedef struct gpu {
+    cudaStream_t stream; /* everything of the context runs here */
+    int processors;
+    bool wait;           /* MIEN_SYNC=1: wait after every launch */
+} gpu;
+
+static gpu *gpu_of(const mn_context *c) { return (gpu *)c->device_state; }
+cudaStream_t mn__cuda_stream(const mn_context *c) { return gpu_of(c)->stream; }
+int mn__cuda_processors(const mn_context *c) { return gpu_of(c)->processors; }
+bool mn__cuda_capturing(const mn_context *c) {
+    cudaStreamCaptureStatus status;
+    return cudaStreamIsCapturing(gpu_of(c)->stream, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
+}
+
+/* ---- errors ---- */
+
+/* The failure `e` of `what`. An error of memory is the caller's to handle, all others are the device's. CUDA
+ * keeps a failed launch for the next one who asks, so it is taken away here. */
+static mn_status failed(mn_error *err, cudaError_t e, const char *what, const char *hint) {
+    cudaGetLastError();
+    return mn_fail(err, e == cudaErrorMemoryAllocation ? MN_ERR_MEMORY : MN_ERR_DEVICE, "CUDA: %s failed: %s (%s)%s", what,
+                   cudaGetErrorString(e), cudaGetErrorName(e), hint);
+}
+
+mn_status mn__cuda_launched(mn_context *c, const char *what, cudaError_t e) {
+    const gpu *g = gpu_of(c);
+    char name[200];
+    snprintf(name, sizeof name, "kernel %s in %s", what, mn_dtype_name(c->dtype));
+    if (e == cudaSuccess && g->wait && !mn__cuda_capturing(c)) e = cudaStreamSynchronize(g->stream);
+    if (e == cudaSuccess) return MN_OK;
+    return failed(&c->error, e, name, g->wait ? "" : "; hint: MIEN_SYNC=1 finds the kernel that is to blame");
+}
+
+/* ---- opening ---- */
+
+__global__ void probe() {}
+
+/* No driver, no device, a device that this binary has no code for: told apart here. */
+static mn_status find_device(cudaDeviceProp *p, mn_error *err) {
+    int count = 0;
+    cudaError_t e = cudaGetDeviceCount(&count);
+    if (e == cudaErrorInsufficientDriver)
+        return failed(err, e, "looking for a GPU", "; hint: install or update the NVIDIA driver, or use the CPU");
+    if (e == cudaErrorNoDevice || (e == cudaSuccess && count == 0))
+        return failed(err, cudaErrorNoDevice, "looking for a GPU",
+                      "; hint: nvidia-smi lists the GPUs, CUDA_VISIBLE_DEVICES may hide them; or use the CPU");
+    if (e == cudaSuccess) e = cudaSetDevice(0);
+    if (e == cudaSuccess) e = cudaGetDeviceProperties(p, 0);
+    if (e != cudaSuccess) return failed(err, e, "looking for a GPU", "; hint: use the CPU");
+    cudaFuncAttributes attributes;
+    e = cudaFuncGetAttributes(&attributes, probe);
+    if (e == cudaSuccess) return MN_OK;
+    cudaGetLastError();
+    return mn_fail(err, MN_ERR_DEVICE, "CUDA: this mien has no kernels for the %s (compute capability %d.%d): %s; hint: "
+                   "7.5 and newer are possible, build with CUDA_ARCH=all or CUDA_ARCH=native; or use the CPU", p->name,
+                   p->major, p->minor, cudaGetErrorString(e));
+}
+
+static void cuda_close(void *state) {
+    gpu *g = (gpu *)state;
+    if (g->stream) cudaStreamDestroy(g->stream);
+    mn_free(g);
+}
+
+static mn_status cuda_open(void **state, mn_error *err) {
+    cudaDeviceProp p;
+    mn_status s = find_device(&p, err);
+    if (s) return s;
+    gpu *g = (gpu *)mn_alloc_zero(1, sizeof *g);
+    if (!g) return mn_fail(err, MN_ERR_MEMORY, "out of host memory for a GPU's context");
+    const char *wait = getenv("MIEN_SYNC");
+    g->processors = p.multiProcessorCount;
+    g->wait = wait && strcmp(wait, "0") != 0;
+    cudaError_t e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
+    if (e != cudaSuccess) {
+        s = failed(err, e, "making a stream", "; hint: is the GPU used by others? nvidia-smi shows it");
+        cuda_close(g);
+        return s;
+    }
+    *state = g;
+    return MN_OK;
+}
+
+/* ---- memory ---- */
+
+static void *cuda_alloc(void *state, size_t bytes) {
+    (void)state;
+    void *p = nullptr;
+    if (cudaMalloc(&p, bytes ? bytes : 1) == cudaSuccess) return p;
+    cudaGetLastError();
+    return nullptr;
+}
+/* cudaFree waits for what still uses the memory. */
+static void cuda_release(void *state, void *p) {
+    (void)state;
+    if (cudaFree(p) != cudaSuccess) cudaGetLastError();
+}
+
+static mn_status cuda_synchronize(void *state, mn_error *err) {
+    cudaError_t e = cudaStreamSynchronize(((gpu *)state)->stream);
+    if (e == cudaSuccess) return MN_OK;
+    return failed(err, e, "waiting for the GPU", "; hint: MIEN_SYNC=1 finds the kernel that is to blame");
+}
+
+/* Copies between host and device are finished when they return: the host's memory is free again. */
+static mn_status cuda_upload(void *state, void *device, const void *host, size_t bytes, mn_error *err) {
+    if (bytes == 0) return MN_OK;
+    cudaError_t e = cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, ((gpu *)state)->stream);
+    if (e != cudaSuccess) return failed(err, e, "copying to the GPU", "");
+    return cuda_synchronize(state, err);
+}
+static mn_status cuda_download(void *state, void *host, const void *device, size_t bytes, mn_error *err) {
+    if (bytes == 0) return MN_OK;
+    cudaError_t e = cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, ((gpu *)state)->stream);
+    if (e != cudaSuccess) return failed(err, e, "copying from the GPU", "");
+    return cuda_synchronize(state, err);
+}
+/* On the device both only take their place in the stream. */
+static mn_status cuda_copy(void *state, void *to, const void *from, size_t bytes, mn_error *err) {
+    if (bytes == 0) return MN_OK;
+    cudaError_t e = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, ((gpu *)state)->stream);
+    return e == cudaSuccess ? MN_OK : failed(err, e, "copying on the GPU", "");
+}
+static mn_status cuda_zero(void *state, void *p, size_t bytes, mn_error *err) {
+    if (bytes == 0) return MN_OK;
+    cudaError_t e = cudaMemsetAsync(p, 0, bytes, ((gpu *)state)->stream);
+    return e == cudaSuccess ? MN_OK : failed(err, e, "zeroing memory of the GPU", "");
+}
+
+extern "C" const mn__device mn__device_cuda = {
+    "CUDA",       cuda_open,     cuda_close, cuda_alloc, cuda_release,
+    cuda_upload,  cuda_download, cuda_copy,  cuda_zero,  cuda_synchronize,
+};
