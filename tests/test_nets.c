@@ -17,6 +17,8 @@ START_TEST(test_counts) {
         {"mini-xception", 1, 56951, 58423, 0},              /* Keras's own summary of the published file */
         {"tiny", 2, 83145, 0, 0}, {"base", 2, 988921, 0, 0}, /* PyTorch counts of the same networks */
         {"logreg", 1, 48 * 48 * 7 + 7, 48 * 48 * 7 + 7, 48 * 48 * 7},
+        {"lstm-rows", 1, 4 * 128 * (48 + 128 + 1) + 129 * 7, 91527, 48 * 4 * 128 * (48 + 128) + 128 * 7},
+        {"convlstm", 1, 78935, 79031, 8 * (24 * 24 * 144 + 12 * 12 * 4608 + 6 * 6 * 128 * 64 * 9) + 32 * 7},
     };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         mn_context *c = op_context(MN_F32, 1);

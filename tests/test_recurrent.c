@@ -1,5 +1,5 @@
 /* LSTM, ConvLSTM2D and layers applied to each step: against naive loops, against Keras, by differences, masked, in files. */
-#include "data/data.h"
+#include "data/model_config.h"
 #include "layers/layers.h"
 #include "tests/keras/recurrent.h"
 #include "tests/op_test.h"
@@ -489,6 +489,30 @@ START_TEST(test_json) {
 }
 END_TEST
 
+/* Keras's own descriptions: TimeDistributed around a layer, and settings that mien has nothing for. */
+START_TEST(test_keras_configs) {
+    static const char sequential[] = "{\"class_name\": \"Sequential\", \"config\": {\"name\": \"s\", \"layers\": ["
+        "{\"class_name\": \"InputLayer\", \"config\": {\"name\": \"i\", \"batch_input_shape\": [null, 3, 6, 5, 2]}},"
+        "{\"class_name\": \"TimeDistributed\", \"config\": {\"name\": \"td\", \"layer\": %s}},"
+        "{\"class_name\": \"LSTM\", \"config\": {\"name\": \"r\", \"units\": 2, \"dropout\": 0.0%s}}]}}";
+    static const char flatten[] = "{\"class_name\": \"Flatten\", \"config\": {\"name\": \"f\", \"data_format\": \"channels_last\"}}";
+    static const struct { const char *layer, *more, *part; } c[] = {
+        {flatten, "", NULL}, {flatten, ", \"go_backwards\": true", "LSTM \"r\": go_backwards is not supported"},
+        {flatten, ", \"stateful\": true", "stateful is not supported"}, {flatten, ", \"recurrent_dropout\": 0.5", "hint: a Dropout layer"},
+        {"{\"class_name\": \"Flatten\"}", "", "TimeDistributed \"td\": \"layer\" is not understood"}, {"7", "", "is not understood"}};
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        mn_context *x = op_context(MN_F32, 1);
+        mn_error err = {0};
+        char text[1200];
+        snprintf(text, sizeof text, sequential, c[i].layer, c[i].more);
+        mn_model *m = mn__config_read(x, text, &err);
+        ck_assert_msg(c[i].part ? !m && strstr(err.text, c[i].part) : m != NULL, "%zu: %s", i, err.text);
+        if (m) ck_assert(mn_model_build(m) == MN_OK && mn_model_parameter(m, "r/kernel")->shape.dim[1] == 60);
+        mn_context_destroy(x);
+    }
+}
+END_TEST
+
 #if MN_HAVE_HDF5
 /* Written and read, to the bit; and the recurrent kernel lies as Keras has it, (units, 4*units). */
 START_TEST(test_files) {
@@ -515,9 +539,32 @@ START_TEST(test_files) {
     mn_context_destroy(d);
 }
 END_TEST
-#define FILE_TESTS , test_json, test_files
+/* A clip flattened whole: Keras counts its numbers as (T,H,W,C). */
+START_TEST(test_flat_clip) {
+    mn_context *c = op_context(MN_F64, 1), *d = op_context(MN_F64, 2);
+    mn_error err = {0};
+    mn_model *m = parsed(c, "{\"input\": [4, 6, 5, 2], \"layers\": [{\"class\": \"Flatten\"}, {\"class\": \"Dense\", \"units\": 1}]}");
+    scramble(m);
+    ASSERT_OK(mn_model_save(m, NULL, test_path("flat_clip.h5"), &err), &err);
+    mn_model *again = mn_model_load(d, test_path("flat_clip.h5"), NULL, &err);
+    ck_assert_msg(again != NULL, "%s", err.text);
+    double *a = output_of(m), *b = output_of(again), *w = op_values(mn_model_parameter(m, "dense/kernel")), keras[240];
+    for (int i = 0; i < 2; i++) ASSERT_CLOSE(a[i], b[i], 0);
+    for (int t = 0, k = 0; t < 4; t++)
+        for (int y = 0; y < 6; y++)
+            for (int x = 0; x < 5; x++)
+                for (int ch = 0; ch < 2; ch++) keras[k++] = w[((t * 2 + ch) * 6 + y) * 5 + x];
+    size_t n;
+    char *bytes = test_read_file(test_path("flat_clip.h5"), &n);
+    ck_assert_msg(memmem(bytes, n, keras, sizeof keras) != NULL, "the kernel does not lie in the order (t, h, w, c)");
+    free(a), free(b), free(w), free(bytes);
+    mn_context_destroy(c);
+    mn_context_destroy(d);
+}
+END_TEST
+#define FILE_TESTS , test_json, test_keras_configs, test_files, test_flat_clip
 #else
-#define FILE_TESTS , test_json
+#define FILE_TESTS , test_json, test_keras_configs
 #endif
 #else
 #define FILE_TESTS
