@@ -132,8 +132,8 @@ static const char *class_name_of(const mn__layer *l, json_t *config) {
 /* Keras's TimeDistributed stands around the layer and has its name. */
 static json_t *each_step(const mn__layer *l, json_t *config) {
     const char *class_name = class_name_of(l, config);
-    return json_pack("{s:s,s:b,s:s,s:{s:s,s:o}}", "name", l->name, "trainable", !l->frozen, "dtype", "float32", "layer",
-                     "class_name", class_name, "config", config);
+    return json_pack("{s:s,s:b,s:s,s:{s:s,s:s,s:n,s:o}}", "name", l->name, "trainable", !l->frozen, "dtype", "float32", "layer",
+                     "module", "keras.layers", "class_name", class_name, "registered_name", "config", config);
 }
 
 static mn_status write_layer(writer *w, mn_sym x) {
