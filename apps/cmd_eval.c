@@ -5,6 +5,7 @@
 #include "apps/plot.h"
 #include "apps/progress.h"
 #include "apps/report.h"
+#include "apps/train.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,30 +83,12 @@ typedef struct eval {
     char *what; /* "test rows of fer2013:..." */
 } eval;
 
-/* The shares that this data was cut by when the model was trained; data it has not seen is not cut. */
-static bool recall_shares(const eval *e, data_part *p) {
-    char hex[24];
-    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)p->fingerprint);
-    size_t i;
-    json_t *part;
-    json_array_foreach(json_object_get(e->record, "data"), i, part) {
-        const char *known = json_string_value(json_object_get(part, "fingerprint")), *use = json_string_value(json_object_get(part, "use"));
-        if (!known || strcmp(known, hex) != 0) continue;
-        double valid = json_number_value(json_object_get(part, "valid_share")), test = json_number_value(json_object_get(part, "test_share"));
-        if (valid >= 0 && valid < 1) p->valid = valid;
-        if (test >= 0 && test < 1) p->test = test;
-        p->use = use && !strcmp(use, "validation") ? USE_VALID : use && !strcmp(use, "training") ? USE_TRAIN : USE_BOTH;
-        return true;
-    }
-    return false;
-}
-
 static mn_status open_data(eval *e, mn_error *err) {
     const options *o = e->o;
     mn_status s = data_open(&e->data, o->data, o->n_data, o->threads, err);
     if (s || (s = head_map_create(&e->map, e->info.head, e->info.n_heads, e->data.all, err))) return s;
     bool trained_on = false;
-    for (int k = 0; k < o->n_data; k++) trained_on |= recall_shares(e, &e->data.part[k]);
+    for (int k = 0; k < o->n_data; k++) trained_on |= train_recall(e->record, &e->data.part[k]);
     int head[MN_MAX_HEADS], n = 0;
     for (int h = 0; h < e->info.n_heads; h++)
         if (e->map.at[h] >= 0) head[n++] = e->map.at[h];

@@ -218,6 +218,17 @@ static bool complete(parser *p) {
     return !wrong;
 }
 
+bool train_parse(train_options *o, int argc, char **argv) {
+    parser p;
+    set_defaults(&p);
+    argp_parse(&argp, argc, argv, 0, NULL, &p);
+    p.o.word = (const char *const *)argv + 1;
+    p.o.n_words = argc - 1;
+    bool whole = complete(&p);
+    *o = p.o;
+    return whole;
+}
+
 /* The command line of the checkpoint, and after it what this one says beside --resume: that is what the next
  * checkpoint will hold. *words owns the strings. */
 static int join_words(char ***words, int n, int argc, char **argv) {

@@ -159,7 +159,7 @@ static train_end end_epoch(train_run *r, double begun, const volatile int *stop,
     if (s) return *stop ? mn_error_clear(err), TRAIN_STOPPED : TRAIN_FAILED;
     mn_schedule_epoch(&r->schedule, r->valid ? e->valid_loss : e->train_loss);
     e->seconds = r->seconds + app_seconds() - begun;
-    print_epoch(r, e, best);
+    if (!r->o.quiet) print_epoch(r, e, best);
     r->epoch++, r->batch = 0, r->tally = (train_tally){0}, r->seconds = 0;
     return TRAIN_DONE;
 }
@@ -184,7 +184,7 @@ train_end train_loop(train_run *r, const volatile int *stop, mn_error *err) {
         train_log(r);
         train_plot(r);
     }
-    if (r->ended)
+    if (r->ended && !r->o.quiet)
         printf("stopped   no better validation loss for %d epochs\n", r->stop.patience);
     return mn_snapshot_restore(r->best) ? failed(r, err), TRAIN_FAILED : TRAIN_DONE;
 }

@@ -29,7 +29,7 @@ typedef struct train_options {
     const char *schedule_text, *augment_text;
     mn_schedule schedule;
     mn_augment augment;
-    bool balanced, keep_checkpoint;
+    bool balanced, keep_checkpoint, quiet; /* quiet: only errors and the bar */
     double smoothing, ema;
     uint64_t seed;
     int threads, workers;
@@ -87,6 +87,10 @@ typedef struct train_run {
     char *checkpoint;      /* path */
 } train_run;
 
+/* cmd_train.c: fills *o from a command line, argv[0] being the program. A wrong word ends the program with a sentence
+ * and status 2; false: something is missing, which has been said. Strings stay the caller's. */
+bool train_parse(train_options *o, int argc, char **argv);
+
 /* Builds everything; prints what it found. Free with train_close, whatever came out. */
 mn_status train_open(train_run *r, const train_options *o, mn_error *err);
 void train_close(train_run *r);
@@ -109,6 +113,8 @@ char **train_checkpoint_words(const char *path, int *n, int *threads, mn_error *
 void train_words_free(char **word);
 /* The training record for the model file: JSON text, from mn_strdup. */
 char *train_record(const train_run *r);
+/* Sets the shares that this data was cut by when a model with this record was trained; false: it was not trained on it. */
+bool train_recall(const json_t *record, data_part *p);
 /* Log and curves, if asked for; a failure is reported and does not end the run. */
 void train_log(const train_run *r);
 void train_plot(const train_run *r);

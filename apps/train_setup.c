@@ -57,7 +57,7 @@ static mn_status open_data(train_run *r, mn_error *err) {
         p->use = !o->val ? USE_BOTH : k == n - 1 ? USE_VALID : USE_TRAIN;
     }
     if ((s = choose_heads(r, err)) || (s = data_split(&r->data, r->head, r->n_heads, o->seed, err))) return s;
-    if ((s = data_print(&r->data, r->head, r->n_heads, stdout, err))) return s;
+    if (!o->quiet && (s = data_print(&r->data, r->head, r->n_heads, stdout, err))) return s;
     if (!r->data.count[MN_SPLIT_TRAIN])
         return mn_fail(err, MN_ERR_ARG, "no rows are left to train on: the data marks them all as validation or test rows");
     if (o->val && !r->data.count[MN_SPLIT_VALID])
@@ -197,7 +197,7 @@ static mn_status freeze(train_run *r, mn_error *err) {
     for (int k = 0; k < r->o.n_freeze; k++) {
         int n = mn_model_freeze(r->m, r->o.freeze[k], true);
         if (n <= 0) return mn_fail(err, MN_ERR_ARG, "--freeze \"%s\" matches no layer; `mien info %s` lists them", r->o.freeze[k], r->o.init ? r->o.init : r->o.net);
-        printf("frozen    %d layers match \"%s\"\n", n, r->o.freeze[k]);
+        if (!r->o.quiet) printf("frozen    %d layers match \"%s\"\n", n, r->o.freeze[k]);
     }
     return MN_OK;
 }
@@ -319,6 +319,7 @@ mn_status train_open(train_run *r, const train_options *o, mn_error *err) {
     r->logits = app_alloc((size_t)o->batch * (size_t)most, sizeof *r->logits);
     evaluation_create(&r->scores, r->m, r->data.count[MN_SPLIT_VALID]);
     if ((s = head_map_create(&r->map, r->info.head, r->n_heads, r->data.all, err))) return s;
+    if (o->quiet) return MN_OK;
     print_network(r);
     print_memory(r);
     print_recipe(r);

@@ -386,4 +386,20 @@ void train_plot(const train_run *r) {
         for (int s = 0; s < panel[p].n_series; s++) free((void *)panel[p].series[s].y);
     for (int h = 0; h < 2 * MN_MAX_HEADS; h++) free(name[h]);
 }
+bool train_recall(const json_t *record, data_part *p) {
+    char hex[24];
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)p->fingerprint);
+    size_t i;
+    json_t *part;
+    json_array_foreach(json_object_get(record, "data"), i, part) {
+        const char *known = json_string_value(json_object_get(part, "fingerprint")), *use = json_string_value(json_object_get(part, "use"));
+        if (!known || strcmp(known, hex) != 0) continue;
+        double valid = json_number_value(json_object_get(part, "valid_share")), test = json_number_value(json_object_get(part, "test_share"));
+        if (valid >= 0 && valid < 1) p->valid = valid;
+        if (test >= 0 && test < 1) p->test = test;
+        p->use = use && !strcmp(use, "validation") ? USE_VALID : use && !strcmp(use, "training") ? USE_TRAIN : USE_BOTH;
+        return true;
+    }
+    return false;
+}
 #endif
