@@ -87,3 +87,11 @@ emu-cost: $(EMU_BIN)/cost.plain $(EMU_BIN)/cost.checked  ## what the emulator's 
 cuda-compile-test: $(foreach t,$(EMU_TESTS),$(BUILD)/obj/tests/emu/$(t).cu.nvcc.o) $(patsubst %,$(BUILD)/obj/%.nvcc.o,$(CUDA_SRC))  ## compiles all .cu files with nvcc; needs no GPU
 	$(Q)for t in $(EMU_TESTS); do mkdir -p $(BUILD)/nvcc && $(NVCC) $(NVCC_ARCH) -o $(BUILD)/nvcc/$$t $(BUILD)/obj/tests/emu/$$t.cu.nvcc.o || exit 1; done
 -include $(wildcard $(EMU_BIN)/*.d)
+
+# ---- the operations, on the emulated GPU ------------------------------------------------------------------
+EMU_OPS := unary binary loss reshape bias_add sum mean sum_dim mean_dim softmax log_softmax cross_entropy dropout concat slice pad2d
+.PHONY: emu-ops-test
+emu-ops-test:  ## the tests of operations on the emulated GPU, under the checker, in three orders of threads; in build/emulate
+	$(Q)$(MAKE) BUILD=$(BUILD)/emulate CUDA=emulate tests-built
+	$(Q)for o in $(EMU_ORDERS); do echo "  order  $$o"; \
+	    EMU_ORDER=$$o CK_DEFAULT_TIMEOUT=300 $(BUILD)/emulate/run-tests $(EMU_OPS) || exit 1; done
