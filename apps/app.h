@@ -1,4 +1,4 @@
-/* mien apps: what the subcommands share. A subcommand is one line in commands.def and one file cmd_<name>.c. */
+/* What the subcommands share. A subcommand is one line in commands.def and one file cmd_<name>.c. */
 #ifndef MIEN_APP_H
 #define MIEN_APP_H
 
@@ -24,7 +24,7 @@ const app_command *app_command_find(const char *name);
 /* What `mien help` prints. */
 void app_print_commands(FILE *out);
 
-/* Prints "mien: <sentence>" to stderr; returns APP_FAILED, so that a command ends in `return app_fail(&err);` */
+/* Prints "mien: <sentence>" to stderr; returns APP_FAILED: a command ends in `return app_fail(&err);` */
 int app_fail(const mn_error *err);
 
 /* Zeroed memory; ends the program with a sentence and status 1 when there is none. Free with free. */
@@ -47,9 +47,11 @@ const char *app_nearest(const char *word, const char *const *list, int n);
 
 /* For argp parsers: the value of an option as a number in [lo, hi]. What is not one ends the program with a
  * sentence that names the option, and exit status 2. */
-long long app_parse_int(const struct argp_state *s, const char *option, const char *text, long long lo, long long hi);
+long long app_parse_int(const struct argp_state *s, const char *option, const char *text, long long lo,
+                        long long hi);
 double app_parse_real(const struct argp_state *s, const char *option, const char *text, double lo, double hi);
 /* The position of `text` in words[0..n-1]; else as above, listing the words. */
-int app_parse_word(const struct argp_state *s, const char *option, const char *text, const char *const *words, int n);
+int app_parse_word(const struct argp_state *s, const char *option, const char *text, const char *const *words,
+                   int n);
 
 #endif

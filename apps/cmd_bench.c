@@ -15,7 +15,10 @@ typedef struct options {
 enum { OPT_MODE = 256, OPT_THREADS, OPT_JSON, OPT_SECONDS, OPT_SIZE, OPT_CHANNELS, OPT_DEVICE };
 static const struct argp_option table[] = {
     {"net", 'n', "NAME|FILE", 0, "The network (default seed2)", 1},
-    {"mode", OPT_MODE, "train|infer", 0, "A training step (forward, backward, SGD with momentum), or forward alone with batch norm folded (default train)", 1},
+    {"mode", OPT_MODE, "train|infer", 0,
+     "A training step (forward, backward, SGD with momentum), or forward alone with batch norm folded "
+     "(default train)",
+     1},
     {"batch", 'b', "N", 0, "Pictures at a time (default 32)", 1},
     {"threads", OPT_THREADS, "N", 0, "Processors (default: all)", 1},
     {"size", OPT_SIZE, "N", 0, "Input size (default: the network's)", 1},
@@ -29,28 +32,51 @@ static const struct argp_option table[] = {
 static error_t parse(int key, char *arg, struct argp_state *s) {
     options *o = s->input;
     switch (key) {
-    case 'n': o->net = arg; return 0;
-    case OPT_MODE: o->infer = app_parse_word(s, "--mode", arg, (const char *[]){"train", "infer"}, 2); return 0;
-    case 'b': o->batch = (int)app_parse_int(s, "--batch", arg, 1, 65536); return 0;
-    case OPT_THREADS: o->threads = (int)app_parse_int(s, "--threads", arg, 0, 1024); return 0;
-    case OPT_SIZE: o->size = (int)app_parse_int(s, "--size", arg, 8, 1024); return 0;
-    case OPT_CHANNELS: o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1; return 0;
-    case OPT_DEVICE: o->device = (mn_device)app_parse_word(s, "--device", arg, (const char *[]){"cpu", "cuda"}, 2); return 0;
-    case OPT_SECONDS: o->seconds = app_parse_real(s, "--seconds", arg, 0.01, 3600); return 0;
-    case OPT_JSON: o->json = true; return 0;
-    case ARGP_KEY_ARG: argp_error(s, "\"%s\" is not an option; the network is given with --net", arg); return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    case 'n':
+        o->net = arg;
+        return 0;
+    case OPT_MODE:
+        o->infer = app_parse_word(s, "--mode", arg, (const char *[]){"train", "infer"}, 2);
+        return 0;
+    case 'b':
+        o->batch = (int)app_parse_int(s, "--batch", arg, 1, 65536);
+        return 0;
+    case OPT_THREADS:
+        o->threads = (int)app_parse_int(s, "--threads", arg, 0, 1024);
+        return 0;
+    case OPT_SIZE:
+        o->size = (int)app_parse_int(s, "--size", arg, 8, 1024);
+        return 0;
+    case OPT_CHANNELS:
+        o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1;
+        return 0;
+    case OPT_DEVICE:
+        o->device = (mn_device)app_parse_word(s, "--device", arg, (const char *[]){"cpu", "cuda"}, 2);
+        return 0;
+    case OPT_SECONDS:
+        o->seconds = app_parse_real(s, "--seconds", arg, 0.01, 3600);
+        return 0;
+    case OPT_JSON:
+        o->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(s, "\"%s\" is not an option; the network is given with --net", arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const char doc[] =
-    "Measures training steps or forward passes on random pictures: the median and the best of all steps after three to warm up."
-    "\vGFLOP/s count two operations a multiply-add of the direct algorithm, and the backward pass as twice the forward one; the peak is "
-    "measured with multiply-adds from registers on as many threads. Memory is the most that the process had.\n\n"
-    "Examples:\n"
-    "  mien bench\n"
-    "  mien bench --net mini-xception --mode infer --batch 1 --threads 1\n"
-    "  mien bench --net vgg --batch 128 --json\n";
+static const char doc[] = "Measures training steps or forward passes on random pictures: the median and the "
+                          "best of all steps after three to warm up."
+                          "\vGFLOP/s count two operations a multiply-add of the direct algorithm, and the "
+                          "backward pass as twice the forward one; the peak is "
+                          "measured with multiply-adds from registers on as many threads. Memory is the most "
+                          "that the process had.\n\n"
+                          "Examples:\n"
+                          "  mien bench\n"
+                          "  mien bench --net mini-xception --mode infer --batch 1 --threads 1\n"
+                          "  mien bench --net vgg --batch 128 --json\n";
 static const struct argp argp = {table, parse, NULL, doc, NULL, NULL, NULL};
 
 typedef struct bench {
@@ -75,7 +101,8 @@ static mn_status step(bench *b) {
     }
     mn_status s = mn_model_forward(b->m, &x, true);
     for (int h = 0; h < mn_model_outputs(b->m) && !s; h++) {
-        mn_tensor *l = mn_cross_entropy(mn_model_result(b->m, h), mn_labels(b->c, n, b->label), NULL, (mn_cross_entropy_opt){0});
+        mn_tensor *l = mn_cross_entropy(mn_model_result(b->m, h), mn_labels(b->c, n, b->label), NULL,
+                                        (mn_cross_entropy_opt){0});
         loss = loss ? mn_add(loss, l) : l;
     }
     if (!s) s = mn_backward(b->c, loss);
@@ -85,11 +112,15 @@ static mn_status step(bench *b) {
 
 static mn_status set_up(bench *b, mn_error *err) {
     const options *o = b->o;
-    if (!(b->c = mn_context_create(&(mn_context_opt){.device = o->device, .threads = o->threads, .seed = 1}, err))) return err->status;
-    b->m = mn_net_open(b->c, o->net, &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
+    if (!(b->c = mn_context_create(&(mn_context_opt){.device = o->device, .threads = o->threads, .seed = 1},
+                                   err)))
+        return err->status;
+    b->m = mn_net_open(b->c, o->net,
+                       &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
     int n = 0;
     mn_tensor **w = b->m ? mn_model_parameters(b->m, &n, NULL) : NULL;
-    if (b->m && !o->infer) b->optim = mn_optim_create(b->c, w, n, (mn_optim_opt){.lr = 1e-4, .momentum = 0.9});
+    if (b->m && !o->infer)
+        b->optim = mn_optim_create(b->c, w, n, (mn_optim_opt){.lr = 1e-4, .momentum = 0.9});
     if (!b->m || (!o->infer && !b->optim) || (o->infer && mn_model_fold_batch_norm(b->m) < 0))
         return mn_fail(err, mn_context_error(b->c)->status, "%s", mn_context_error(b->c)->text);
     b->in = mn_model_input_shape(b->m, 0);
@@ -99,7 +130,8 @@ static mn_status set_up(bench *b, mn_error *err) {
     b->label = app_alloc((size_t)o->batch, sizeof *b->label);
     mn_rng r = mn_rng_create(1, 1);
     for (int64_t i = 0; i < count; i++) b->x[i] = (float)mn_rng_uniform(&r, 0, 1);
-    for (int i = 0; i < o->batch; i++) b->label[i] = (int32_t)mn_rng_below(&r, (uint64_t)mn_shape_count(mn_model_output_shape(b->m, 0)));
+    for (int i = 0; i < o->batch; i++)
+        b->label[i] = (int32_t)mn_rng_below(&r, (uint64_t)mn_shape_count(mn_model_output_shape(b->m, 0)));
     return MN_OK;
 }
 
@@ -137,19 +169,24 @@ static void print(const bench *b, const double *time, int n) {
     double flop = 2.0 * (double)k.macs * o->batch * (o->infer ? 1 : 3) / 1e9;
     double peak = peak_gflops(mn_context_threads(b->c));
     if (o->json) {
-        printf("{\"net\":\"%s\",\"mode\":\"%s\",\"batch\":%d,\"threads\":%d,\"steps\":%d,\"median_ms\":%.4f,\"best_ms\":%.4f,"
-               "\"median_images_per_second\":%.2f,\"best_images_per_second\":%.2f,\"median_gflops\":%.2f,\"best_gflops\":%.2f,"
+        printf("{\"net\":\"%s\",\"mode\":\"%s\",\"batch\":%d,\"threads\":%d,\"steps\":%d,\"median_ms\":%.4f,"
+               "\"best_ms\":%.4f,"
+               "\"median_images_per_second\":%.2f,\"best_images_per_second\":%.2f,\"median_gflops\":%.2f,"
+               "\"best_gflops\":%.2f,"
                "\"peak_gflops\":%.1f,\"peak_rss_mb\":%.1f}\n",
-               mn_model_name(b->m), o->infer ? "infer" : "train", o->batch, mn_context_threads(b->c), n, 1e3 * median, 1e3 * best,
-               o->batch / median, o->batch / best, flop / median, flop / best, peak, peak_memory() / 1e6);
+               mn_model_name(b->m), o->infer ? "infer" : "train", o->batch, mn_context_threads(b->c), n,
+               1e3 * median, 1e3 * best, o->batch / median, o->batch / best, flop / median, flop / best, peak,
+               peak_memory() / 1e6);
         return;
     }
-    printf("%s, %s, batch %d of %d x %d x %d, %d threads, %d steps\n", mn_model_name(b->m), o->infer ? "inference" : "training", o->batch,
-           (int)b->in.dim[0], (int)b->in.dim[1], (int)b->in.dim[2], mn_context_threads(b->c), n);
+    printf("%s, %s, batch %d of %d x %d x %d, %d threads, %d steps\n", mn_model_name(b->m),
+           o->infer ? "inference" : "training", o->batch, (int)b->in.dim[0], (int)b->in.dim[1],
+           (int)b->in.dim[2], mn_context_threads(b->c), n);
     printf("          images/s   ms a step     GFLOP/s   of peak\n");
     for (int i = 0; i < 2; i++) {
         double t = i ? best : median;
-        printf("%-8s %9.1f  %10.3f  %10.1f   %5.1f %%\n", i ? "best" : "median", o->batch / t, 1e3 * t, flop / t, 100 * flop / t / peak);
+        printf("%-8s %9.1f  %10.3f  %10.1f   %5.1f %%\n", i ? "best" : "median", o->batch / t, 1e3 * t,
+               flop / t, 100 * flop / t / peak);
     }
     printf("peak      %.1f GFLOP/s, memory %.1f MB\n", peak, peak_memory() / 1e6);
 }

@@ -22,25 +22,32 @@ static const struct argp_option table[] = {
 static error_t parse(int key, char *arg, struct argp_state *s) {
     options *o = s->input;
     switch (key) {
-    case OPT_DOT: o->dot = true; return 0;
-    case OPT_SIZE: o->size = (int)app_parse_int(s, "--size", arg, 8, 1024); return 0;
-    case OPT_CHANNELS: o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1; return 0;
+    case OPT_DOT:
+        o->dot = true;
+        return 0;
+    case OPT_SIZE:
+        o->size = (int)app_parse_int(s, "--size", arg, 8, 1024);
+        return 0;
+    case OPT_CHANNELS:
+        o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1;
+        return 0;
     case ARGP_KEY_ARG:
         if (o->what) argp_error(s, "one model at a time: \"%s\" is too many", arg);
         o->what = arg;
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const char doc[] =
-    "Describes a model file or a network: layers, parameters, multiply-adds (MACs), what it predicts, how it wants its pictures, how "
-    "it was trained. Without an argument, lists the networks that have a name."
-    "\vExamples:\n"
-    "  mien info\n"
-    "  mien info seed2\n"
-    "  mien info faces.h5\n"
-    "  mien info --dot mini-xception | dot -Tsvg > net.svg\n";
+static const char doc[] = "Describes a model file or a network: layers, parameters, multiply-adds (MACs), "
+                          "what it predicts, how it wants its pictures, how "
+                          "it was trained. Without an argument, lists the networks that have a name."
+                          "\vExamples:\n"
+                          "  mien info\n"
+                          "  mien info seed2\n"
+                          "  mien info faces.h5\n"
+                          "  mien info --dot mini-xception | dot -Tsvg > net.svg\n";
 static const struct argp argp = {table, parse, "[MODEL.h5|NET|FILE.json]", doc, NULL, NULL, NULL};
 
 static int list_networks(void) {
@@ -74,13 +81,20 @@ static void print_heads(const mn_model_info *info) {
 }
 
 static void print_preprocess(const mn_preprocess *p) {
-    printf("pictures  %d x %d, %s", p->width, p->height, p->channels == 3 ? "RGB" : p->grey == MN_GREY_MEAN ? "grey (mean of RGB)" : "grey (BT.601)");
-    if (p->standardize) printf(", less their mean, divided by their deviation + %g\n", p->standardize_eps);
-    else if (p->lo == 0 && p->hi == 0) printf(", numbers 0..1");
-    else printf(", numbers %g..%g", p->lo, p->hi);
+    printf("pictures  %d x %d, %s", p->width, p->height,
+           p->channels == 3          ? "RGB"
+           : p->grey == MN_GREY_MEAN ? "grey (mean of RGB)"
+                                     : "grey (BT.601)");
+    if (p->standardize)
+        printf(", less their mean, divided by their deviation + %g\n", p->standardize_eps);
+    else if (p->lo == 0 && p->hi == 0)
+        printf(", numbers 0..1");
+    else
+        printf(", numbers %g..%g", p->lo, p->hi);
     for (int c = 0; c < p->channels && !p->standardize; c++)
         if (p->mean[c] != 0 || (p->deviation[c] != 0 && p->deviation[c] != 1))
-            printf("%s%.4g) / %.4g", c ? ", (x - " : ", then (x - ", p->mean[c], p->deviation[c] != 0 ? p->deviation[c] : 1);
+            printf("%s%.4g) / %.4g", c ? ", (x - " : ", then (x - ", p->mean[c],
+                   p->deviation[c] != 0 ? p->deviation[c] : 1);
     if (!p->standardize) putchar('\n');
 }
 
@@ -91,18 +105,22 @@ static const char *text_of(const json_t *j, const char *key) {
 }
 
 static void print_training(const char *text) {
-    json_t *j = json_loads(text, 0, NULL), *best = json_object_get(j, "best"), *rows = json_object_get(j, "rows"), *head;
+    json_t *j = json_loads(text, 0, NULL), *best = json_object_get(j, "best"),
+           *rows = json_object_get(j, "rows"), *head;
     if (!json_is_object(j)) {
         puts("training  (a record that is not understood)");
         json_decref(j);
         return;
     }
     printf("trained   by mien %s: %s\n", text_of(j, "mien"), text_of(j, "command"));
-    printf("          %lld training rows, %lld validation rows, %lld epochs, seed %lld\n", (long long)json_integer_value(json_object_get(rows, "train")),
-           (long long)json_integer_value(json_object_get(rows, "valid")), (long long)json_integer_value(json_object_get(j, "epochs_run")),
+    printf("          %lld training rows, %lld validation rows, %lld epochs, seed %lld\n",
+           (long long)json_integer_value(json_object_get(rows, "train")),
+           (long long)json_integer_value(json_object_get(rows, "valid")),
+           (long long)json_integer_value(json_object_get(j, "epochs_run")),
            (long long)json_integer_value(json_object_get(j, "seed")));
     if (json_is_object(best)) {
-        printf("          best epoch %lld: validation loss %.4f", (long long)json_integer_value(json_object_get(best, "epoch")),
+        printf("          best epoch %lld: validation loss %.4f",
+               (long long)json_integer_value(json_object_get(best, "epoch")),
                json_number_value(json_object_get(best, "valid_loss")));
         const char *name;
         json_object_foreach(json_object_get(best, "heads"), name, head)
@@ -124,12 +142,14 @@ static int describe(const options *o, mn_context *c, mn_error *err) {
         int n = 0;
         while (mn_net_names[n]) n++;
         const char *near = app_nearest(o->what, mn_net_names, n);
-        mn_fail(err, MN_ERR_IO, "\"%s\" is neither a file nor a network%s%s%s; `mien info` lists the networks", o->what,
+        mn_fail(err, MN_ERR_IO,
+                "\"%s\" is neither a file nor a network%s%s%s; `mien info` lists the networks", o->what,
                 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     } else if (file) {
         m = mn_model_load(c, o->what, &info, err);
     } else {
-        m = mn_net_open(c, o->what, &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
+        m = mn_net_open(c, o->what,
+                        &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
         if (!m) mn_fail(err, mn_context_error(c)->status, "%s", mn_context_error(c)->text);
     }
     mn_status s = !m ? err->status : o->dot ? mn_model_dot(m, stdout) : mn_model_summary(m, stdout, 79);

@@ -27,7 +27,8 @@ static mn_status fingerprint(const mn_dataset *d, uint64_t *out, mn_error *err) 
         int32_t split = info.split;
         h = mix(h, &split, sizeof split);
         if (i % (d->length / 8 + 1) != 0 || split == MN_SPLIT_TEST) continue;
-        if (!(s = d->pixels(d, i, &im, err))) h = mix(h, im.pixels, (size_t)im.width * (size_t)im.height * (size_t)im.channels);
+        if (!(s = d->pixels(d, i, &im, err)))
+            h = mix(h, im.pixels, (size_t)im.width * (size_t)im.height * (size_t)im.channels);
     }
     mn_image_free(&im);
     *out = h;
@@ -137,7 +138,8 @@ static mn_status drop_unlabelled(data_rows *d, const int *head, int n_heads, mn_
         mn_status s = d->all->info(d->all, i, &info, err);
         if (s) return s;
         bool labelled = false;
-        for (int h = 0; h < n_heads; h++) labelled = labelled || info.label[head[h]] >= 0 || info.soft[head[h]];
+        for (int h = 0; h < n_heads; h++)
+            labelled = labelled || info.label[head[h]] >= 0 || info.soft[head[h]];
         if (!labelled) to[i] = MN_SPLIT_NONE, d->unlabelled++;
     }
     return MN_OK;
@@ -159,7 +161,8 @@ mn_status data_split(data_rows *d, const int *head, int n_heads, uint64_t seed, 
     return s;
 }
 
-mn_status data_count(const mn_dataset *d, const int64_t *index, int64_t n, int h, int64_t *count, mn_error *err) {
+mn_status data_count(const mn_dataset *d, const int64_t *index, int64_t n, int h, int64_t *count,
+                     mn_error *err) {
     memset(count, 0, (size_t)d->head[h].n_classes * sizeof *count);
     for (int64_t i = 0; i < n; i++) {
         mn_sample_info info;
@@ -199,10 +202,14 @@ static mn_status print_head(const data_rows *d, int h, FILE *out, mn_error *err)
 mn_status data_print(const data_rows *d, const int *head, int n_heads, FILE *out, mn_error *err) {
     char n[24];
     for (int k = 0; k < d->n_parts; k++)
-        fprintf(out, "data      %s: %s pictures\n", d->part[k].spec, progress_number(n, sizeof n, d->part[k].length));
-    if (d->unlabelled) fprintf(out, "          %s without a label are left out\n", progress_number(n, sizeof n, d->unlabelled));
+        fprintf(out, "data      %s: %s pictures\n", d->part[k].spec,
+                progress_number(n, sizeof n, d->part[k].length));
+    if (d->unlabelled)
+        fprintf(out, "          %s without a label are left out\n",
+                progress_number(n, sizeof n, d->unlabelled));
     if (d->copies)
-        fprintf(out, "          %s training rows are copies of held-out ones and are left out\n", progress_number(n, sizeof n, d->copies));
+        fprintf(out, "          %s training rows are copies of held-out ones and are left out\n",
+                progress_number(n, sizeof n, d->copies));
     fprintf(out, "%-26s %9s %9s %9s\n", "", split_name[0], split_name[1], split_name[2]);
     if (n_heads > 1) print_row(out, "", "pictures", d->count);
     for (int h = 0; h < n_heads; h++) {

@@ -12,14 +12,17 @@ static int class_of(const mn_head *h, const char *name) {
     return -1;
 }
 
-static mn_status map_classes(head_map *m, int h, const mn_head *model, const mn_head *data, const char *data_name, mn_error *err) {
+static mn_status map_classes(head_map *m, int h, const mn_head *model, const mn_head *data,
+                             const char *data_name, mn_error *err) {
     m->class_of[h] = app_alloc((size_t)data->n_classes, sizeof(int32_t));
     for (int k = 0; k < data->n_classes; k++) {
         m->class_of[h][k] = class_of(model, data->class_name[k]);
         if (m->class_of[h][k] < 0)
-            return mn_fail(err, MN_ERR_SHAPE, "%s has the %s class \"%s\", which the model does not know; its %d classes are \"%s\"%s",
-                           data_name, data->name, data->class_name[k], model->n_classes, model->class_name[0],
-                           model->n_classes > 1 ? ", ..." : "");
+            return mn_fail(
+                err, MN_ERR_SHAPE,
+                "%s has the %s class \"%s\", which the model does not know; its %d classes are \"%s\"%s",
+                data_name, data->name, data->class_name[k], model->n_classes, model->class_name[0],
+                model->n_classes > 1 ? ", ..." : "");
     }
     return MN_OK;
 }
@@ -38,7 +41,8 @@ mn_status head_map_create(head_map *m, const mn_head *head, int n_heads, const m
         if (s) return head_map_free(m), s;
     }
     if (found) return MN_OK;
-    return mn_fail(err, MN_ERR_SHAPE, "%s is labelled with \"%s\", the model predicts \"%s\"", d->name, d->head[0].name, head[0].name);
+    return mn_fail(err, MN_ERR_SHAPE, "%s is labelled with \"%s\", the model predicts \"%s\"", d->name,
+                   d->head[0].name, head[0].name);
 }
 
 void head_map_free(head_map *m) {
@@ -62,7 +66,8 @@ void evaluation_free(evaluation *e) {
 }
 
 /* One batch: logits of sample i go to row i. */
-static mn_status run_batch(evaluation *e, mn_model *m, const mn_batch *b, const head_map *map, int64_t first) {
+static mn_status run_batch(evaluation *e, mn_model *m, const mn_batch *b, const head_map *map,
+                           int64_t first) {
     mn_context *c = mn_model_context(m);
     mn_shape in = mn_model_input_shape(m, 0);
     mn_status s = mn_step_begin(c);
@@ -85,7 +90,8 @@ static mn_status check_finite(const evaluation *e, mn_error *err) {
     for (int h = 0; h < e->n_heads; h++)
         for (int64_t i = 0; i < e->n * e->classes[h]; i++)
             if (!isfinite(e->p[h][i]))
-                return mn_fail(err, MN_ERR_NUMERIC, "the model gives numbers that are not finite (sample %lld)",
+                return mn_fail(err, MN_ERR_NUMERIC,
+                               "the model gives numbers that are not finite (sample %lld)",
                                (long long)(i / e->classes[h]));
     return MN_OK;
 }
@@ -99,8 +105,10 @@ mn_status evaluation_run(evaluation *e, mn_model *m, mn_loader *l, const head_ma
     int64_t done = 0;
     int more = 0;
     for (int64_t k = 1; !s && (more = mn_loader_next(l, &b, err)) > 0; k++) {
-        if (stop && *stop) s = mn_fail(err, MN_ERR_ARG, "stopped");
-        else if ((s = run_batch(e, m, &b, map, done))) mn_fail(err, s, "%s", mn_context_error(mn_model_context(m))->text);
+        if (stop && *stop)
+            s = mn_fail(err, MN_ERR_ARG, "stopped");
+        else if ((s = run_batch(e, m, &b, map, done)))
+            mn_fail(err, s, "%s", mn_context_error(mn_model_context(m))->text);
         done += b.n;
         if (what) progress_update(&bar, k, done, NAN);
     }

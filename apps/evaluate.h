@@ -8,11 +8,11 @@
 /* Where a model's heads are in a data set, and which class of the model each of the data's classes is. */
 typedef struct head_map {
     int n_heads;
-    int at[MN_MAX_HEADS];         /* the data's head; -1: the data has none for this one */
+    int at[MN_MAX_HEADS];            /* the data's head; -1: the data has none for this one */
     int32_t *class_of[MN_MAX_HEADS]; /* by the data's class */
 } head_map;
-/* Heads are matched by name, or, where each side has one head, by their class names alone. Fails when no head matches,
- * or when the data has a class that the model does not know. Free with head_map_free. */
+/* Heads are matched by name, or, where each side has one head, by their class names alone. Fails when no head
+ * matches, or when the data has a class that the model does not know. Free with head_map_free. */
 mn_status head_map_create(head_map *m, const mn_head *head, int n_heads, const mn_dataset *d, mn_error *err);
 void head_map_free(head_map *m);
 
@@ -20,14 +20,14 @@ void head_map_free(head_map *m);
 typedef struct evaluation {
     int64_t n;
     int n_heads, classes[MN_MAX_HEADS];
-    float *p[MN_MAX_HEADS];         /* (n, classes) */
-    int32_t *label[MN_MAX_HEADS];   /* n, -1: none */
+    float *p[MN_MAX_HEADS];       /* (n, classes) */
+    int32_t *label[MN_MAX_HEADS]; /* n, -1: none */
 } evaluation;
 void evaluation_create(evaluation *e, const mn_model *m, int64_t n);
 void evaluation_free(evaluation *e);
 
-/* Fills e from one pass of `l`, which must not shuffle, over e->n samples. `what` names the progress bar; NULL:
- * none. Stops with MN_ERR_ARG and the sentence "stopped" when *stop becomes non-zero (NULL: never). */
+/* Fills e from one pass of `l`, which must not shuffle, over e->n samples. `what` names the progress bar;
+ * NULL: none. Stops with MN_ERR_ARG and the sentence "stopped" when *stop becomes non-zero (NULL: never). */
 mn_status evaluation_run(evaluation *e, mn_model *m, mn_loader *l, const head_map *map, const char *what,
                          const volatile int *stop, mn_error *err);
 void evaluation_metrics(const evaluation *e, int head, metrics *m);

@@ -24,7 +24,8 @@ typedef struct metrics {
 void metrics_compute(metrics *m, const float *p, const int32_t *label, int64_t n, int classes);
 void metrics_free(metrics *m);
 
-/* The interval of Wilson (1927) for `hits` of `n`: never leaves 0..1, right for few samples and for 0 or all hits. */
+/* The interval of Wilson (1927) for `hits` of `n`: never leaves 0..1, right for few samples and for 0 or all
+ * hits. */
 void metrics_wilson(int64_t hits, int64_t n, double *lo, double *hi);
 /* In place: rows of logits become probabilities. */
 void metrics_softmax(float *x, int64_t n, int classes);

@@ -2,7 +2,8 @@
 #ifndef MIEN_PEAK_H
 #define MIEN_PEAK_H
 
-/* Single-precision multiply-adds from registers alone, on `threads` threads, in GFLOP/s; takes about 0.1 s. */
+/* Single-precision multiply-adds from registers alone, on `threads` threads, in GFLOP/s; takes about 0.1 s.
+ */
 double peak_gflops(int threads);
 /* The most memory that this process has had, in bytes. */
 double peak_memory(void);

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const palette[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
+static const char *const palette[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                      "#E69F00", "#56B4E9", "#000000"};
 #define INK "#222222"
 #define QUIET "#666666"
 #define GRID "#dddddd"
@@ -14,11 +15,16 @@ static const char *const palette[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7"
 /* Text for XML: markup is escaped, control characters are left out. */
 static void escape(FILE *f, const char *text) {
     for (; *text; text++) {
-        if (*text == '<') fputs("&lt;", f);
-        else if (*text == '>') fputs("&gt;", f);
-        else if (*text == '&') fputs("&amp;", f);
-        else if (*text == '"') fputs("&quot;", f);
-        else if ((unsigned char)*text >= 32) fputc(*text, f);
+        if (*text == '<')
+            fputs("&lt;", f);
+        else if (*text == '>')
+            fputs("&gt;", f);
+        else if (*text == '&')
+            fputs("&amp;", f);
+        else if (*text == '"')
+            fputs("&quot;", f);
+        else if ((unsigned char)*text >= 32)
+            fputc(*text, f);
     }
 }
 
@@ -26,21 +32,25 @@ typedef enum anchor { START, MIDDLE, END } anchor;
 
 static void text_at(FILE *f, double x, double y, int size, anchor a, const char *colour, const char *text) {
     static const char *const names[] = {"start", "middle", "end"};
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%d\" text-anchor=\"%s\" fill=\"%s\">", x, y, size, names[a], colour);
+    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%d\" text-anchor=\"%s\" fill=\"%s\">", x, y, size,
+            names[a], colour);
     escape(f, text);
     fputs("</text>\n", f);
 }
 
 static void line_at(FILE *f, double x1, double y1, double x2, double y2, const char *colour, double width) {
-    fprintf(f, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%.1f\"/>\n", x1, y1, x2, y2,
-            colour, width);
+    fprintf(f,
+            "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%.1f\"/>\n",
+            x1, y1, x2, y2, colour, width);
 }
 
 static FILE *page_open(char **text, size_t *size, int width, int height, const char *title) {
     FILE *f = open_memstream(text, size);
     if (!f) app_alloc(SIZE_MAX, 1); /* says that memory is out, and ends */
-    fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-               "font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\">\n<title>", width, height, width, height);
+    fprintf(f,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+            "font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\">\n<title>",
+            width, height, width, height);
     escape(f, title);
     fprintf(f, "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"white\"/>\n", width, height);
     return f;
@@ -96,8 +106,10 @@ static void draw_axes(FILE *f, const axes *a, const plot_panel *p) {
     for (int i = 0; a->lo + i * step <= a->hi + 1e-9 * step; i++) {
         double v = a->lo + i * step, y = py(a, v);
         line_at(f, a->left, y, a->left + a->width, y, GRID, 1);
-        if (p->percent) snprintf(label, sizeof label, "%.*f %%", step < 0.01 ? 1 : 0, 100 * v);
-        else snprintf(label, sizeof label, "%.*f", step >= 1 ? 0 : step >= 0.1 ? 1 : step >= 0.01 ? 2 : 3, v);
+        if (p->percent)
+            snprintf(label, sizeof label, "%.*f %%", step < 0.01 ? 1 : 0, 100 * v);
+        else
+            snprintf(label, sizeof label, "%.*f", step >= 1 ? 0 : step >= 0.1 ? 1 : step >= 0.01 ? 2 : 3, v);
         text_at(f, a->left - 8, y + 4.5, 13, END, QUIET, label);
     }
     double every = a->n > 1 ? fmax(1, nice_step(a->n - 1, 6)) : 1;
@@ -115,8 +127,8 @@ static void draw_axes(FILE *f, const axes *a, const plot_panel *p) {
 
 static void draw_series(FILE *f, const axes *a, const plot_series *s) {
     const char *colour = palette[s->colour % 7];
-    fprintf(f, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"%s d=\"", colour,
-            s->dashed ? " stroke-dasharray=\"6 4\"" : "");
+    fprintf(f, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"%s d=\"",
+            colour, s->dashed ? " stroke-dasharray=\"6 4\"" : "");
     bool pen = false;
     for (int i = 0; i < a->n; i++) {
         if (!isfinite(s->y[i])) {
@@ -128,8 +140,10 @@ static void draw_series(FILE *f, const axes *a, const plot_series *s) {
     }
     fputs("\"/>\n", f);
     for (int i = 0; i < a->n; i++) /* a point without neighbours would not be seen */
-        if (isfinite(s->y[i]) && (i == 0 || !isfinite(s->y[i - 1])) && (i == a->n - 1 || !isfinite(s->y[i + 1])))
-            fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", px(a, i + 1), py(a, s->y[i]), colour);
+        if (isfinite(s->y[i]) && (i == 0 || !isfinite(s->y[i - 1])) &&
+            (i == a->n - 1 || !isfinite(s->y[i + 1])))
+            fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", px(a, i + 1),
+                    py(a, s->y[i]), colour);
 }
 
 /* Names at the ends of their lines, moved apart until they do not overlap. */
@@ -152,19 +166,23 @@ static void draw_names(FILE *f, const axes *a, const plot_panel *p) {
         y[order[k]] = fmin(y[order[k]], limit);
     }
     for (int k = 0; k < n; k++)
-        text_at(f, a->left + a->width + 8, y[order[k]], 13, START, palette[p->series[order[k]].colour % 7], p->series[order[k]].name);
+        text_at(f, a->left + a->width + 8, y[order[k]], 13, START, palette[p->series[order[k]].colour % 7],
+                p->series[order[k]].name);
 }
 
 static void draw_best(FILE *f, const axes *a, int epoch) {
     char label[32];
     snprintf(label, sizeof label, "best: %d", epoch);
     double x = px(a, epoch);
-    fprintf(f, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"1\" stroke-dasharray=\"2 3\"/>\n",
+    fprintf(f,
+            "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"1\" "
+            "stroke-dasharray=\"2 3\"/>\n",
             x, a->top, x, a->top + a->height, QUIET);
     text_at(f, x, a->top - 2, 12, epoch * 2 > a->n ? END : START, QUIET, label);
 }
 
-char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch, size_t *size) {
+char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch,
+                  size_t *size) {
     enum { LEFT = 62, RIGHT = 138, TOP = 84, WIDTH = 330, HEIGHT = 250, BOTTOM = 56 };
     char *text = NULL;
     int cell = LEFT + WIDTH + RIGHT;
@@ -209,7 +227,8 @@ static grid layout(const plot_matrix *m, double top) {
 
 /* White to dark blue, evenly in lightness. */
 static void shade(char *out, size_t size, double share) {
-    static const double stop[5][3] = {{255, 255, 255}, {206, 224, 242}, {126, 178, 218}, {44, 118, 182}, {8, 54, 110}};
+    static const double stop[5][3] = {
+        {255, 255, 255}, {206, 224, 242}, {126, 178, 218}, {44, 118, 182}, {8, 54, 110}};
     double at = fmin(fmax(share, 0), 1) * 4;
     int i = at >= 4 ? 3 : (int)at;
     double t = at - i;
@@ -224,8 +243,10 @@ static void draw_cell(FILE *f, const grid *g, const metrics *m, int row, int col
     double share = m->support[row] ? (double)count / (double)m->support[row] : 0;
     char colour[8], text[32];
     shade(colour, sizeof colour, share);
-    fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" stroke=\"%s\" stroke-width=\"%s\"/>\n", x, y,
-            g->cell, g->cell, colour, row == column ? INK : GRID, row == column ? "1.5" : "0.7");
+    fprintf(f,
+            "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" stroke=\"%s\" "
+            "stroke-width=\"%s\"/>\n",
+            x, y, g->cell, g->cell, colour, row == column ? INK : GRID, row == column ? "1.5" : "0.7");
     const char *ink = share > 0.5 ? "white" : INK;
     if (g->cell < 30 || !m->support[row] || (count == 0 && g->cell < 48)) return;
     snprintf(text, sizeof text, "%.0f", 100 * share);
@@ -247,16 +268,20 @@ static void draw_labels(FILE *f, const grid *g, const plot_matrix *m) {
         char name[64];
         snprintf(name, sizeof name, "%.*s", 24, m->class_name[k]);
         text_at(f, g->left - 8, g->top + middle + 4.5, size, END, INK, name);
-        if (g->cell >= 60 && strlen(name) <= 9) text_at(f, x, y, size, MIDDLE, INK, name);
+        if (g->cell >= 60 && strlen(name) <= 9)
+            text_at(f, x, y, size, MIDDLE, INK, name);
         else {
             fprintf(f, "<g transform=\"rotate(-45 %.1f %.1f)\">", x, y);
             text_at(f, x, y, size, START, INK, name);
             fputs("</g>\n", f);
         }
-        text_at(f, g->left + side + 10, g->top + middle + 4.5, size, START, QUIET, progress_number(text, sizeof text, m->m->support[k]));
+        text_at(f, g->left + side + 10, g->top + middle + 4.5, size, START, QUIET,
+                progress_number(text, sizeof text, m->m->support[k]));
         if (g->cell < 30) continue;
-        if (isnan(m->m->precision[k])) strcpy(text, "-");
-        else snprintf(text, sizeof text, "%.0f", 100 * m->m->precision[k]);
+        if (isnan(m->m->precision[k]))
+            strcpy(text, "-");
+        else
+            snprintf(text, sizeof text, "%.0f", 100 * m->m->precision[k]);
         text_at(f, x, g->top + side + 20, size, MIDDLE, QUIET, text);
     }
     if (g->cell >= 30) text_at(f, g->left - 8, g->top + side + 20, 12, END, QUIET, "precision %");
@@ -272,9 +297,12 @@ static void draw_matrix(FILE *f, const plot_matrix *m, const grid *g, double top
     char text[160], n[32];
     double left = 16;
     progress_number(n, sizeof n, m->m->n);
-    if (m->m->n) snprintf(text, sizeof text, "%s: %.1f %% right (95 %%: %.1f to %.1f), macro F1 %.3f, %s pictures", m->name,
-                          100 * m->m->accuracy, 100 * m->m->accuracy_lo, 100 * m->m->accuracy_hi, m->m->macro_f1, n);
-    else snprintf(text, sizeof text, "%s: no pictures with a label", m->name);
+    if (m->m->n)
+        snprintf(text, sizeof text, "%s: %.1f %% right (95 %%: %.1f to %.1f), macro F1 %.3f, %s pictures",
+                 m->name, 100 * m->m->accuracy, 100 * m->m->accuracy_lo, 100 * m->m->accuracy_hi,
+                 m->m->macro_f1, n);
+    else
+        snprintf(text, sizeof text, "%s: no pictures with a label", m->name);
     text_at(f, left, top + 26, 15, START, INK, text);
     for (int row = 0; row < g->classes; row++)
         for (int column = 0; column < g->classes; column++)

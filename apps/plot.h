@@ -1,5 +1,5 @@
-/* Pictures of results as SVG text: curves of a run, confusion matrices. Colours are Okabe and Ito's (2008), which
- * people with any kind of colour vision tell apart; nothing is said by colour alone. */
+/* Pictures of results as SVG text: curves of a run, confusion matrices. Colours are Okabe and Ito's (2008),
+ * which people with any kind of colour vision tell apart; nothing is said by colour alone. */
 #ifndef MIEN_PLOT_H
 #define MIEN_PLOT_H
 
@@ -25,7 +25,8 @@ typedef struct plot_panel {
 
 /* Panels side by side over epochs 1..n; best_epoch (from 1; 0: none) is marked. The SVG, to be freed; its
  * length in *size. */
-char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch, size_t *size);
+char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch,
+                  size_t *size);
 
 typedef struct plot_matrix {
     const char *name; /* of the head */

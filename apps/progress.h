@@ -18,7 +18,8 @@ typedef struct progress {
 
 /* `total` < 0: not known. The bar appears with the first update. */
 void progress_begin(progress *p, const char *what, int64_t total);
-/* done of total; `items` images since the beginning (0: no rate); loss NaN: none. Redraws ten times a second. */
+/* done of total; `items` images since the beginning (0: no rate); loss NaN: none. Redraws ten times a second.
+ */
 void progress_update(progress *p, int64_t done, int64_t items, double loss);
 /* Takes the bar away, so that a line can be printed. */
 void progress_end(progress *p);

@@ -10,7 +10,13 @@
 
 #define TRAIN_MAX_WORDS 16
 
-typedef enum train_normalize { NORMALIZE_KEEP = 0, NORMALIZE_UNIT, NORMALIZE_SIGNED, NORMALIZE_IMAGE, NORMALIZE_DATASET } train_normalize;
+typedef enum train_normalize {
+    NORMALIZE_KEEP = 0,
+    NORMALIZE_UNIT,
+    NORMALIZE_SIGNED,
+    NORMALIZE_IMAGE,
+    NORMALIZE_DATASET
+} train_normalize;
 
 /* What the command line says. Strings are the command line's. */
 typedef struct train_options {
@@ -36,12 +42,13 @@ typedef struct train_options {
     mn_device device;
     int width, height, channels; /* 0: the network's own */
     train_normalize normalize;
-    int grey; /* -1: as the initial model, or BT.601 */
+    int grey;    /* -1: as the initial model, or BT.601 */
     int n_words; /* the command line, for the record and the checkpoint */
     const char *const *word;
 } train_options;
 
-/* Early stopping's patience: as given, else 10 epochs; but none under a schedule that only pays at its end. */
+/* Early stopping's patience: as given, else 10 epochs; but none under a schedule that only pays at its end.
+ */
 int train_patience(const train_options *o);
 
 typedef struct epoch_record {
@@ -67,20 +74,20 @@ typedef struct train_run {
     mn_schedule schedule;
 
     data_rows data;
-    mn_dataset *train_rows, *valid_rows;             /* views of data */
-    mn_dataset *train_pixels, *valid_pixels;         /* the same, decoded */
-    mn_loader *train, *valid;                        /* valid: NULL when there are no validation rows */
-    mn_model_info info;                              /* preprocessing, heads, record */
-    int n_heads, head[MN_MAX_HEADS];                 /* the model's head h is the data's head[h] */
+    mn_dataset *train_rows, *valid_rows;     /* views of data */
+    mn_dataset *train_pixels, *valid_pixels; /* the same, decoded */
+    mn_loader *train, *valid;                /* valid: NULL when there are no validation rows */
+    mn_model_info info;                      /* preprocessing, heads, record */
+    int n_heads, head[MN_MAX_HEADS];         /* the model's head h is the data's head[h] */
     double head_weight[MN_MAX_HEADS];
     mn_tensor *class_weight[MN_MAX_HEADS];
-    head_map map;                                    /* for validation */
+    head_map map; /* for validation */
     evaluation scores;
 
     int64_t per_epoch;    /* batches */
     int64_t epoch, batch; /* where it stands: batches done in this epoch, both from 0 */
     train_tally tally;
-    float *logits;        /* of a batch, on the host */
+    float *logits;         /* of a batch, on the host */
     epoch_record *history; /* of the epochs done */
     double seconds;        /* of this epoch, before the last interruption */
     bool ended;            /* early stopping said so */
@@ -107,8 +114,8 @@ mn_status train_save(train_run *r, mn_error *err);
 /* train_state.c: what is written beside the weights. */
 mn_status train_checkpoint_save(train_run *r, mn_error *err);
 mn_status train_checkpoint_load(train_run *r, mn_error *err);
-/* The command line stored in a checkpoint, as a new array of strings ended by NULL, and how many threads it ran
- * with. Free with train_words_free. */
+/* The command line stored in a checkpoint, as a new array of strings ended by NULL, and how many threads it
+ * ran with. Free with train_words_free. */
 char **train_checkpoint_words(const char *path, int *n, int *threads, mn_error *err);
 void train_words_free(char **word);
 /* The training record for the model file: JSON text, from mn_strdup. */

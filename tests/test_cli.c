@@ -1,5 +1,5 @@
-/* The program as a user meets it: exit statuses, sentences, files, interrupted runs. It runs the `mien` that lies
- * beside this test program (MIEN_BIN names another) on small rendered faces. */
+/* The program as a user meets it: exit statuses, sentences, files, interrupted runs. It runs the `mien` that
+ * lies beside this test program (MIEN_BIN names another) on small rendered faces. */
 #include "apps/app.h"
 #include "apps/train.h"
 #include "tests/tests.h"
@@ -23,7 +23,8 @@ static const char *program(void) {
 
 static char output[200000]; /* stdout and stderr of the last run */
 
-/* Runs `mien <arguments>` under a shell in the test's directory; returns the exit status, 128 + signal if killed. */
+/* Runs `mien <arguments>` under a shell in the test's directory; returns the exit status, 128 + signal if
+ * killed. */
 MN_PRINTF(1, 2)
 static int mien(const char *format, ...) {
     char line[12000], arguments[4000];
@@ -41,10 +42,10 @@ static int mien(const char *format, ...) {
 }
 
 #define ASSERT_SAYS(text) ck_assert_msg(strstr(output, text), "\"%s\" is not in:\n%s", text, output)
-#define ASSERT_EXIT(status, ...)                                                                          \
-    do {                                                                                                  \
-        int got_ = mien(__VA_ARGS__);                                                                     \
-        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);           \
+#define ASSERT_EXIT(status, ...)                                                                             \
+    do {                                                                                                     \
+        int got_ = mien(__VA_ARGS__);                                                                        \
+        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);               \
     } while (0)
 
 static bool exists(const char *name) { return access(test_path(name), R_OK) == 0; }
@@ -93,7 +94,8 @@ START_TEST(test_help_fits) {
     for (const app_command *c = app_commands; c->name; c++) {
         ASSERT_EXIT(0, "help %s", c->name);
         assert_columns(output, 80, c->name);
-        ck_assert_msg(!strcmp(c->name, "help") || strstr(output, "Examples:"), "mien help %s shows no example", c->name);
+        ck_assert_msg(!strcmp(c->name, "help") || strstr(output, "Examples:"),
+                      "mien help %s shows no example", c->name);
     }
 }
 END_TEST
@@ -150,7 +152,8 @@ END_TEST
 
 START_TEST(test_train_eval_info) {
     if (!have_model_files()) return;
-    ASSERT_EXIT(0, "train " SMALL " --net logreg --epochs 3 --lr 0.01 --out m.h5 --log run.jsonl --plot curves.svg");
+    ASSERT_EXIT(0, "train " SMALL
+                   " --net logreg --epochs 3 --lr 0.01 --out m.h5 --log run.jsonl --plot curves.svg");
     ASSERT_SAYS("best      epoch");
     ASSERT_SAYS("wrote     m.h5");
     assert_columns(output, 110, "mien train"); /* one line names files */
@@ -162,7 +165,8 @@ START_TEST(test_train_eval_info) {
     ck_assert_int_eq(lines, 4);
     ck_assert_ptr_nonnull(strstr(log, "\"valid_loss\""));
     free(log);
-    ASSERT_EXIT(0, "eval --model m.h5 --data rendered:120,size=16 --json s.json --predictions p.csv --plot c.svg");
+    ASSERT_EXIT(
+        0, "eval --model m.h5 --data rendered:120,size=16 --json s.json --predictions p.csv --plot c.svg");
     ASSERT_SAYS("test rows of rendered:120");
     assert_columns(output, 80, "mien eval");
     char *csv = test_read_file(test_path("p.csv"), &n), *json = test_read_file(test_path("s.json"), &n);
@@ -199,7 +203,8 @@ START_TEST(test_same_validation_rows) {
 }
 END_TEST
 
-/* Pictures of one data set have an expression, those of the other a gender; test pictures are not even opened. */
+/* Pictures of one data set have an expression, those of the other a gender; test pictures are not even
+ * opened. */
 START_TEST(test_two_data_sets) {
     if (!have_model_files() || !MN_HAVE_PNG) return;
     ASSERT_EXIT(0, "render --out faces --count 42 --size 16");
@@ -212,13 +217,17 @@ START_TEST(test_two_data_sets) {
         ASSERT_OK(mn_face_render(&face, 16, 1, &im, &err), &err);
         snprintf(path, sizeof path, "%s/g%d.png", test_tmpdir(), i);
         const char *split = i < 14 ? "train" : i < 18 ? "valid" : "test";
-        if (i < 18) ASSERT_OK(mn_image_save_png(&im, path, &err), &err);
-        else test_write_file(path, i == 18 ? "broken" : "broken too", i == 18 ? 6 : 10);
-        snprintf(list + strlen(list), sizeof list - strlen(list), "g%d.png,%s,%s\n", i, mn_gender_names[i % 2], split);
+        if (i < 18)
+            ASSERT_OK(mn_image_save_png(&im, path, &err), &err);
+        else
+            test_write_file(path, i == 18 ? "broken" : "broken too", i == 18 ? 6 : 10);
+        snprintf(list + strlen(list), sizeof list - strlen(list), "g%d.png,%s,%s\n", i,
+                 mn_gender_names[i % 2], split);
         mn_image_free(&im);
     }
     test_write_file(test_path("list.csv"), list, strlen(list));
-    ASSERT_EXIT(0, "train --data folder:faces --data list:list.csv --size 16 --net logreg --epochs 2 --out two.h5");
+    ASSERT_EXIT(
+        0, "train --data folder:faces --data list:list.csv --size 16 --net logreg --epochs 2 --out two.h5");
     ASSERT_SAYS("-> emotion 7, gender 2");
     ASSERT_EXIT(0, "eval --model two.h5 --data folder:faces");
     ASSERT_SAYS("gender: -, 0 pictures");
@@ -248,7 +257,9 @@ END_TEST
 START_TEST(test_no_room) {
     if (!have_model_files()) return;
     char line[12000];
-    snprintf(line, sizeof line, "cd %s && mkdir -p else && ulimit -f 4 && TMPDIR=else %s train " SMALL " --net logreg --epochs 2 --out full.h5 2>&1",
+    snprintf(line, sizeof line,
+             "cd %s && mkdir -p else && ulimit -f 4 && TMPDIR=else %s train " SMALL
+             " --net logreg --epochs 2 --out full.h5 2>&1",
              test_tmpdir(), program());
     FILE *f = popen(line, "r");
     size_t n = fread(output, 1, sizeof output - 1, f);
@@ -265,8 +276,10 @@ END_TEST
 /* ---- interrupted runs ---- */
 
 /* Dropout, batch norm, momentum, averages, augmentation, a schedule: all that has a state. */
-#define LONG "train --data rendered:200,size=16 --size 16 --net seed1 --batch 8 --epochs 3 --lr 0.01 --ema 0.9 --threads 1 " \
-             "--augment default --schedule cosine,warmup=0.1 --seed 3 --out "
+#define LONG                                                                                                 \
+    "train --data rendered:200,size=16 --size 16 --net seed1 --batch 8 --epochs 3 --lr 0.01 --ema 0.9 "      \
+    "--threads 1 "                                                                                           \
+    "--augment default --schedule cosine,warmup=0.1 --seed 3 --out "
 
 /* Starts a run, waits until `file` is there, sends `signal_number`; returns how the run ended. */
 static int interrupted(const char *arguments, const char *file, int signal_number) {
@@ -297,15 +310,17 @@ static void assert_same_model(const char *a, const char *b) {
     mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, &err);
     mn_model_info info[2];
     memset(info, 0, sizeof info);
-    mn_model *m[2] = {mn_model_load(c, test_path(a), &info[0], &err), mn_model_load(c, test_path(b), &info[1], &err)};
+    mn_model *m[2] = {mn_model_load(c, test_path(a), &info[0], &err),
+                      mn_model_load(c, test_path(b), &info[1], &err)};
     ck_assert_msg(m[0] && m[1], "%s", err.text);
     int n[2], trained;
-    mn_tensor **w[2] = {mn_model_parameters(m[0], &trained, &n[0]), mn_model_parameters(m[1], &trained, &n[1])};
+    mn_tensor **w[2] = {mn_model_parameters(m[0], &trained, &n[0]),
+                        mn_model_parameters(m[1], &trained, &n[1])};
     ck_assert_int_eq(n[0], n[1]);
     for (int i = 0; i < n[0]; i++) {
         ck_assert_int_eq(w[0][i]->count, w[1][i]->count);
-        ck_assert_msg(!memcmp(w[0][i]->data, w[1][i]->data, (size_t)w[0][i]->count * sizeof(float)), "%s differs between %s and %s",
-                      w[0][i]->name, a, b);
+        ck_assert_msg(!memcmp(w[0][i]->data, w[1][i]->data, (size_t)w[0][i]->count * sizeof(float)),
+                      "%s differs between %s and %s", w[0][i]->name, a, b);
     }
     for (int k = 0; k < 2; k++) mn_model_info_free(&info[k]);
     mn_context_destroy(c);
@@ -357,7 +372,9 @@ START_TEST(test_on_a_terminal) {
     struct winsize size = {.ws_row = 24, .ws_col = 50};
     int master;
     char line[12000];
-    snprintf(line, sizeof line, "cd %s && exec %s train --data rendered:200,size=16 --size 16 --net seed1 --batch 4 --epochs 2 --out tty.h5",
+    snprintf(line, sizeof line,
+             "cd %s && exec %s train --data rendered:200,size=16 --size 16 --net seed1 --batch 4 --epochs 2 "
+             "--out tty.h5",
              test_tmpdir(), program());
     pid_t pid = forkpty(&master, NULL, NULL, &size);
     ck_assert_int_ge(pid, 0);
@@ -368,7 +385,8 @@ START_TEST(test_on_a_terminal) {
     }
     size_t used = 0;
     ssize_t n;
-    while (used < sizeof output - 1 && (n = read(master, output + used, sizeof output - 1 - used)) > 0) used += (size_t)n;
+    while (used < sizeof output - 1 && (n = read(master, output + used, sizeof output - 1 - used)) > 0)
+        used += (size_t)n;
     output[used] = 0;
     int status;
     waitpid(pid, &status, 0);
@@ -387,9 +405,25 @@ START_TEST(test_no_allocation) {
 #if MN_HAVE_JSON
     char out[600];
     snprintf(out, sizeof out, "%s", test_path("a.h5"));
-    train_options o = {.data = {"rendered:60,size=16"}, .n_data = 1, .valid = 0.2, .test = 0, .net = "seed1", .labels = "auto", .out = out,
-                       .epochs = 3, .batch = 8, .patience = -1, .optim = {.lr = 0.01, .momentum = 0.9}, .schedule_text = "constant",
-                       .augment_text = "default", .ema = 0.9, .threads = 1, .width = 16, .height = 16, .grey = -1, .balanced = true};
+    train_options o = {.data = {"rendered:60,size=16"},
+                       .n_data = 1,
+                       .valid = 0.2,
+                       .test = 0,
+                       .net = "seed1",
+                       .labels = "auto",
+                       .out = out,
+                       .epochs = 3,
+                       .batch = 8,
+                       .patience = -1,
+                       .optim = {.lr = 0.01, .momentum = 0.9},
+                       .schedule_text = "constant",
+                       .augment_text = "default",
+                       .ema = 0.9,
+                       .threads = 1,
+                       .width = 16,
+                       .height = 16,
+                       .grey = -1,
+                       .balanced = true};
     mn_error err = {0};
     ASSERT_OK(mn_augment_parse("default", &o.augment, &err), &err);
     int quiet = open("/dev/null", O_WRONLY), saved = dup(1);
@@ -416,6 +450,6 @@ START_TEST(test_no_allocation) {
 }
 END_TEST
 
-TEST_SUITE(cli, test_words, test_help_fits, test_wrong_use, test_what_is_not_there, test_train_eval_info, test_same_validation_rows,
-           test_two_data_sets, test_loss_runs_away, test_no_room, test_resume_to_the_bit, test_resume_damaged, test_on_a_terminal,
-           test_no_allocation)
+TEST_SUITE(cli, test_words, test_help_fits, test_wrong_use, test_what_is_not_there, test_train_eval_info,
+           test_same_validation_rows, test_two_data_sets, test_loss_runs_away, test_no_room,
+           test_resume_to_the_bit, test_resume_damaged, test_on_a_terminal, test_no_allocation)

@@ -1,4 +1,5 @@
-/* The SVG files: well formed, escaped, with the numbers in them; MIEN_KEEP=folder keeps them for looking at. */
+/* The SVG files: well formed, escaped, with the numbers in them; MIEN_KEEP=folder keeps them for looking at.
+ */
 #include "apps/plot.h"
 #include "tests/tests.h"
 
@@ -13,8 +14,10 @@ static void assert_well_formed(const char *svg) {
         ck_assert_msg(end && !memchr(p + 1, '<', (size_t)(end - p - 1)), "a tag without end at %.30s", p);
         char name[32] = "";
         sscanf(p + 1 + (p[1] == '/'), "%31[a-z]", name);
-        if (p[1] == '/') ck_assert_msg(depth > 0 && !strcmp(stack[--depth], name), "</%s> closes nothing", name);
-        else if (end[-1] != '/') strcpy(stack[depth++], name);
+        if (p[1] == '/')
+            ck_assert_msg(depth > 0 && !strcmp(stack[--depth], name), "</%s> closes nothing", name);
+        else if (end[-1] != '/')
+            strcpy(stack[depth++], name);
         p = end;
     }
     ck_assert_int_eq(depth, 0);
@@ -44,11 +47,16 @@ START_TEST(test_curves) {
         y[2][i] = .25 + .45 * t, y[3][i] = .26 + .38 * t, y[4][i] = .6 + .3 * t, y[5][i] = .6 + .29 * t;
     }
     y[1][7] = NAN;
-    plot_panel panel[2] = {
-        {.title = "loss", .n_series = 2, .series = {{"training", y[0], 0, true}, {"validation", y[1], 0, false}}},
-        {.title = "accuracy", .percent = true, .n_series = 4,
-         .series = {{"emotion, training", y[2], 0, true}, {"emotion", y[3], 0, false},
-                    {"gender, training", y[4], 1, true}, {"gender", y[5], 1, false}}}};
+    plot_panel panel[2] = {{.title = "loss",
+                            .n_series = 2,
+                            .series = {{"training", y[0], 0, true}, {"validation", y[1], 0, false}}},
+                           {.title = "accuracy",
+                            .percent = true,
+                            .n_series = 4,
+                            .series = {{"emotion, training", y[2], 0, true},
+                                       {"emotion", y[3], 0, false},
+                                       {"gender, training", y[4], 1, true},
+                                       {"gender", y[5], 1, false}}}};
     size_t size;
     char *svg = plot_curves("seed2 <on> \"FER\" & more", panel, 2, N, 25, &size);
     ck_assert_int_eq(size, strlen(svg));
@@ -71,7 +79,10 @@ START_TEST(test_curves_of_little) {
         assert_well_formed(svg);
         free(svg);
     }
-    plot_panel p = {.title = "loss", .percent = true, .n_series = 2, .series = {{"a", none, 0, false}, {"b", flat, 1, true}}};
+    plot_panel p = {.title = "loss",
+                    .percent = true,
+                    .n_series = 2,
+                    .series = {{"a", none, 0, false}, {"b", flat, 1, true}}};
     size_t size;
     char *svg = plot_curves("", &p, 1, 3, 0, &size);
     assert_well_formed(svg);
@@ -96,7 +107,8 @@ static void random_matrix(metrics *m, int classes, int n) {
 }
 
 START_TEST(test_confusion) {
-    char *emotion[7] = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"}, *gender[2] = {"man", "woman"};
+    char *emotion[7] = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"},
+         *gender[2] = {"man", "woman"};
     metrics a, b;
     random_matrix(&a, 7, 3589);
     random_matrix(&b, 2, 812);
