@@ -11,7 +11,13 @@
 
 #if MN_HAVE_JSON
 
-typedef enum which_rows { ROWS_DEFAULT = -1, ROWS_TRAIN = MN_SPLIT_TRAIN, ROWS_VALID, ROWS_TEST, ROWS_ALL } which_rows;
+typedef enum which_rows {
+    ROWS_DEFAULT = -1,
+    ROWS_TRAIN = MN_SPLIT_TRAIN,
+    ROWS_VALID,
+    ROWS_TEST,
+    ROWS_ALL
+} which_rows;
 static const char *const rows_name[4] = {"train", "valid", "test", "all"};
 
 typedef struct options {
@@ -24,9 +30,11 @@ enum { OPT_SPLIT = 256, OPT_JSON, OPT_PREDICTIONS, OPT_PLOT, OPT_THREADS, OPT_WO
 static const struct argp_option table[] = {
     {"model", 'm', "MODEL.h5", 0, "The model", 1},
     {"data", 'd', "SPEC", 0, "Labelled pictures (see mien help train); may be given several times", 1},
-    {"split", OPT_SPLIT, "train|valid|test|all", 0, "Which rows (default: test where there are any, else all)", 1},
+    {"split", OPT_SPLIT, "train|valid|test|all", 0,
+     "Which rows (default: test where there are any, else all)", 1},
     {"json", OPT_JSON, "FILE", 0, "All scores as JSON", 2},
-    {"predictions", OPT_PREDICTIONS, "FILE.csv", 0, "A row a picture: id, label, prediction, probabilities", 2},
+    {"predictions", OPT_PREDICTIONS, "FILE.csv", 0, "A row a picture: id, label, prediction, probabilities",
+     2},
     {"plot", OPT_PLOT, "CONFUSION.svg", 0, "The confusion matrices", 2},
     {"batch", 'b', "N", 0, "Pictures at a time (default 64)", 3},
     {"threads", OPT_THREADS, "N", 0, "Processors (default: all)", 3},
@@ -37,36 +45,56 @@ static const struct argp_option table[] = {
 static error_t parse(int key, char *arg, struct argp_state *s) {
     options *o = s->input;
     switch (key) {
-    case 'm': o->model = arg; return 0;
+    case 'm':
+        o->model = arg;
+        return 0;
     case 'd':
         if (o->n_data == DATA_MAX_PARTS) argp_error(s, "--data is given more than %d times", DATA_MAX_PARTS);
         o->data[o->n_data++] = arg;
         return 0;
-    case OPT_SPLIT: o->rows = (which_rows)app_parse_word(s, "--split", arg, rows_name, 4); return 0;
-    case OPT_JSON: o->json = arg; return 0;
-    case OPT_PREDICTIONS: o->predictions = arg; return 0;
-    case OPT_PLOT: o->plot = arg; return 0;
-    case 'b': o->batch = (int)app_parse_int(s, "--batch", arg, 1, 65536); return 0;
-    case OPT_THREADS: o->threads = (int)app_parse_int(s, "--threads", arg, 0, 1024); return 0;
-    case OPT_WORKERS: o->workers = (int)app_parse_int(s, "--workers", arg, 0, 64); return 0;
-    case ARGP_KEY_ARG: argp_error(s, "\"%s\" is not an option; data is given with --data SPEC", arg); return 0;
+    case OPT_SPLIT:
+        o->rows = (which_rows)app_parse_word(s, "--split", arg, rows_name, 4);
+        return 0;
+    case OPT_JSON:
+        o->json = arg;
+        return 0;
+    case OPT_PREDICTIONS:
+        o->predictions = arg;
+        return 0;
+    case OPT_PLOT:
+        o->plot = arg;
+        return 0;
+    case 'b':
+        o->batch = (int)app_parse_int(s, "--batch", arg, 1, 65536);
+        return 0;
+    case OPT_THREADS:
+        o->threads = (int)app_parse_int(s, "--threads", arg, 0, 1024);
+        return 0;
+    case OPT_WORKERS:
+        o->workers = (int)app_parse_int(s, "--workers", arg, 0, 64);
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(s, "\"%s\" is not an option; data is given with --data SPEC", arg);
+        return 0;
     case ARGP_KEY_END:
         if (!o->model) argp_error(s, "the model is missing: --model MODEL.h5");
         if (!o->n_data) argp_error(s, "the data is missing: --data SPEC");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const char doc[] =
-    "Scores a model on labelled pictures: accuracy with its 95 % interval, F1, calibration, each class, the confusion matrix."
-    "\vData that the model was trained on is cut as it was then, so that its validation and test rows are the same rows. "
-    "Other data is cut only where its files say so.\n\n"
-    "Examples:\n"
-    "  mien eval --model faces.h5 --data rendered:2000\n"
-    "  mien eval --model emotion.h5 --data fer2013:fer2013.csv --split valid\n"
-    "  mien eval --model both.h5 --data utkface:UTKFace --json scores.json\n"
-    "            --predictions rows.csv --plot confusion.svg\n";
+static const char doc[] = "Scores a model on labelled pictures: accuracy with its 95 % interval, F1, "
+                          "calibration, each class, the confusion matrix."
+                          "\vData that the model was trained on is cut as it was then, so that its "
+                          "validation and test rows are the same rows. "
+                          "Other data is cut only where its files say so.\n\n"
+                          "Examples:\n"
+                          "  mien eval --model faces.h5 --data rendered:2000\n"
+                          "  mien eval --model emotion.h5 --data fer2013:fer2013.csv --split valid\n"
+                          "  mien eval --model both.h5 --data utkface:UTKFace --json scores.json\n"
+                          "            --predictions rows.csv --plot confusion.svg\n";
 static const struct argp argp = {table, parse, NULL, doc, NULL, NULL, NULL};
 
 typedef struct eval {
@@ -105,8 +133,11 @@ static mn_status choose_rows(eval *e, mn_error *err) {
     if (rows == ROWS_DEFAULT) rows = d->count[MN_SPLIT_TEST] ? ROWS_TEST : ROWS_ALL;
     int64_t n = rows == ROWS_ALL ? d->count[0] + d->count[1] + d->count[2] : d->count[rows];
     if (!n)
-        return mn_fail(err, MN_ERR_ARG, "%s has no %s rows with a label for this model; it has %lld train, %lld valid, %lld test rows", d->all->name,
-                       rows == ROWS_ALL ? "" : rows_name[rows], (long long)d->count[0], (long long)d->count[1], (long long)d->count[2]);
+        return mn_fail(
+            err, MN_ERR_ARG,
+            "%s has no %s rows with a label for this model; it has %lld train, %lld valid, %lld test rows",
+            d->all->name, rows == ROWS_ALL ? "" : rows_name[rows], (long long)d->count[0],
+            (long long)d->count[1], (long long)d->count[2]);
     int64_t *index = app_alloc((size_t)n, sizeof *index), used = 0;
     for (int k = 0; k < 3; k++)
         if (rows == ROWS_ALL || (int)rows == k) {
@@ -121,13 +152,15 @@ static mn_status choose_rows(eval *e, mn_error *err) {
 
 static mn_status open_all(eval *e, mn_error *err) {
     mn_context_opt opt = {.threads = e->o->threads};
-    if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, e->o->model, &e->info, err))) return err->status;
+    if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, e->o->model, &e->info, err)))
+        return err->status;
     e->record = e->info.training ? json_loads(e->info.training, 0, NULL) : NULL;
     mn_status s = open_data(e, err);
     if (s || (s = choose_rows(e, err))) return s;
     mn_loader_opt lo = {.batch = e->o->batch, .workers = e->o->workers};
     if (!(e->loader = mn_loader_create(e->rows, &e->info.preprocess, lo, err))) return err->status;
-    if (mn_model_fold_batch_norm(e->m) < 0) return mn_fail(err, mn_context_error(e->c)->status, "%s", mn_context_error(e->c)->text);
+    if (mn_model_fold_batch_norm(e->m) < 0)
+        return mn_fail(err, mn_context_error(e->c)->status, "%s", mn_context_error(e->c)->text);
     evaluation_create(&e->scores, e->m, e->rows->length);
     return evaluation_run(&e->scores, e->m, e->loader, &e->map, "evaluating", NULL, err);
 }
@@ -154,7 +187,8 @@ static mn_status write_json(const eval *e, const metrics *m, mn_error *err) {
     json_object_set_new(j, "data", data);
     json_object_set_new(j, "rows", json_stringn(e->what, strcspn(e->what, " ")));
     json_object_set_new(j, "n", json_integer(e->rows->length));
-    for (int h = 0; h < e->info.n_heads; h++) json_object_set_new_nocheck(heads, e->info.head[h].name, report_json(&e->info.head[h], &m[h]));
+    for (int h = 0; h < e->info.n_heads; h++)
+        json_object_set_new_nocheck(heads, e->info.head[h].name, report_json(&e->info.head[h], &m[h]));
     json_object_set_new(j, "heads", heads);
     return report_save(j, e->o->json, err);
 }
@@ -213,7 +247,8 @@ static mn_status write_plot(const eval *e, const metrics *m, mn_error *err) {
     for (int h = 0; h < e->info.n_heads; h++)
         if (m[h].n) matrix[n++] = (plot_matrix){e->info.head[h].name, &m[h], e->info.head[h].class_name};
     size_t size;
-    char *title = app_text("%s, %s", strrchr(e->o->model, '/') ? strrchr(e->o->model, '/') + 1 : e->o->model, e->what);
+    char *title =
+        app_text("%s, %s", strrchr(e->o->model, '/') ? strrchr(e->o->model, '/') + 1 : e->o->model, e->what);
     char *svg = plot_confusion(title, matrix, n, &size);
     mn_status s = app_save(e->o->plot, svg, size, err);
     free(title);
