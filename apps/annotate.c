@@ -78,8 +78,18 @@ static void place_bars(const mn_image *im, const face_box *b, double w, double h
         *x = left;
 }
 
-/* Name and probability of every class. */
-static void bars(mn_image *im, const predictor *p, const findings_face *f, const style *s) {
+/* Would the rectangle hide another face? */
+static bool covers(const findings_face *face, int n, const findings_face *own, double x, double y, double w, double h) {
+    for (int i = 0; i < n; i++) {
+        const face_box *b = &face[i].box;
+        if (&face[i] != own && x < b->x + b->w && b->x < x + w && y < b->y + b->h && b->y < y + h) return true;
+    }
+    return false;
+}
+
+/* Name and probability of every class; left out where they would hide another face. */
+static void bars(mn_image *im, const predictor *p, const findings_face *face, int n, const findings_face *f,
+                 const style *s) {
     const predictor_head *h = bars_head(p);
     if (!h) return;
     double row = fmax(3, s->text * 1.1), small = row * 0.6, names = s->pad, x, y;
@@ -92,6 +102,7 @@ static void bars(mn_image *im, const predictor *p, const findings_face *f, const
         width = fmin(f->box.w, 6 * s->text), room = width - 2 * s->pad;
     }
     place_bars(im, &f->box, width, row * h->classes, &x, &y);
+    if (covers(face, n, f, x, y, width, row * h->classes)) return;
     const draw_colour black = {0, 0, 0}, grey = {170, 170, 170}, white = {255, 255, 255};
     draw_fill(im, x, y, width, row * h->classes, black, 0.6);
     int best = predictor_best(h, f->value);
@@ -112,7 +123,7 @@ void annotate(mn_image *im, const predictor *p, const findings_face *face, int n
         s.line = round(text + 2 * s.pad + text / 6);
         draw_frame(im, f->box.x, f->box.y, f->box.w, f->box.h, fmax(1, fmin(f->box.w / 40, side / 200)),
                    s.colour);
-        bars(im, p, f, &s);
+        bars(im, p, face, n, f, &s);
         labels(im, p, f, &s);
     }
 }

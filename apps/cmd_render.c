@@ -25,6 +25,7 @@ enum {
     OPT_RGB,
     OPT_SEED,
     OPT_ROWS,
+    OPT_GAP,
     OPT_NATURAL,
     OPT_SEQUENCE,
     OPT_EXPRESSION,
@@ -53,6 +54,7 @@ static const struct argp_option options[] = {
     {"sequence", OPT_SEQUENCE, "FRAMES", 0, "every expression as that many frames from onset to apex", 2},
     {"count", OPT_COUNT, "N", 0, "with --out: how many pictures or sequences (70)", 2},
     {"rows", OPT_ROWS, "N", 0, "with --sheet: people (6)", 2},
+    {"gap", OPT_GAP, "N", 0, "with --sheet: pixels left white above each face (0)", 2},
     {"natural", OPT_NATURAL, 0, 0,
      "pose, light, noise and occlusion as in a data set, also in a sheet or a single face", 2},
     {0, 0, 0, 0, "The single face:", 3},
@@ -76,7 +78,7 @@ typedef struct arguments {
     const char *sheet, *out, *face;
     bool fields, natural;
     long long count, seed, identity, picture;
-    int size, channels, rows, frames, expression, gender, sets;
+    int size, channels, rows, gap, frames, expression, gender, sets;
     struct {
         char field[32];
         double value;
@@ -147,6 +149,9 @@ static error_t parse(int key, char *text, struct argp_state *s) {
     case OPT_ROWS:
         a->rows = (int)app_parse_int(s, "--rows", text, 1, 1000);
         break;
+    case OPT_GAP:
+        a->gap = (int)app_parse_int(s, "--gap", text, 0, 1024);
+        break;
     case OPT_NATURAL:
         a->natural = true;
         break;
@@ -206,6 +211,7 @@ static mn_status make_sheet(const arguments *a, mn_image *im, mn_error *err) {
                       .size = a->size,
                       .channels = a->channels,
                       .frames = a->frames,
+                      .gap = a->gap,
                       .seed = (uint64_t)a->seed,
                       .natural = a->natural};
     mn_status s = mn_face_sheet(&o, im, err);

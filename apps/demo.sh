@@ -17,8 +17,8 @@ say "Scores on test rows: people that it has never seen"
 "$mien" eval --model "$out/faces.h5" --data $data --json "$out/scores.json" --plot "$out/confusion.svg"
 
 say "Labels for a sheet of new people: a row a person, a column an expression"
-cell=160 columns=7 rows=4
-"$mien" render --sheet "$out/sheet.png" --rgb --rows $rows --size $cell --seed 77
+cell=144 gap=48 columns=7 rows=4
+"$mien" render --sheet "$out/sheet.png" --rgb --rows $rows --size $cell --gap $gap --seed 77
 # Where the faces are is known here, so no detector is needed: the cells without the extra hair around them.
 edge=$((cell * 7 / 100)) side=$((cell * 86 / 100))
 faces=
@@ -26,7 +26,7 @@ row=0
 while [ $row -lt $rows ]; do
     column=0
     while [ $column -lt $columns ]; do
-        faces="$faces --face $((column * cell + edge)),$((row * cell + edge)),$side,$side"
+        faces="$faces --face $((column * (cell + gap / 4) + edge)),$((row * (cell + gap) + gap + edge)),$side,$side"
         column=$((column + 1))
     done
     row=$((row + 1))

@@ -313,11 +313,12 @@ typedef struct mn_sheet_opt {
     int size;      /* of a cell; default 96 */
     int channels;  /* default 3 */
     int frames;    /* > 1: columns are frames, and row r shows expression r modulo 6 */
+    int gap;       /* white above each cell, pixels; a quarter of it stands to the right */
     uint64_t seed;
     double scale;  /* of the faces; default 0.86: a little more hair than a data set's crop shows */
     bool natural;  /* pose, light and noise as in a data set, instead of plain */
 } mn_sheet_opt;
-/* `opt` may be NULL. Cells touch each other; column e of a row is the expression mn_expression_names[e]. */
+/* `opt` may be NULL. Cells touch each other unless there is a gap; column e of a row is the expression mn_expression_names[e]. */
 mn_status mn_face_sheet(const mn_sheet_opt *opt, mn_image *out, mn_error *err);
 
 typedef struct mn_rendered_opt {

@@ -400,7 +400,9 @@ static mn_status check_sheet(const mn_sheet_opt *o, int columns, mn_error *err) 
                        o->rows, o->frames);
     if (!(o->scale >= 0.25 && o->scale <= 2))
         return mn_fail(err, MN_ERR_ARG, "contact sheet: the scale is %g, wanted 0.25 to 2", o->scale);
-    if ((int64_t)o->rows * o->size > 32768 || (int64_t)columns * o->size > 32768)
+    if (o->gap < 0 || o->gap > 1024)
+        return mn_fail(err, MN_ERR_ARG, "contact sheet: the gap is %d, wanted 0 to 1024", o->gap);
+    if ((int64_t)o->rows * (o->size + o->gap) > 32768 || (int64_t)columns * (o->size + o->gap / 4) > 32768)
         return mn_fail(err, MN_ERR_ARG,
                        "contact sheet: %d x %d cells of %d pixels are more than 32768 pixels a "
                        "side; hint: fewer rows or smaller cells",
@@ -416,13 +418,15 @@ mn_status mn_face_sheet(const mn_sheet_opt *opt, mn_image *out, mn_error *err) {
     if (o.scale == 0) o.scale = 0.86;
     int columns = o.frames > 1 ? o.frames : 7;
     mn_status status = check_sheet(&o, columns, err);
-    if (status == MN_OK) status = mn_image_reserve(out, columns * o.size, o.rows * o.size, o.channels, err);
+    int across = o.size + o.gap / 4, down = o.size + o.gap;
+    if (status == MN_OK) status = mn_image_reserve(out, columns * across, o.rows * down, o.channels, err);
+    if (status == MN_OK) memset(out->pixels, 255, (size_t)columns * (size_t)across * (size_t)o.rows * (size_t)down * (size_t)o.channels);
     mn_image cell = {0};
     for (int i = 0; i < o.rows * columns && status == MN_OK; i++) {
         mn_face f;
         sheet_face(&f, &o, i / columns, i % columns);
         status = mn_face_render(&f, o.size, o.channels, &cell, err);
-        if (status == MN_OK) paste(out, &cell, i % columns * o.size, i / columns * o.size);
+        if (status == MN_OK) paste(out, &cell, i % columns * across, i / columns * down + o.gap);
     }
     mn_image_free(&cell);
     return status;
