@@ -90,6 +90,11 @@ START_TEST(test_round_trip) {
             mn_error err = {0};
             mn_model *m = mn_net_create(c, mn_net_names[i], &(mn_net_opt){.channels = 3, .height = 21, .width = 26, .heads = heads, .n_heads = 2});
             ck_assert_msg(m != NULL, "%s", mn_context_error(c)->text);
+            if (mn_model_count(m).parameters > 5000000) { /* vgg has no layer that the others lack */
+                mn_context_destroy(c);
+                mn_context_destroy(d);
+                continue;
+            }
             scramble(m);
             mn_model_info info = example_info(m), got;
             const char *path = test_path("net.h5");
