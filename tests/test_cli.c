@@ -377,7 +377,10 @@ START_TEST(test_on_a_terminal) {
              "--out tty.h5",
              test_tmpdir(), program());
     pid_t pid = forkpty(&master, NULL, NULL, &size);
-    ck_assert_int_ge(pid, 0);
+    if (pid < 0) { /* a container without /dev/pts */
+        test_skip("the progress bar on a terminal: this machine gives no pseudo-terminal");
+        return;
+    }
     if (pid == 0) {
         setenv("TERM", "xterm", 1);
         execl("/bin/sh", "sh", "-c", line, (char *)NULL);
