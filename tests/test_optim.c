@@ -542,6 +542,7 @@ START_TEST(test_out_of_memory) {
         if (c) {
             mn_tensor *w = mn_parameter(c, "w", MN_SHAPE(70000)),
                       *dy = mn_tensor_create(c, MN_STEP, MN_F32, MN_SHAPE(70000));
+            if (dy) mn_fill(dy, 1);
             mn_optim *o =
                 w ? mn_optim_create(c, &w, 1, (mn_optim_opt){.kind = MN_ADAM, .clip_norm = 1}) : NULL;
             mn_ema *ema = w ? mn_ema_create(c, &w, 1, 0.9) : NULL;
