@@ -49,18 +49,20 @@ mn_status FWD(max_pool2d)(mn_node *n) {
     const REAL *x = in(n, 0);
     REAL *y = out(n), *scratch = NULL;
     uint8_t *index = n->saved[0] ? n->saved[0]->data : NULL;
-    bool pairs = index && LOCAL(max_pool2d_is_2x2)(&g), rows = index && !pairs && g.stride_w <= 2;
+    bool pairs = LOCAL(max_pool2d_is_2x2)(&g), rows = !pairs && g.stride_w <= 2 && g.R * g.S <= 256;
     int threads = n->in[0]->count > MN__PARALLEL_MIN ? n->ctx->threads : 1;
-    int64_t frame = LOCAL(max_pool2d_frame)(&g);
-    if (rows && !(scratch = mn__workspace(n->ctx, (size_t)(threads * frame) * sizeof(REAL)))) return n->ctx->error.status;
+    /* Of a thread: a frame, and positions that nobody wants when there is no backward pass. */
+    int64_t frame = LOCAL(max_pool2d_frame)(&g), space = frame + (g.P * g.Q + 63) / 64 * 16;
+    if ((pairs || rows) && !(scratch = mn__workspace(n->ctx, (size_t)(threads * space) * sizeof(REAL))))
+        return n->ctx->error.status;
 #pragma omp parallel for num_threads(threads) schedule(static, 1) if (threads > 1)
     for (int t = 0; t < threads; t++)
         for (int64_t i = g.N * g.C * t / threads; i < g.N * g.C * (t + 1) / threads; i++) {
             const REAL *plane = x + i * g.H * g.W;
             REAL *to = y + i * g.P * g.Q;
-            uint8_t *where = index ? index + i * g.P * g.Q : NULL;
-            if (pairs) LOCAL(max_pool2d_forward_2x2)(&g, plane, to, where);
-            else if (rows) LOCAL(max_pool2d_forward_rows)(&g, plane, to, where, scratch + t * frame);
+            uint8_t *where = index ? index + i * g.P * g.Q : NULL, *spare = (uint8_t *)(scratch + t * space + frame);
+            if (pairs) LOCAL(max_pool2d_forward_2x2)(&g, plane, to, where ? where : spare);
+            else if (rows) LOCAL(max_pool2d_forward_rows)(&g, plane, to, where ? where : spare, scratch + t * space);
             else forward_plane(&g, plane, to, where);
         }
     return MN_OK;
