@@ -101,6 +101,7 @@ static mn_status split_part(data_rows *d, const data_part *p, uint64_t seed, mn_
 typedef struct copy {
     uint64_t group;
     int64_t row;
+    int part;
     mn_split to;
 } copy;
 
@@ -110,23 +111,31 @@ static int by_group(const void *pa, const void *pb) {
     return (a->row > b->row) - (a->row < b->row);
 }
 
-/* Training rows whose copy is a validation or test row of another part do not train. Small group numbers
+static bool held_out_elsewhere(const copy *c, int64_t n, int part) {
+    for (int64_t i = 0; i < n; i++)
+        if (c[i].part != part && c[i].to != MN_SPLIT_TRAIN) return true;
+    return false;
+}
+
+/* Training rows whose copy is a validation or test row of another part do not train; within a part its own files'
+ * borders are kept as they are. Small group numbers
  * are people counted within one data set; only hashes of content mean the same in another. */
 static mn_status drop_copies(data_rows *d, mn_split *to, mn_error *err) {
     copy *c = app_alloc((size_t)d->all->length, sizeof *c);
     int64_t n = 0;
+    int part = 0;
     mn_status s = MN_OK;
     for (int64_t i = 0; i < d->all->length && !s; i++) {
         mn_sample_info info;
         s = d->all->info(d->all, i, &info, err);
-        if (!s && info.group > UINT32_MAX && to[i] != MN_SPLIT_NONE) c[n++] = (copy){info.group, i, to[i]};
+        while (i >= d->part[part].first + d->part[part].length) part++;
+        if (!s && info.group > UINT32_MAX && to[i] != MN_SPLIT_NONE) c[n++] = (copy){info.group, i, part, to[i]};
     }
     qsort(c, (size_t)n, sizeof *c, by_group);
     for (int64_t a = 0, b; a < n && !s; a = b) {
-        bool held_out = false;
-        for (b = a; b < n && c[b].group == c[a].group; b++) held_out = held_out || c[b].to != MN_SPLIT_TRAIN;
-        for (int64_t i = a; i < b && held_out; i++)
-            if (c[i].to == MN_SPLIT_TRAIN) to[c[i].row] = MN_SPLIT_NONE, d->copies++;
+        for (b = a; b < n && c[b].group == c[a].group; b++) {}
+        for (int64_t i = a; i < b; i++)
+            if (c[i].to == MN_SPLIT_TRAIN && held_out_elsewhere(c + a, b - a, c[i].part)) to[c[i].row] = MN_SPLIT_NONE, d->copies++;
     }
     free(c);
     return s;

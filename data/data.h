@@ -120,9 +120,12 @@ typedef struct mn_open_opt {
  * rendered:COUNT[,size=..,seed=..]
  * (docs/data.md describes each). NULL on failure, the sentence in *err. `opt` may be NULL. */
 mn_dataset *mn_dataset_open(const char *spec, const mn_open_opt *opt, mn_error *err);
-mn_dataset *mn_dataset_fer2013(const char *csv, const mn_open_opt *opt, mn_error *err);
+/* "FILE.csv", or "FILE.csv,votes=FER+.csv[,mix=0.5]": training rows get soft labels, (1-mix) label + mix what is usual
+ * for such votes (Barsoum et al. 2016; votes.c). */
+mn_dataset *mn_dataset_fer2013(const char *spec, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_folder(const char *dir, const mn_open_opt *opt, mn_error *err);
-mn_dataset *mn_dataset_utkface(const char *dir, const mn_open_opt *opt, mn_error *err);
+/* "DIR": in FER2013's geometry, a window 14 % wider; "DIR,crop=asis": as the files are. */
+mn_dataset *mn_dataset_utkface(const char *spec, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_ckplus(const char *dir, const mn_open_opt *opt, mn_error *err); /* group: the person */
 mn_dataset *mn_dataset_list(const char *csv, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_idx(const char *dir, const mn_open_opt *opt, mn_error *err);

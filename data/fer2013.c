@@ -175,7 +175,7 @@ static mn_status parse_rows(parser *r, const mn_open_opt *opt, mn_error *err) {
     return s ? s : mn__parallel(n, opt, "reading faces", parse_part, r, err);
 }
 
-mn_dataset *mn_dataset_fer2013(const char *csv, const mn_open_opt *opt, mn_error *err) {
+static mn_dataset *open_csv(const char *csv, const mn_open_opt *opt, mn_error *err) {
     mn__samples *s = mn__samples_create("fer2013", csv, err);
     if (!s) return NULL;
     uint8_t *bytes = NULL;
@@ -193,4 +193,18 @@ mn_dataset *mn_dataset_fer2013(const char *csv, const mn_open_opt *opt, mn_error
     mn_free(r.first_line);
     mn_free(r.first_row);
     return st ? mn__samples_fail(s) : &s->set;
+}
+
+/* "FILE.csv", or "FILE.csv,votes=FER+.csv[,mix=0.5]" */
+mn_dataset *mn_dataset_fer2013(const char *spec, const mn_open_opt *opt, mn_error *err) {
+    static const char key[] = ",votes=";
+    const char *votes = strstr(spec, key);
+    if (!votes) return open_csv(spec, opt, err);
+    char *csv = mn_strdup(spec);
+    if (!csv) return mn_fail(err, MN_ERR_MEMORY, "fer2013: out of memory"), NULL;
+    csv[votes - spec] = 0;
+    mn_dataset *d = open_csv(csv, opt, err);
+    mn_free(csv);
+    if (d && mn__fer2013_votes(d->impl, votes + sizeof key - 1, err)) return mn__samples_fail(d->impl);
+    return d;
 }

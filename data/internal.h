@@ -74,6 +74,7 @@ typedef struct mn__samples {
     size_t text_used, text_capacity;
     uint8_t *pixels; /* NULL: the samples are files */
     int width, height, channels;
+    float *soft; /* (samples, classes) of the first head, for training rows; NULL: none */
 } mn__samples;
 
 /* An empty set, its functions in place. NULL when out of memory. */
@@ -89,6 +90,8 @@ mn_status mn__samples_hash_files(mn__samples *s, const mn_open_opt *opt, mn_erro
 /* Turns the set into n pictures of one size, undefined, with ids "<prefix> <first + i>". */
 mn_status mn__samples_array(mn__samples *s, int64_t n, int width, int height, int channels, mn_error *err);
 mn_status mn__samples_row_id(mn__samples *s, int64_t i, const char *prefix, int64_t number, mn_error *err);
+/* Gives the training rows of a FER2013 set soft labels: text is "FER+.csv" or "FER+.csv,mix=0.5" (votes.c). */
+mn_status mn__fer2013_votes(mn__samples *s, const char *text, mn_error *err);
 /* Destroys it and returns NULL. */
 mn_dataset *mn__samples_fail(mn__samples *s);
 

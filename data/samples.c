@@ -18,6 +18,7 @@ static mn_status info(const mn_dataset *d, int64_t i, mn_sample_info *out, mn_er
     const mn__sample *a = &s->sample[i];
     *out = (mn_sample_info){.group = a->group, .split = a->split, .id = s->text + a->id};
     memcpy(out->label, a->label, sizeof out->label);
+    if (s->soft && a->split == MN_SPLIT_TRAIN) out->soft[0] = s->soft + i * d->head[0].n_classes;
     return MN_OK;
 }
 
@@ -42,6 +43,7 @@ static void destroy(mn_dataset *d) {
     mn_free(s->sample);
     mn_free(s->text);
     mn_free(s->pixels);
+    mn_free(s->soft);
     mn_free(s);
 }
 
