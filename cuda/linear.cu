@@ -1,0 +1,24 @@
+/* linear: y[n,k] = b[k] + sum_c x[n,c] w[k,c], as a matrix product: y = x w^T + b.
+ *   dx (+)= dy w        dw (+)= dy^T x        db[k] (+)= sum_n dy[n,k]
+ * x (N,C), w (K,C), b (K) or NULL, y (N,K). y overwritten. The kernel is cuda/gemm.cuh's, which adds the bias as it
+ * stores; db is a sum of cuda/reduce.cuh. 2*N*K*C flop forward, twice that backward. */
+#include "cuda/gemm.cuh"
+#include "cuda/reduce.cuh"
+
+template <class T> static mn_status forward(mn_node *n) {
+    const int64_t N = n->out->shape.dim[0], K = n->out->shape.dim[1], C = n->in[0]->shape.dim[1];
+    return gemm<T>(n->ctx, {false, true, N, K, C, in<T>(n, 0), C, in<T>(n, 1), C, in<T>(n, 2), false, out<T>(n), K});
+}
+
+template <class T> static mn_status backward(mn_node *n) {
+    const int64_t N = n->out->shape.dim[0], K = n->out->shape.dim[1], C = n->in[0]->shape.dim[1];
+    const T *x = in<T>(n, 0), *w = in<T>(n, 1), *dy = out_grad<T>(n);
+    mn_status s = MN_OK;
+    if (T *dx = in_grad<T>(n, 0))
+        s = gemm<T>(n->ctx, {false, false, N, C, K, dy, K, w, C, nullptr, mn__adds(n, 0), dx, C});
+    if (T *dw = s ? nullptr : in_grad<T>(n, 1))
+        s = gemm<T>(n->ctx, {true, false, K, C, N, dy, K, x, C, nullptr, mn__adds(n, 1), dw, C});
+    if (T *db = s ? nullptr : in_grad<T>(n, 2)) s = sum_axis(n->ctx, 1, N, K, dy, 1, mn__adds(n, 2), db);
+    return s;
+}
+MN__EXPORT(linear, forward, backward)
