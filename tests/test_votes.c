@@ -74,6 +74,39 @@ START_TEST(test_calibrated) {
 }
 END_TEST
 
+/* The other order: numbered rows of votes go to the faces in turn, others to none; and votes on other faces are refused. */
+START_TEST(test_two_orders) {
+    mn_error e = {0};
+    write_faces();
+    FILE *f = fopen(test_path("votes.csv"), "w");
+    fputs(header, f);
+    for (int k = 0; k < ROWS; k++) /* rows 3 and 10 are not a face; face i >= 3 is voted on in row i + 1, then i + 2 */
+        if (k == 3 || k == 10)
+            fprintf(f, "Training,,0,0,0,0,0,0,0,0,0,10\n");
+        else
+            fprintf(f, "%s,fer%07d.png,%s\n", k < 40 ? "Training" : "PublicTest", k,
+                    (k - (k > 3) - (k > 10)) % 2 ? "0,0,0,0,5,0,5,0,0,0" : "0,10,0,0,0,0,0,0,0,0");
+    fclose(f);
+    mn_dataset *d = open_with(",mix=1", &e);
+    ck_assert_msg(d != NULL, "%s", e.text);
+    for (int k = 0; k < 40; k++) {
+        mn_sample_info s;
+        ASSERT_OK(d->info(d, k, &s, &e), &e);
+        if (k < 38)
+            ck_assert(k % 2 ? s.soft[0][0] > 0.3 && s.soft[0][2] > 0.3 : s.soft[0][3] > 0.6);
+        else
+            ck_assert(s.soft[0][s.label[0]] == 1); /* no votes: the label alone */
+    }
+    mn_dataset_destroy(d);
+    f = fopen(test_path("votes.csv"), "w");
+    fputs(header, f);
+    for (int k = 0; k < ROWS; k++) fprintf(f, "Training,fer%07d.png,0,0,0,0,0,10,0,0,0,0\n", k);
+    fclose(f);
+    ck_assert_ptr_null(open_with("", &e));
+    ASSERT_FAILS(e, MN_ERR_FORMAT, "agree with the label on only 0 %");
+}
+END_TEST
+
 /* Other labels on the test rows change no target. */
 START_TEST(test_test_rows_teach_nothing) {
     mn_error e = {0};
@@ -162,4 +195,4 @@ START_TEST(test_geometry) {
 }
 END_TEST
 
-TEST_SUITE(votes, test_calibrated, test_test_rows_teach_nothing, test_broken_votes, test_geometry)
+TEST_SUITE(votes, test_calibrated, test_two_orders, test_test_rows_teach_nothing, test_broken_votes, test_geometry)
