@@ -3,6 +3,9 @@
 #ifndef MIEN_AUTOGRAD_WINDOW_H
 #define MIEN_AUTOGRAD_WINDOW_H
 #include "autograd/internal.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct mn__window {
     int64_t N, C, H, W;       /* input */
@@ -26,4 +29,7 @@ mn__window mn__pool2d_window(const mn_node *n);
 /* The shape rule that both poolings share (op_max_pool2d.c), and their defaults. */
 mn_status mn__pool2d_shape(mn_node *n);
 mn_pool2d_opt mn__pool2d_defaults(mn_pool2d_opt opt);
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -90,7 +90,7 @@ cuda-compile-test: $(foreach t,$(EMU_TESTS),$(BUILD)/obj/tests/emu/$(t).cu.nvcc.
 
 # ---- the operations, on the emulated GPU ------------------------------------------------------------------
 EMU_OPS := unary binary loss reshape bias_add sum mean sum_dim mean_dim softmax log_softmax cross_entropy dropout concat slice pad2d \
-           matmul linear lstm_cell
+           matmul linear lstm_cell conv2d
 .PHONY: emu-ops-test
 emu-ops-test:  ## the tests of operations on the emulated GPU, under the checker, in three orders of threads; in build/emulate
 	$(Q)$(MAKE) BUILD=$(BUILD)/emulate CUDA=emulate tests-built

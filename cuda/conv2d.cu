@@ -1,0 +1,55 @@
+/* conv2d: the choice between the ways of computing it, and the bias gradient that they share.
+ *
+ *   y[n,k,p,q]  = b[k] + sum_{c,r,s} x[n, c, p*stride-top+r*dilation, q*stride-left+s*dilation] w[k,c,r,s]
+ *   dx[n,c,h,w] (+)= sum over the (k,p,q,r,s) that read x[n,c,h,w] of dy[n,k,p,q] w[k,c,r,s]
+ *   dw[k,c,r,s] (+)= sum_{n,p,q} dy[n,k,p,q] x[n, c, p*stride-top+r*dilation, q*stride-left+s*dilation]
+ *   db[k]       (+)= sum_{n,p,q} dy[n,k,p,q]
+ * x (N,C,H,W), w (K,C/groups,R,S), b (K), y (N,K,P,Q); what is read outside of x is 0. y is overwritten,
+ * gradients are added to or overwritten. 2*N*K*P*Q*(C/groups)*R*S flop forward, twice that backward.
+ *
+ *   conv2d_implicit.cu   any shape: a product of matrices that are never written down
+ *   conv2d_direct.cu     one input channel a group (grey images, depthwise): too little work a number for tiles */
+#include "cuda/conv2d.cuh"
+#include "cuda/reduce.cuh"
+
+static bool direct(const mn__window &g) { return g.C == g.groups; }
+
+/* Kernels count pixels of a batch and numbers of an image in 32 bits. */
+static mn_status check_size(mn_node *n, const mn__window &g) {
+    const int64_t N = g.N ? g.N : 1;
+    if (fits_32(g.C * g.H * g.W) && fits_32(g.K * g.P * g.Q) && fits_32(N * g.P * g.Q) && fits_32(N * g.H * g.W) &&
+        fits_32(g.C * g.R * g.S) && fits_32(g.K * g.R * g.S))
+        return MN_OK;
+    return mn__op_fail(n, MN_ERR_SHAPE, "%lld images of %lldx%lld pixels are too many for one pass on the GPU; wanted fewer "
+                       "than 2^31 pixels; hint: a smaller batch", (long long)g.N, (long long)g.H, (long long)g.W);
+}
+
+template <class T> static mn_status forward(mn_node *n) {
+    const mn__window g = mn__conv2d_window(n);
+    const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), in<T>(n, 2), nullptr, out<T>(n), nullptr, nullptr, false, false};
+    const mn_status s = check_size(n, g);
+    if (s || n->out->count == 0) return s;
+    return direct(g) ? conv2d_direct_forward(j) : conv2d_implicit_forward(j);
+}
+
+/* Term s = (n,i) of the sum over channel c: dy[n,c,i]. */
+template <class T> struct channel_term {
+    const T *dy;
+    int64_t C, I;
+    __device__ __forceinline__ double operator()(int64_t c, int64_t s) const {
+        return (double)dy[(s / I * C + c) * I + s % I];
+    }
+};
+
+template <class T> static mn_status backward(mn_node *n) {
+    const mn__window g = mn__conv2d_window(n);
+    const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), nullptr, out_grad<T>(n), nullptr, in_grad<T>(n, 0),
+                             in_grad<T>(n, 1), mn__adds(n, 0), mn__adds(n, 1)};
+    mn_status s = check_size(n, g);
+    if (!s && (j.dx || j.dw)) s = direct(g) ? conv2d_direct_backward(j) : conv2d_implicit_backward(j);
+    T *const db = s ? nullptr : in_grad<T>(n, 2);
+    if (!db) return s;
+    const int64_t pixels = g.P * g.Q;
+    return reduce(n->ctx, ACROSS, channel_term<T>{j.dy, g.K, pixels}, g.K, g.N * pixels, 1, mn__adds(n, 2), db);
+}
+MN__EXPORT(conv2d, forward, backward)
