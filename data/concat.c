@@ -8,6 +8,7 @@ typedef struct part {
     int64_t first;              /* index of its first sample in the whole */
     int head[MN_MAX_HEADS];     /* its head h is the whole's head[h] */
     int32_t *map[MN_MAX_HEADS]; /* its class k is the whole's class map[h][k]; NULL: the same */
+    int trait[MN_MAX_TRAITS];   /* its trait k is the whole's trait[k]; -1: left out */
 } part;
 
 typedef struct concat {
@@ -42,6 +43,9 @@ static mn_status info(const mn_dataset *d, int64_t i, mn_sample_info *out, mn_er
         out->label[p->head[h]] = label >= 0 && p->map[h] ? p->map[h][label] : label;
         out->soft[p->head[h]] = in.soft[h];
     }
+    for (int k = 0; k < MN_MAX_TRAITS; k++) out->trait[k] = NULL;
+    for (int k = 0; k < p->d->n_traits; k++)
+        if (p->trait[k] >= 0) out->trait[p->trait[k]] = in.trait[k];
     return MN_OK;
 }
 
@@ -116,6 +120,18 @@ static mn_status match_head(concat *c, part *p, int h, mn_error *err) {
     return MN_OK;
 }
 
+/* Traits of the same name are one; more than there is room for are left out. */
+static void match_traits(concat *c, part *p) {
+    for (int k = 0; k < p->d->n_traits; k++) {
+        int to = 0;
+        while (to < c->set.n_traits && strcmp(c->set.trait_name[to], p->d->trait_name[k])) to++;
+        p->trait[k] = to < MN_MAX_TRAITS ? to : -1;
+        if (to < c->set.n_traits || to == MN_MAX_TRAITS) continue;
+        memcpy(c->set.trait_name[to], p->d->trait_name[k], sizeof c->set.trait_name[to]);
+        c->set.n_traits++;
+    }
+}
+
 mn_dataset *mn_dataset_concat(mn_dataset **parts, int n, mn_error *err) {
     concat *c = mn_alloc_zero(1, sizeof *c);
     part *list = mn_alloc_zero(n > 0 ? (size_t)n : 1, sizeof *list);
@@ -138,6 +154,7 @@ mn_dataset *mn_dataset_concat(mn_dataset **parts, int n, mn_error *err) {
         snprintf(c->set.name + used, sizeof c->set.name - used, "%s%s", k ? " + " : "", parts[k]->name);
         list[k].first = c->set.length;
         c->set.length += parts[k]->length;
+        match_traits(c, &list[k]);
         for (int h = 0; h < parts[k]->n_heads && !s; h++) s = match_head(c, &list[k], h, err);
     }
     if (!s) return &c->set;

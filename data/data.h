@@ -69,6 +69,7 @@ mn_status mn_preprocess_apply(const mn_preprocess *p, const mn_image *in, float 
 
 #define MN_MAX_HEADS 4
 #define MN_MAX_CLASSES 1000
+#define MN_MAX_TRAITS 4
 
 /* One thing to predict. A sample that lacks it has label -1. */
 typedef struct mn_head {
@@ -83,7 +84,9 @@ typedef struct mn_sample_info {
     int32_t label[MN_MAX_HEADS];     /* class, or -1 */
     const float *soft[MN_MAX_HEADS]; /* class probabilities, or NULL */
     uint64_t group;                  /* equal for samples that must stay on one side of a split */
+    bool subject;                    /* group is whose picture it is, not only a hash that copies share */
     mn_split split;                  /* what the files say; MN_SPLIT_NONE if they say nothing */
+    const char *trait[MN_MAX_TRAITS]; /* "20-29", "Asian"; NULL: not known */
     const char *id;                  /* file name or row, for messages and tables; never NULL */
 } mn_sample_info;
 
@@ -92,6 +95,8 @@ struct mn_dataset {
     int64_t length;
     int n_heads;
     mn_head head[MN_MAX_HEADS];
+    int n_traits;
+    char trait_name[MN_MAX_TRAITS][32]; /* "age", "race": what is known of the pictures beside what is to be learnt, for scores by group */
     char name[128]; /* the SPEC or what it stands for */
     /* Fills *info; strings and soft labels live as long as the data set. Thread-safe. */
     mn_status (*info)(const mn_dataset *d, int64_t i, mn_sample_info *info, mn_error *err);
@@ -340,11 +345,19 @@ mn_dataset *mn_dataset_rendered(const mn_rendered_opt *opt, mn_error *err);
  * HDF5 in the layout that Keras 2 writes (model_config, model_weights, per-layer groups, kernels in its order),
  * with mien's own attributes beside it. docs/model-files.md. Writing is atomic. */
 
+/* How a head's logits become an answer; all 0: as they are. */
+typedef struct mn_calibration {
+    double temperature; /* probabilities are softmax(logits / temperature); 0: 1 */
+    double unsure;      /* a largest probability below this is no answer but "unsure" */
+} mn_calibration;
+
 typedef struct mn_model_info {
     mn_preprocess preprocess;
     int n_heads;
     mn_head head[MN_MAX_HEADS]; /* in the order of the model's outputs */
+    mn_calibration calibration[MN_MAX_HEADS];
     char *training;             /* the training record, JSON text; NULL: none */
+    char *tests;                /* each time that test rows were scored, a JSON array, oldest first; NULL: never */
     char *card;                 /* the model card, Markdown; NULL: none */
 } mn_model_info;
 void mn_model_info_free(mn_model_info *info);
@@ -356,6 +369,13 @@ mn_status mn_model_save(mn_model *m, const mn_model_info *info, const char *path
 /* A new, built model in `c`; *info is filled and must be freed. Files of foreign origin without mien's
  * attributes give a preprocess with the input's shape and range 0..1, and heads with class names "0", "1", ... */
 mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err);
+
+/* Adds `entry`, a JSON object, to the list of tests of a model file of anybody's and leaves everything else in it as it is.
+ * Atomic; of several programs that do so at the same time none is forgotten. *list: the whole list, free with mn_free
+ * (NULL: not wanted). */
+mn_status mn_model_log_test(const char *path, const char *entry, char **list, mn_error *err);
+/* Replaces the model card of a file in the same way. */
+mn_status mn_model_set_card(const char *path, const char *card, mn_error *err);
 
 /* A training checkpoint: model file plus optimiser state, averages, best weights, and a JSON text of the
  * caller's (epoch, random numbers, schedule, options). Written atomically; resumes to the bit. */

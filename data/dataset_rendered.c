@@ -23,7 +23,7 @@ static mn_status rendered_info(const mn_dataset *d, int64_t i, mn_sample_info *i
     if (check_index(d, i, err) != MN_OK) return MN_ERR_ARG;
     const rendered *r = d->impl;
     int64_t s = i / r->opt.frames;
-    *info = (mn_sample_info){.group = person_of(r, s), .split = MN_SPLIT_NONE, .id = r->id + i * ID_BYTES};
+    *info = (mn_sample_info){.group = person_of(r, s), .subject = true, .split = MN_SPLIT_NONE, .id = r->id + i * ID_BYTES};
     info->label[0] = expression_of(s);
     info->label[1] = gender_of(r, s);
     for (int k = 2; k < MN_MAX_HEADS; k++) info->label[k] = -1;

@@ -82,7 +82,7 @@ static mn_status check_hash(const char *path, const uint8_t *bytes, size_t size,
     return mn_fail(err, MN_ERR_FORMAT, "%s: is damaged: its checksum does not fit its content", path);
 }
 
-hid_t mn__h5_open(const char *path, size_t *size, mn_error *err) {
+static hid_t open_file(const char *path, unsigned mode, size_t *size, mn_error *err) {
     static const uint8_t magic[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     uint8_t *bytes;
     if (mn__read_file(path, (size_t)4 << 30, &bytes, size, err)) return -1;
@@ -91,12 +91,19 @@ hid_t mn__h5_open(const char *path, size_t *size, mn_error *err) {
         mn_fail(err, MN_ERR_FORMAT, "%s: is not an HDF5 file; wanted a model file (.h5) of mien or Keras", path);
     } else if (check_hash(path, bytes, *size, err) == MN_OK && mn__h5_probe(path, bytes, *size, err) == MN_OK) {
         access = memory_access();
-        if (access >= 0 && H5Pset_file_image(access, bytes, *size) >= 0) file = H5Fopen(MN__H5_IN_MEMORY, H5F_ACC_RDONLY, access);
+        if (access >= 0 && H5Pset_file_image(access, bytes, *size) >= 0) file = H5Fopen(MN__H5_IN_MEMORY, mode, access);
         if (file < 0) mn_fail(err, MN_ERR_FORMAT, "%s: is a broken or incomplete HDF5 file", path);
     }
     if (access >= 0) H5Pclose(access);
     mn_free(bytes);
     return file;
+}
+
+hid_t mn__h5_open(const char *path, size_t *size, mn_error *err) { return open_file(path, H5F_ACC_RDONLY, size, err); }
+
+hid_t mn__h5_edit(const char *path, mn_error *err) {
+    size_t size;
+    return open_file(path, H5F_ACC_RDWR, &size, err);
 }
 
 /* ---- groups ---- */

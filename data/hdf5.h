@@ -25,6 +25,8 @@ hid_t mn__h5_create(mn_error *err);
 mn_status mn__h5_store(hid_t file, const char *path, mn_error *err);
 /* Opens what a file holds; checks the checksum where there is one. *size: bytes of the file. -1 on failure. */
 hid_t mn__h5_open(const char *path, size_t *size, mn_error *err);
+/* The same, to be changed in memory and given to mn__h5_store. */
+hid_t mn__h5_edit(const char *path, mn_error *err);
 
 /* Reads all of it in a child process first; a sentence when that does not survive (data/hdf5_probe.c). */
 mn_status mn__h5_probe(const char *path, const void *bytes, size_t size, mn_error *err);

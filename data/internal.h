@@ -62,7 +62,7 @@ typedef struct mn__sample {
     int32_t label[MN_MAX_HEADS];
     mn_split split;
     uint64_t group;
-    size_t path, id; /* offsets into text */
+    size_t path, id, trait[MN_MAX_TRAITS]; /* offsets into text; trait 0: not known */
 } mn__sample;
 
 /* Either a list of picture files, or pictures of one size in one block of memory. */
@@ -75,6 +75,7 @@ typedef struct mn__samples {
     uint8_t *pixels; /* NULL: the samples are files */
     int width, height, channels;
     float *soft; /* (samples, classes) of the first head, for training rows; NULL: none */
+    bool subjects; /* groups are people (or films); set it when they are, small group numbers need not say so */
 } mn__samples;
 
 /* An empty set, its functions in place. NULL when out of memory. */
@@ -85,6 +86,8 @@ mn_status mn__samples_head(mn__samples *s, const char *name, int n_classes, cons
 /* Appends a sample without labels. Its id is "directory/file" without the first `skip` bytes. */
 mn_status mn__samples_file(mn__samples *s, const char *directory, const char *file, size_t skip,
                            mn_error *err);
+/* Gives the last sample a value of trait k; `value` is copied. */
+mn_status mn__samples_trait(mn__samples *s, int k, const char *value, mn_error *err);
 /* Gives every sample of a set of files the hash of its file as group. Reads all of them. */
 mn_status mn__samples_hash_files(mn__samples *s, const mn_open_opt *opt, mn_error *err);
 /* Turns the set into n pictures of one size, undefined, with ids "<prefix> <first + i>". */

@@ -1,6 +1,7 @@
 /* A csv file that lists pictures: path,label[,label2...]. The header names the columns; "split" (train,
- * valid, test) and "group" (any word; equal words stay on one side of a split) mean themselves, every
- * other column is a head, its words the classes. An empty field is a missing label. */
+ * valid, test) and "group" (any word; equal words stay on one side of a split) mean themselves, "by:NAME" is a
+ * trait that scores are given by, every other column is a head, its words the classes. An empty field is a
+ * missing label. */
 #include "data/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,25 @@ typedef struct list {
     mn__samples *s;
     char *dir; /* of the csv file: relative paths start there */
     int path, split, group, n_columns;
+    int trait[MN_MAX_TRAITS]; /* their columns */
     int n_heads, column[MN_MAX_HEADS];
     mn__words words[MN_MAX_HEADS];
     char name[MN_MAX_HEADS][32];
 } list;
+
+/* 1: the column is a trait; 0: it is not; -1: there are too many. */
+static int add_trait(list *l, const char *name, int column, mn_error *err) {
+    mn_dataset *d = &l->s->set;
+    if (strncmp(name, "by:", 3) || !name[3]) return 0;
+    if (d->n_traits == MN_MAX_TRAITS || strlen(name + 3) >= sizeof d->trait_name[0]) {
+        mn_fail(err, MN_ERR_FORMAT, "line 1: \"%.60s\" is one of more than %d columns by:NAME, or its name is longer than %zu letters",
+                name, MN_MAX_TRAITS, sizeof d->trait_name[0] - 1);
+        return -1;
+    }
+    strcpy(d->trait_name[d->n_traits], name + 3);
+    l->trait[d->n_traits++] = column;
+    return 1;
+}
 
 static mn_status read_header(list *l, char **at, char *end, mn_error *err) {
     mn__csv_record h;
@@ -29,6 +45,9 @@ static mn_status read_header(list *l, char **at, char *end, mn_error *err) {
                        h.field[0]);
     for (int c = 0; c < h.n; c++) {
         if (c == l->path || c == l->split || c == l->group) continue;
+        int trait = add_trait(l, h.field[c], c, err);
+        if (trait < 0) return MN_ERR_FORMAT;
+        if (trait) continue;
         if (l->n_heads == MN_MAX_HEADS)
             return mn_fail(err, MN_ERR_FORMAT, "line 1: more than %d columns with labels", MN_MAX_HEADS);
         if (!h.field[c][0] || strlen(h.field[c]) >= sizeof l->name[0] || mn__csv_find(&h, h.field[c]) != c)
@@ -72,6 +91,9 @@ static mn_status read_row(list *l, const mn__csv_record *r, long line, mn_error 
             return MN_ERR_FORMAT;
         }
     }
+    for (int k = 0; k < l->s->set.n_traits && !s; k++)
+        if (*r->field[l->trait[k]]) s = mn__samples_trait(l->s, k, r->field[l->trait[k]], err);
+    if (s) return s;
     return l->split >= 0 ? read_split(r->field[l->split], &a->split, line, err) : MN_OK;
 }
 
@@ -132,6 +154,7 @@ mn_dataset *mn_dataset_list(const char *csv, const mn_open_opt *opt, mn_error *e
     mn_free(l.dir);
     for (int h = 0; h < MN_MAX_HEADS; h++) mn__words_free(&l.words[h]);
     /* Groups of the file's own stand; else copies of a picture are found by their bytes. */
+    l.s->subjects = l.group >= 0;
     if (!s && l.group < 0) s = mn__samples_hash_files(l.s, opt, err);
     return s ? mn__samples_fail(l.s) : &l.s->set;
 }

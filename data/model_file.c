@@ -126,6 +126,7 @@ static mn_status put_info(hid_t file, const mn_model_info *info, mn_error *err) 
     if (s == MN_OK && info) s = text ? mn__h5_put_text(file, "mien_info", text, err) : err->status;
     mn_free(text);
     if (s == MN_OK && info && info->training) s = mn__h5_put_text(file, "mien_training", info->training, err);
+    if (s == MN_OK && info && info->tests) s = mn__h5_put_text(file, "mien_tests", info->tests, err);
     if (s == MN_OK && info && info->card) s = mn__h5_put_text(file, "mien_card", info->card, err);
     return s;
 }
@@ -220,6 +221,7 @@ mn_status mn__model_get_info(hid_t file, const mn_model *m, mn_model_info *info,
     if (s == MN_OK) s = mn__info_read(text, m, info, err);
     mn_free(text);
     if (s == MN_OK) s = optional_text(file, "mien_training", &info->training, err);
+    if (s == MN_OK) s = optional_text(file, "mien_tests", &info->tests, err);
     if (s == MN_OK) s = optional_text(file, "mien_card", &info->card, err);
     if (s) mn_model_info_free(info);
     return s;

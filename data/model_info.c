@@ -30,6 +30,7 @@ void mn_model_info_free(mn_model_info *info) {
     if (!info) return;
     for (int i = 0; i < info->n_heads; i++) mn_head_free(&info->head[i]);
     mn_free(info->training);
+    mn_free(info->tests);
     mn_free(info->card);
     *info = (mn_model_info){0};
 }
@@ -59,7 +60,7 @@ mn_status mn__info_default(const mn_model *m, mn_model_info *info, mn_error *err
 
 /* ---- writing ---- */
 
-static json_t *head_json(const mn_head *h) {
+static json_t *head_json(const mn_head *h, const mn_calibration *c) {
     json_t *classes = json_array();
     char number[16];
     for (int k = 0; k < h->n_classes; k++) {
@@ -67,14 +68,17 @@ static json_t *head_json(const mn_head *h) {
         const char *name = h->class_name && h->class_name[k] ? h->class_name[k] : number;
         json_array_append_new(classes, json_stringn(name, strlen(name)));
     }
-    return json_pack("{s:s,s:o}", "name", h->name, "classes", classes);
+    json_t *j = json_pack("{s:s,s:o}", "name", h->name, "classes", classes);
+    if (c->temperature != 0) json_object_set_new(j, "temperature", json_real(c->temperature));
+    if (c->unsure != 0) json_object_set_new(j, "unsure", json_real(c->unsure));
+    return j;
 }
 
 char *mn__info_write(const mn_model_info *info, mn_error *err) {
     const mn_preprocess *p = &info->preprocess;
     json_t *heads = json_array();
     bool ok = true;
-    for (int i = 0; i < info->n_heads; i++) ok &= !json_array_append_new(heads, head_json(&info->head[i]));
+    for (int i = 0; i < info->n_heads; i++) ok &= !json_array_append_new(heads, head_json(&info->head[i], &info->calibration[i]));
     json_t *root = json_pack("{s:{s:i,s:i,s:i,s:s,s:[f,f],s:[f,f,f],s:[f,f,f],s:b,s:f},s:o}", "preprocess", "channels",
                              p->channels, "height", p->height, "width", p->width, "grey",
                              p->grey == MN_GREY_MEAN ? "mean" : "bt601", "range", p->lo, p->hi, "mean", p->mean[0], p->mean[1],
@@ -145,6 +149,15 @@ static mn_status read_head(json_t *o, mn_head *h, mn_error *err) {
     return s;
 }
 
+/* Files without these numbers are older, or of models whose answers are given as they are. */
+static mn_status read_calibration(json_t *o, mn_calibration *c, mn_error *err) {
+    json_t *t = json_object_get(o, "temperature"), *u = json_object_get(o, "unsure");
+    c->temperature = json_number_value(t), c->unsure = json_number_value(u);
+    if (t && !(json_is_number(t) && c->temperature >= 1e-3 && c->temperature <= 1e3)) return bad(err, "temperature");
+    if (u && !(json_is_number(u) && c->unsure >= 0 && c->unsure <= 1)) return bad(err, "unsure");
+    return MN_OK;
+}
+
 static mn_status check_against(const mn_model *m, const mn_model_info *info, mn_error *err) {
     mn_shape in = mn_model_input_shape(m, 0);
     const mn_preprocess *p = &info->preprocess;
@@ -169,8 +182,10 @@ mn_status mn__info_read(const char *text, const mn_model *m, mn_model_info *info
     json_t *heads = json_object_get(root, "heads");
     mn_status s = read_preprocess(json_object_get(root, "preprocess"), &info->preprocess, err);
     if (s == MN_OK && (!json_is_array(heads) || json_array_size(heads) > MN_MAX_HEADS)) s = bad(err, "heads");
-    for (size_t i = 0; s == MN_OK && i < json_array_size(heads); i++)
-        s = read_head(json_array_get(heads, i), &info->head[info->n_heads++], err);
+    for (size_t i = 0; s == MN_OK && i < json_array_size(heads); i++) {
+        s = read_calibration(json_array_get(heads, i), &info->calibration[i], err);
+        if (s == MN_OK) s = read_head(json_array_get(heads, i), &info->head[info->n_heads++], err);
+    }
     json_decref(root);
     if (s == MN_OK) s = check_against(m, info, err);
     if (s) mn_model_info_free(info);

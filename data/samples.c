@@ -17,6 +17,8 @@ static mn_status info(const mn_dataset *d, int64_t i, mn_sample_info *out, mn_er
     const mn__samples *s = d->impl;
     const mn__sample *a = &s->sample[i];
     *out = (mn_sample_info){.group = a->group, .split = a->split, .id = s->text + a->id};
+    out->subject = s->subjects || a->group <= UINT32_MAX; /* people are counted, contents are hashed */
+    for (int k = 0; k < d->n_traits; k++) out->trait[k] = a->trait[k] ? s->text + a->trait[k] : NULL;
     memcpy(out->label, a->label, sizeof out->label);
     if (s->soft && a->split == MN_SPLIT_TRAIN) out->soft[0] = s->soft + i * d->head[0].n_classes;
     return MN_OK;
@@ -114,6 +116,16 @@ mn_status mn__samples_file(mn__samples *s, const char *directory, const char *fi
     a->path = s->text_used, a->id = s->text_used + skip;
     snprintf(s->text + s->text_used, room, *directory ? "%s/%s" : "%s%s", directory, file);
     s->text_used += strlen(s->text + s->text_used) + 1;
+    return MN_OK;
+}
+
+mn_status mn__samples_trait(mn__samples *s, int k, const char *value, mn_error *err) {
+    size_t room = strlen(value) + 1;
+    mn_status st = grow_text(s, room, err);
+    if (st) return st;
+    memcpy(s->text + s->text_used, value, room);
+    s->sample[s->set.length - 1].trait[k] = s->text_used; /* never 0: the sample's path stands before it */
+    s->text_used += room;
     return MN_OK;
 }
 

@@ -22,6 +22,25 @@ static int gender_of(const char *name) {
     return (g[0] == '0' || g[0] == '1') && g[1] == '_' ? g[0] - '0' : -1;
 }
 
+/* The fields before the date: age in bands, and the race field, whose five words are the data set's. */
+static mn_status add_traits(mn__samples *s, const char *name, mn_error *err) {
+    static const char *const race_name[5] = {"White", "Black", "Asian", "Indian", "other"};
+    static const int begin[] = {0, 4, 13, 20, 30, 40, 50, 60, 70};
+    enum { BANDS = sizeof begin / sizeof *begin };
+    char band[32];
+    int age = atoi(name), k = BANDS - 1;
+    while (age < begin[k]) k--;
+    if (k == BANDS - 1)
+        snprintf(band, sizeof band, "%d and over", begin[k]);
+    else
+        snprintf(band, sizeof band, "%d-%d", begin[k], begin[k + 1] - 1);
+    mn_status st = mn__samples_trait(s, 0, band, err);
+    const char *race = strchr(name, '_') + 3;
+    if (!st && race[0] >= '0' && race[0] <= '4' && race[1] == '_')
+        st = mn__samples_trait(s, 1, race_name[race[0] - '0'], err);
+    return st;
+}
+
 static mn_status add_files(mn__samples *s, const char *dir, const mn_open_opt *opt, mn_error *err) {
     mn__names l;
     mn_status st = mn__names_list(dir, &l, err);
@@ -35,6 +54,7 @@ static mn_status add_files(mn__samples *s, const char *dir, const mn_open_opt *o
         }
         st = mn__samples_file(s, dir, l.name[i], strlen(dir) + 1, err);
         if (!st) s->sample[s->set.length - 1].label[0] = gender;
+        if (!st) st = add_traits(s, l.name[i], err);
     }
     if (!st && s->set.length == 0)
         st = mn_fail(err, MN_ERR_FORMAT,
@@ -53,6 +73,9 @@ static mn_dataset *open_folder(const char *dir, const mn_open_opt *opt, mn_error
     mn__samples *s = mn__samples_create("utkface", dir, err);
     if (!s) return NULL;
     mn_status st = mn__samples_head(s, "gender", 2, mn_gender_names, err);
+    s->set.n_traits = 2;
+    strcpy(s->set.trait_name[0], "age");
+    strcpy(s->set.trait_name[1], "race");
     if (!st) st = add_files(s, dir, opt, err);
     if (!st) st = mn__samples_hash_files(s, opt, err);
     return st ? mn__samples_fail(s) : &s->set;
