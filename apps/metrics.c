@@ -36,23 +36,35 @@ void metrics_wilson(int64_t hits, int64_t n, double *lo, double *hi) {
 /* a / b, where 0 of 0 has no value */
 static double share(double a, double b) { return b > 0 ? a / b : NAN; }
 
-/* How far confidence is from being right: the mean over samples of |accuracy - mean confidence| of their bin
- * (Guo et al. 2017, "On calibration of modern neural networks"). */
-static double calibration_error(const float *p, const int32_t *label, int64_t n, int classes) {
-    double confidence[METRICS_BINS] = {0}, hits[METRICS_BINS] = {0}, error = 0;
-    int64_t total = 0;
+void metrics_bins(const float *p, const int32_t *label, int64_t n, int classes, metrics_bin *bin) {
+    for (int b = 0; b < METRICS_BINS; b++) bin[b] = (metrics_bin){0};
     for (int64_t i = 0; i < n; i++) {
         if (label[i] < 0) continue;
         int k = metrics_argmax(p + i * classes, classes);
         double c = p[i * classes + k];
-        int bin = (int)ceil(c * METRICS_BINS) - 1; /* bin b holds (b/15, (b+1)/15] */
-        bin = bin < 0 ? 0 : bin >= METRICS_BINS ? METRICS_BINS - 1 : bin;
-        confidence[bin] += c;
-        hits[bin] += k == label[i];
-        total++;
+        int b = (int)ceil(c * METRICS_BINS) - 1;
+        b = b < 0 ? 0 : b >= METRICS_BINS ? METRICS_BINS - 1 : b;
+        bin[b].n++;
+        bin[b].confidence += c;
+        bin[b].accuracy += k == label[i];
     }
-    for (int b = 0; b < METRICS_BINS; b++) error += fabs(hits[b] - confidence[b]);
-    return share(error, (double)total);
+    for (int b = 0; b < METRICS_BINS; b++) {
+        bin[b].confidence = share(bin[b].confidence, (double)bin[b].n);
+        bin[b].accuracy = share(bin[b].accuracy, (double)bin[b].n);
+    }
+}
+
+/* How far confidence is from being right: the mean over samples of |accuracy - mean confidence| of their bin
+ * (Guo et al. 2017, "On calibration of modern neural networks"). */
+static double calibration_error(const float *p, const int32_t *label, int64_t n, int classes) {
+    metrics_bin bin[METRICS_BINS];
+    metrics_bins(p, label, n, classes, bin);
+    double error = 0, total = 0;
+    for (int b = 0; b < METRICS_BINS; b++) {
+        if (bin[b].n) error += (double)bin[b].n * fabs(bin[b].accuracy - bin[b].confidence);
+        total += (double)bin[b].n;
+    }
+    return share(error, total);
 }
 
 /* Per class from the confusion matrix: precision = TP/(TP+FP), recall = TP/(TP+FN), F1 = 2TP/(2TP+FP+FN). */

@@ -19,6 +19,12 @@ typedef struct metrics {
 } metrics;
 
 #define METRICS_BINS 15
+/* Bin b: samples whose largest probability is in (b/15, (b+1)/15]. Means of an empty bin are NaN. */
+typedef struct metrics_bin {
+    int64_t n;
+    double confidence, accuracy;
+} metrics_bin;
+void metrics_bins(const float *p, const int32_t *label, int64_t n, int classes, metrics_bin *bin);
 
 /* Fills *m from p (n,K), rows summing to 1, and label (n), -1: none. Free with metrics_free. */
 void metrics_compute(metrics *m, const float *p, const int32_t *label, int64_t n, int classes);
