@@ -80,6 +80,7 @@ static mn_status open_all(embed *e, mn_error *err) {
     int head[MN_MAX_HEADS] = {0, 1, 2, 3};
     uint64_t seed = (uint64_t)json_integer_value(json_object_get(e->record, "seed"));
     if ((s = data_split(&e->data, head, e->data.all->n_heads, seed, err))) return s;
+    if ((s = data_crop(&e->data, &e->info.preprocess, err))) return s;
     e->part = app_alloc((size_t)e->data.all->length, 1);
     memset(e->part, -1, (size_t)e->data.all->length);
     for (int k = 0; k < 3; k++)

@@ -121,7 +121,7 @@ static mn_status open_data(eval *e, mn_error *err) {
     for (int h = 0; h < e->info.n_heads; h++)
         if (e->map.at[h] >= 0) head[n++] = e->map.at[h];
     uint64_t seed = (uint64_t)json_integer_value(json_object_get(e->record, "seed"));
-    if ((s = data_split(&e->data, head, n, seed, err))) return s;
+    if ((s = data_split(&e->data, head, n, seed, err)) || (s = data_crop(&e->data, &e->info.preprocess, err))) return s;
     if (trained_on) printf("note      the model was trained on this data, which is cut as it was then\n");
     return MN_OK;
 }

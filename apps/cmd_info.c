@@ -96,6 +96,8 @@ static void print_preprocess(const mn_preprocess *p) {
             printf("%s%.4g) / %.4g", c ? ", (x - " : ", then (x - ", p->mean[c],
                    p->deviation[c] != 0 ? p->deviation[c] : 1);
     if (!p->standardize) putchar('\n');
+    char steps[80];
+    if (strcmp(mn_pipeline_text(p, steps, sizeof steps), "none") != 0) printf("pipeline  %s\n", steps);
 }
 
 #if MN_HAVE_JSON

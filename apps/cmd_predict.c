@@ -1,6 +1,7 @@
 /* mien predict: labels faces in pictures, videos and camera streams. The work is in predict.c. */
 #include "apps/app.h"
 #include "apps/predict.h"
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,7 @@ static const struct argp_option options[] = {
     {"whole", OPT_WHOLE, 0, 0, "every picture is one cropped face", 2},
     {"min-face", OPT_MIN_FACE, "PIXELS", 0,
      "smallest face looked for (1/20 of the shorter side; in videos 1/12)", 2},
-    {"margin", OPT_MARGIN, "X", 0, "cut out X more than the models were trained on: -0.3 to 1 (0)", 2},
+    {"margin", OPT_MARGIN, "X", 0, "cut out X more (or less) than the detected face: -0.3 to 1 (as the model was trained)", 2},
     {"cascade", OPT_CASCADE, "FILE.xml", 0, "a Haar cascade; also $MIEN_CASCADE", 2},
     {"detector", OPT_DETECTOR, "FILE.onnx", 0, "the YuNet detector of OpenCV's model zoo instead", 2},
     {0, 0, 0, 0, "What comes out:", 3},
@@ -238,6 +239,21 @@ static int run_items(predict_job *j, const source_list *l, mn_error *err) {
     return failed;
 }
 
+/* Cut faces out as the model was trained, unless --margin says otherwise; of several models, as the first. */
+static mn_status follow_pipeline(predict_job *j, mn_error *err) {
+    const mn_preprocess *p = &j->predictor.model[0].info.preprocess;
+    for (int i = 1; i < j->predictor.models; i++) {
+        const mn_preprocess *q = &j->predictor.model[i].info.preprocess;
+        if (q->margin != p->margin || q->align != p->align)
+            return mn_fail(err, MN_ERR_ARG, "%s and %s cut faces out differently (margin %g and %g, %saligned and %saligned); hint: "
+                           "run mien predict once for each", j->predictor.model[0].path, j->predictor.model[i].path, p->margin, q->margin,
+                           p->align ? "" : "not ", q->align ? "" : "not ");
+    }
+    if (isnan(j->opt.margin)) j->opt.margin = p->margin;
+    j->opt.align = p->align;
+    return MN_OK;
+}
+
 static void summary(const predict_job *j) {
     if (j->failed)
         fprintf(stderr, "mien: %lld of %lld pictures could not be read\n", (long long)j->failed,
@@ -266,7 +282,7 @@ static mn_status open_detector(predict_job *j, const arguments *a, mn_error *err
 
 int cmd_predict(int argc, char **argv) {
     static const char *const stage_names[] = {"read", "detect", "crop", "networks", "output", NULL};
-    arguments a = {.opt = {.smooth = 0.7, .every = 1}};
+    arguments a = {.opt = {.smooth = 0.7, .every = 1, .margin = NAN}};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     if (a.cameras) return list_cameras();
     a.opt.face = a.face;
@@ -284,6 +300,7 @@ int cmd_predict(int argc, char **argv) {
     if (s == MN_OK && j->opt.show) s = vision_check_screen(&err);
     if (s == MN_OK)
         s = predictor_open(&j->predictor, a.model, a.models, PREDICT_MAX_FACES, a.threads, a.flip, &err);
+    if (s == MN_OK) s = follow_pipeline(j, &err);
     if (s == MN_OK) s = open_detector(j, &a, &err);
     if (s == MN_OK) {
         struct sigaction action = {.sa_handler = stop,

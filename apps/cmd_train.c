@@ -17,6 +17,7 @@ enum {
     OPT_CHANNELS,
     OPT_NORMALIZE,
     OPT_GREY,
+    OPT_PIPELINE,
     OPT_OPTIMIZER,
     OPT_MOMENTUM,
     OPT_NESTEROV,
@@ -66,6 +67,10 @@ static const struct argp_option table[] = {
      "those of the training rows. Kept in the model file",
      2},
     {"grey", OPT_GREY, "HOW", 0, "Grey from RGB: bt601 (default) or mean", 2},
+    {"pipeline", OPT_PIPELINE, "LIST", 0,
+     "What happens to pictures before they are numbers: detect,margin=0.1,align,equalize,ellipse or none (default: what `mien "
+     "prepare` wrote beside the data, else none). Kept in the model file",
+     2},
     {"init", OPT_INIT, "MODEL.h5", 0, "Begin with the weights of this model", 2},
     {"freeze", OPT_FREEZE, "PATTERN", 0,
      "Layers that are not trained, like \"conv*\"; may be given several times", 2},
@@ -203,6 +208,12 @@ static error_t parse_data(int key, char *arg, struct argp_state *s, train_option
     case OPT_GREY:
         o->grey = app_parse_word(s, "--grey", arg, (const char *[]){"bt601", "mean"}, 2);
         return 0;
+    case OPT_PIPELINE: {
+        mn_preprocess p = {0};
+        mn_error err = {0};
+        if (mn_pipeline_parse(o->pipeline = arg, &p, &err)) argp_error(s, "--%s", err.text);
+        return 0;
+    }
     case OPT_INIT:
         o->init = arg;
         return 0;

@@ -52,6 +52,8 @@ mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, m
         d->part[k] = (data_part){.spec = app_text("%s", spec[k]), .first = first, .length = part[k]->length};
         d->n_parts++;
         first += part[k]->length;
+        const char *dir = strchr(spec[k], ':') + 1;
+        s = crop_pipeline_of(dir, &d->part[k].pipeline, &d->part[k].prepared, err);
         if (part[k]->length == 0) s = mn_fail(err, MN_ERR_FORMAT, "data \"%s\" holds no pictures", spec[k]);
         if (!s) s = fingerprint(part[k], &d->part[k].fingerprint, err);
     }
@@ -66,8 +68,67 @@ mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, m
     return s;
 }
 
+/* ---- cutting faces out of photographs ---- */
+
+static mn_status cropped_info(const mn_dataset *set, int64_t i, mn_sample_info *info, mn_error *err) {
+    const mn_dataset *of = ((const data_rows *)set->impl)->photographs;
+    return of->info(of, i, info, err);
+}
+
+static mn_status cropped_pixels(const mn_dataset *set, int64_t i, mn_image *im, mn_error *err) {
+    const data_rows *d = set->impl;
+    int k = 0;
+    while (k + 1 < d->n_parts && i >= d->part[k + 1].first) k++;
+    if (d->part[k].prepared) return d->photographs->pixels(d->photographs, i, im, err);
+    mn_image whole = {0};
+    crop_report report;
+    mn_status s = d->photographs->pixels(d->photographs, i, &whole, err);
+    if (!s) s = cropper_cut(d->crop, &whole, im, &report, err);
+    mn_image_free(&whole);
+    return s;
+}
+
+static void cropped_destroy(mn_dataset *set) { free(set); }
+
+static bool same_cut(const mn_preprocess *a, const mn_preprocess *b) {
+    return a->detect == b->detect && a->margin == b->margin && a->align == b->align;
+}
+
+mn_status data_pipeline(const data_rows *d, mn_preprocess *p, bool *any, mn_error *err) {
+    *any = false;
+    for (int k = 0; k < d->n_parts; k++) {
+        const mn_preprocess *q = &d->part[k].pipeline;
+        if (!d->part[k].prepared) continue;
+        if (*any && !same_cut(p, q))
+            return mn_fail(err, MN_ERR_ARG, "%s was prepared with another margin or alignment than the data before it", d->part[k].spec);
+        p->detect = q->detect, p->margin = q->margin, p->align = q->align, p->equalize = q->equalize, p->ellipse = q->ellipse;
+        *any = true;
+    }
+    return MN_OK;
+}
+
+mn_status data_crop(data_rows *d, const mn_preprocess *p, mn_error *err) {
+    char want[80], have[80];
+    bool photographs = false;
+    for (int k = 0; k < d->n_parts; k++) {
+        photographs |= !d->part[k].prepared;
+        if (d->part[k].prepared && !same_cut(&d->part[k].pipeline, p))
+            return mn_fail(err, MN_ERR_ARG, "%s was prepared by \"%s\", the model wants \"%s\"; hint: mien prepare --model", d->part[k].spec,
+                           mn_pipeline_text(&d->part[k].pipeline, have, sizeof have), mn_pipeline_text(p, want, sizeof want));
+    }
+    if (!p->detect || !photographs) return MN_OK;
+    if (!(d->crop = cropper_open(p, NULL, NULL, err))) return err->status;
+    mn_dataset *set = app_alloc(1, sizeof *set);
+    *set = *d->all; /* name and heads */
+    set->info = cropped_info, set->pixels = cropped_pixels, set->destroy = cropped_destroy, set->impl = d;
+    d->photographs = d->all, d->all = set;
+    return MN_OK;
+}
+
 void data_close(data_rows *d) {
     mn_dataset_destroy(d->all);
+    mn_dataset_destroy(d->photographs);
+    cropper_close(d->crop);
     for (int k = 0; k < d->n_parts; k++) free(d->part[k].spec);
     for (int k = 0; k < 3; k++) free(d->index[k]);
     *d = (data_rows){0};

@@ -2,6 +2,7 @@
 #ifndef MIEN_DATASETS_H
 #define MIEN_DATASETS_H
 
+#include "apps/crop.h"
 #include "data/data.h"
 #include <stdio.h>
 
@@ -15,6 +16,8 @@ typedef struct data_part {
     int64_t first, length; /* rows of the whole */
     uint64_t fingerprint;  /* equal for equal data, wherever it lies */
     double valid, test; /* shares to carve where the files say nothing; set them before data_split, like: */
+    bool prepared;      /* its pictures were cut out by mien prepare, as `pipeline` says */
+    mn_preprocess pipeline;
     data_use use; /* USE_TRAIN: its validation rows are left out; USE_VALID: all but test rows validate */
 } data_part;
 
@@ -22,6 +25,8 @@ typedef struct data_part {
  * comes back alone or in other company. */
 typedef struct data_rows {
     mn_dataset *all;
+    mn_dataset *photographs; /* what `all` cuts faces out of, after data_crop; else NULL */
+    cropper *crop;
     int n_parts;
     data_part part[DATA_MAX_PARTS];
     int64_t *index[3], count[3]; /* by mn_split, after data_split */
@@ -32,6 +37,11 @@ typedef struct data_rows {
 mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, mn_error *err);
 /* head[0..n_heads-1]: numbers of the heads that count; rows without a label for any of them are left out. */
 mn_status data_split(data_rows *d, const int *head, int n_heads, uint64_t seed, mn_error *err);
+/* Where p->detect: from now on the pictures of `all` are faces cut out of what they were, as the pipeline says; not of
+ * parts that mien prepare made, which must have been made by the same pipeline. Call it before subsets are made. */
+mn_status data_crop(data_rows *d, const mn_preprocess *p, mn_error *err);
+/* The pipeline that the prepared parts agree on goes to *p (its crop steps); fails when they differ. *any: there are some. */
+mn_status data_pipeline(const data_rows *d, mn_preprocess *p, bool *any, mn_error *err);
 void data_close(data_rows *d);
 
 /* Labels of each class of head `h` among rows index[0..n-1]; count has one number a class. */

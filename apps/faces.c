@@ -39,7 +39,7 @@ int face_merge(face_box *box, int n) {
     return kept;
 }
 
-face_box face_crop(const face_box *f, double margin) {
+face_box face_crop(const face_box *f, double margin, bool align) {
     double x, y, distance; /* between the eyes */
     if (f->has_eyes) {
         x = (f->eye[0][0] + f->eye[1][0]) / 2;
@@ -53,8 +53,10 @@ face_box face_crop(const face_box *f, double margin) {
         distance = FACE_HAAR_DISTANCE * f->w;
     }
     double plain = distance / FACE_EYE_DISTANCE, side = plain * (1 + margin);
-    double middle = y + (0.5 - FACE_EYE_HEIGHT) * plain;
-    return (face_box){.x = x - side / 2, .y = middle - side / 2, .w = side, .h = side, .score = f->score};
+    double down = (0.5 - FACE_EYE_HEIGHT) * plain; /* from between the eyes to the centre of the square */
+    double turn = align && f->has_eyes ? atan2(f->eye[1][1] - f->eye[0][1], f->eye[1][0] - f->eye[0][0]) : 0;
+    x -= down * sin(turn), y += down * cos(turn);
+    return (face_box){.x = x - side / 2, .y = y - side / 2, .w = side, .h = side, .score = f->score, .angle = turn * 180 / M_PI};
 }
 
 /* ---- tracks ---- */

@@ -14,6 +14,7 @@ typedef struct face_box {
     double score;      /* of the detector; higher is surer */
     bool has_eyes;
     double eye[2][2]; /* centres (x, y): the one that is left in the picture, the right one */
+    double angle;     /* of a crop: turned clockwise by so many degrees about its centre */
 } face_box;
 
 /* Area in common over area covered: 0 .. 1. */
@@ -25,8 +26,8 @@ int face_merge(face_box *box, int n);
 /* The square that is cut out for a network. FER2013's geometry: eyes at 36 % of the height and 36 % of the
  * side apart (mean of its faces). With eyes known they are put there; else the box is taken for a Haar box,
  * in which the eyes are on average at FACE_HAAR_*. `margin` enlarges the side by that share about the centre
- * (0.1: 10 %). */
-face_box face_crop(const face_box *found, double margin);
+ * (0.1: 10 %). With `align` and eyes known the square is turned so that the eyes are level in it. */
+face_box face_crop(const face_box *found, double margin, bool align);
 /* Measured with haarcascade_frontalface_alt2 on 40 faces with marked eyes (docs/predict.md): centre between
  * the eyes and their distance, in shares of the box's side. */
 #define FACE_HAAR_X 0.485

@@ -41,7 +41,8 @@ static mn_status find_faces(predict_job *j, pending *p, bool stream, mn_error *e
     if (j->detector) {
         mn_status s = vision_detect(j->detector, im, smallest_face(j, im, stream), p->box, PREDICT_MAX_FACES,
                                     &p->n, err);
-        for (int i = 0; i < p->n; i++) p->crop[i] = face_crop(&p->box[i], j->opt.margin);
+        for (int i = 0; i < p->n && j->opt.align && s == MN_OK; i++) s = vision_find_eyes(j->detector, im, &p->box[i], err);
+        for (int i = 0; i < p->n; i++) p->crop[i] = face_crop(&p->box[i], j->opt.margin, j->opt.align);
         return s;
     }
     for (int i = 0; i < j->opt.faces; i++) {
@@ -59,8 +60,7 @@ static mn_status add_crops(predict_job *j, const pending *p, mn_image *crop, mn_
     mn_status s = MN_OK;
     for (int i = 0; i < p->n && s == MN_OK; i++) {
         const face_box *b = &p->crop[i];
-        int w = (int)fmin(32768, fmax(1, round(b->w))), h = (int)fmin(32768, fmax(1, round(b->h)));
-        s = mn_image_crop(crop, &p->image, (int)round(b->x), (int)round(b->y), w, h, err);
+        s = mn_image_cut(crop, &p->image, b->x, b->y, fmin(b->w, 32768), fmin(b->h, 32768), b->angle, err);
         if (s == MN_OK) s = predictor_add(&j->predictor, crop, err);
     }
     return s;

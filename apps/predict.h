@@ -17,6 +17,7 @@ typedef struct predict_opt {
     int faces;
     int min_face; /* pixels; 0: by the picture's size */
     double margin, smooth;
+    bool align; /* crops are turned to level eyes, as the models were trained */
     int64_t every, max_frames; /* of a stream; max_frames 0: all */
 } predict_opt;
 

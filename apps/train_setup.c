@@ -116,6 +116,8 @@ static mn_status open_loaders(train_run *r, mn_error *err) {
         progress_end(&bar);
         if (!*pixels[k]) return err->status;
     }
+    if (r->data.crop && cropper_missed(r->data.crop) && !r->o.quiet)
+        printf("pipeline  no face was found in %lld pictures, which are used whole\n", (long long)cropper_missed(r->data.crop));
     mn_status s = r->o.normalize == NORMALIZE_DATASET ? measure(r, err) : MN_OK;
     if (s) return s;
     if (!(r->train = open_loader(r, r->train_pixels, true, err))) return err->status;
@@ -195,6 +197,19 @@ static mn_status open_init(train_run *r, mn_error *err) {
     return s;
 }
 
+/* The pipeline: as said, else as the data was prepared, else the initial model's. */
+static mn_status set_pipeline(train_run *r, mn_error *err) {
+    mn_preprocess *p = &r->info.preprocess;
+    bool prepared;
+    mn_status s = data_pipeline(&r->data, p, &prepared, err);
+    if (!s && r->o.pipeline) s = mn_pipeline_parse(r->o.pipeline, p, err);
+    if (!s) s = data_crop(&r->data, p, err);
+    char text[80];
+    if (!s && !r->o.quiet && strcmp(mn_pipeline_text(p, text, sizeof text), "none") != 0)
+        printf("pipeline  %s%s\n", text, prepared ? " (the data was prepared so)" : "");
+    return s;
+}
+
 static mn_status set_preprocess(train_run *r, mn_error *err) {
     mn_preprocess *p = &r->info.preprocess;
     mn_shape in = mn_model_input_shape(r->m, 0);
@@ -205,8 +220,10 @@ static mn_status set_preprocess(train_run *r, mn_error *err) {
                        mn_model_outputs(r->m), r->n_heads);
     p->channels = (int)in.dim[0], p->height = (int)in.dim[1], p->width = (int)in.dim[2];
     if (r->o.grey >= 0) p->grey = (mn_grey)r->o.grey;
-    if (r->o.normalize == NORMALIZE_KEEP) return MN_OK; /* the initial model's, or 0..1 */
-    *p = (mn_preprocess){.channels = p->channels, .height = p->height, .width = p->width, .grey = p->grey};
+    mn_status s = set_pipeline(r, err);
+    if (s || r->o.normalize == NORMALIZE_KEEP) return s; /* the initial model's, or 0..1 */
+    p->lo = p->hi = p->standardize_eps = 0, p->standardize = false;
+    memset(p->mean, 0, sizeof p->mean), memset(p->deviation, 0, sizeof p->deviation);
     if (r->o.normalize == NORMALIZE_SIGNED) p->lo = -1, p->hi = 1;
     if (r->o.normalize == NORMALIZE_IMAGE) p->standardize = true, p->standardize_eps = 8;
     return MN_OK;

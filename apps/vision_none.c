@@ -22,6 +22,10 @@ mn_status vision_detect(vision_detector *d, const mn_image *im, int min_side, fa
     *n = 0;
     return missing("faces cannot be looked for", err);
 }
+mn_status vision_find_eyes(vision_detector *d, const mn_image *im, face_box *box, mn_error *err) {
+    (void)d, (void)im, (void)box;
+    return missing("eyes cannot be looked for", err);
+}
 
 vision_video *vision_video_open(const char *path, vision_video_info *info, mn_error *err) {
     (void)info;

@@ -53,7 +53,7 @@ static mn_status take(const cv::Mat &bgr, mn_image *im, mn_error *err) {
 // ---- faces ----
 
 struct vision_detector {
-    cv::CascadeClassifier cascade;
+    cv::CascadeClassifier cascade, eyes; // eyes: loaded when they are first asked for
     cv::Ptr<cv::FaceDetectorYN> yunet;
 };
 
@@ -62,16 +62,20 @@ static bool is_file(const std::string &path) {
     return stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode);
 }
 
-// Where the cascade may be, in the order in which it is tried.
+// Where opencv-data puts cascades, in the order in which they are tried.
+static std::vector<std::string> installed(const char *file) {
+    std::vector<std::string> all;
+    for (const char *dir :
+         {"/usr/share/opencv4", "/usr/local/share/opencv4", "/usr/share/opencv", "/opt/opencv/share/opencv4"})
+        all.push_back(std::string(dir) + "/haarcascades/" + file);
+    return all;
+}
+
 static std::vector<std::string> cascade_paths(const char *given) {
     const char *variable = std::getenv("MIEN_CASCADE");
     if (given) return {given};
     if (variable && *variable) return {variable};
-    std::vector<std::string> all;
-    for (const char *dir :
-         {"/usr/share/opencv4", "/usr/local/share/opencv4", "/usr/share/opencv", "/opt/opencv/share/opencv4"})
-        all.push_back(std::string(dir) + "/haarcascades/haarcascade_frontalface_alt2.xml");
-    return all;
+    return installed("haarcascade_frontalface_alt2.xml");
 }
 
 static mn_status open_cascade(vision_detector *d, const char *given, mn_error *err) {
@@ -164,6 +168,54 @@ mn_status vision_detect(vision_detector *d, const mn_image *im, int min_side, fa
         int kept = face_merge(found.data(), (int)found.size());
         *n = std::min(kept, max);
         std::copy(found.begin(), found.begin() + *n, box);
+        return MN_OK;
+    });
+}
+
+static mn_status open_eyes(vision_detector *d, mn_error *err) {
+    for (const std::string &path : installed("haarcascade_eye_tree_eyeglasses.xml"))
+        if (is_file(path) && d->eyes.load(path)) return MN_OK;
+    return mn_fail(err, MN_ERR_IO, "eyes cannot be looked for: haarcascade_eye_tree_eyeglasses.xml was not found; hint: install "
+                   "opencv-data, or give --detector YUNET.onnx, which knows them");
+}
+
+// The surest eye in a part of the picture: its centre.
+static bool find_eye(vision_detector *d, const cv::Mat &grey, const cv::Rect &where, double eye[2]) {
+    cv::Rect part = where & cv::Rect(0, 0, grey.cols, grey.rows);
+    if (part.width < 12 || part.height < 12) return false;
+    std::vector<cv::Rect> found;
+    std::vector<int> neighbours;
+    int least = std::max(8, part.width / 4);
+    d->eyes.detectMultiScale(grey(part), found, neighbours, 1.05, 2, 0, cv::Size(least, least));
+    size_t best = 0;
+    for (size_t i = 1; i < found.size(); i++)
+        if (neighbours[i] > neighbours[best]) best = i;
+    if (found.empty()) return false;
+    eye[0] = part.x + found[best].x + found[best].width / 2.0, eye[1] = part.y + found[best].y + found[best].height / 2.0;
+    return true;
+}
+
+mn_status vision_find_eyes(vision_detector *d, const mn_image *im, face_box *box, mn_error *err) {
+    if (box->has_eyes) return MN_OK;
+    return guarded("the eye detector", err, [&] {
+        if (d->eyes.empty() && open_eyes(d, err) != MN_OK) return err->status;
+        // At least 120 pixels a face, or the cascade's window does not fit an eye.
+        double zoom = std::max(1.0, 120 / box->w);
+        cv::Mat part, grey;
+        cv::Rect face = cv::Rect((int)box->x, (int)box->y, (int)box->w, (int)box->h) & cv::Rect(0, 0, im->width, im->height);
+        if (face.empty()) return MN_OK;
+        part = view(im)(face);
+        if (im->channels == 3) cv::cvtColor(part, grey, cv::COLOR_RGB2GRAY);
+        else grey = part.clone();
+        cv::resize(grey, grey, cv::Size(), zoom, zoom, cv::INTER_LINEAR);
+        int w = grey.cols, h = grey.rows;
+        double eye[2][2];
+        bool both = find_eye(d, grey, cv::Rect(0, h / 6, w * 55 / 100, h * 45 / 100), eye[0]) &&
+                    find_eye(d, grey, cv::Rect(w * 45 / 100, h / 6, w - w * 45 / 100, h * 45 / 100), eye[1]);
+        double dx = both ? eye[1][0] - eye[0][0] : 0, dy = both ? eye[1][1] - eye[0][1] : 0;
+        if (dx < 0.2 * w || dx > 0.65 * w || std::abs(dy) > 0.6 * dx) return MN_OK; // no pair of eyes
+        for (int k = 0; k < 2; k++) box->eye[k][0] = face.x + eye[k][0] / zoom, box->eye[k][1] = face.y + eye[k][1] / zoom;
+        box->has_eyes = true;
         return MN_OK;
     });
 }

@@ -37,6 +37,9 @@ mn_status mn_image_save_png(const mn_image *im, const char *path, mn_error *err)
 /* dst = the rectangle (x,y,w,h) of src; parts outside repeat the border. dst is another image than src, here
  * and below. */
 mn_status mn_image_crop(mn_image *dst, const mn_image *src, int x, int y, int w, int h, mn_error *err);
+/* The same, turned clockwise by `degrees` about its centre, which is (x + w/2, y + h/2) and need not be whole; bilinear. */
+mn_status mn_image_cut(mn_image *dst, const mn_image *src, double x, double y, double w, double h, double degrees,
+                       mn_error *err);
 /* Area average when shrinking, bilinear when enlarging (pixel centres at +0.5). */
 mn_status mn_image_resize(mn_image *dst, const mn_image *src, int width, int height, mn_error *err);
 
@@ -45,9 +48,11 @@ mn_status mn_image_convert(mn_image *dst, const mn_image *src, int channels, mn_
 
 /* ---- preprocessing: a property of the model, stored in its file ---------------------------------- */
 
-/* image -> channels (grey formula) -> resize -> [augment, in training] -> numbers:
+/* photograph -> [detect: the face, cut out with margin, turned to level eyes] -> channels (grey formula) -> resize
+ *   -> [equalize] -> [ellipse] -> [augment, in training] -> numbers:
  *   v = lo + pixel/255 * (hi - lo), then (v - mean[c]) / deviation[c],
- *   or, with standardize: (pixel - mean of the image) / (deviation of the image + standardize_eps). */
+ *   or, with standardize: (pixel - mean of the image) / (deviation of the image + standardize_eps).
+ * The first arrow needs a detector: apps/crop.h does it; all others are done here. */
 typedef struct mn_preprocess {
     int channels, height, width;
     mn_grey grey;
@@ -55,9 +60,27 @@ typedef struct mn_preprocess {
     double mean[3], deviation[3];    /* deviation 0 means 1 */
     bool standardize;
     double standardize_eps;          /* in grey levels; RECIPE: 8 */
+    bool detect;                     /* pictures are photographs: the largest face is looked for and cut out */
+    double margin;                   /* the cut's side is larger by this share: -0.3..1 */
+    bool align;                      /* the cut is turned so that the eyes are level */
+    bool equalize;                   /* grey levels spread by their histogram; of RGB the luma's */
+    bool ellipse;                    /* outside the inscribed ellipse: the mean of what is inside */
 } mn_preprocess;
 
-/* The 8-bit half: grey and size. `scratch` is a reusable buffer. */
+/* The steps from detect to ellipse as text: "detect,margin=0.1,align,equalize,ellipse"; "none". Parsing sets these
+ * five members and leaves the others; margin or align imply detect. */
+mn_status mn_pipeline_parse(const char *text, mn_preprocess *p, mn_error *err);
+/* Writes that text, at most `size` bytes with the 0 (80 suffice); returns out. */
+const char *mn_pipeline_text(const mn_preprocess *p, char *out, size_t size);
+/* Histogram equalisation in place (Gonzalez and Woods, Digital Image Processing, 3.3): level v becomes 255 times the
+ * share of pixels at or below v, stretched so that the lowest level that occurs becomes 0. Of RGB, the luma is
+ * equalised and all three channels move by as much. With `ellipse` only pixels inside count. One level only: as it was. */
+mn_status mn_image_equalize(mn_image *im, bool ellipse, mn_error *err);
+/* Pixels whose centre lies outside the ellipse get the mean of those inside, channel by channel. Centre of the picture,
+ * half axes 0.46 of the width and 0.56 of the height: corners go, hair and chin of a crop stay. In place. */
+mn_status mn_image_ellipse(mn_image *im, mn_error *err);
+
+/* The 8-bit half: grey, size, equalisation, ellipse. `scratch` is a reusable buffer. */
 mn_status mn_preprocess_pixels(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch,
                                mn_error *err);
 /* The float half: out is (channels,height,width), planar. `in` must have the model's size. */
@@ -98,6 +121,7 @@ struct mn_dataset {
     int n_traits;
     char trait_name[MN_MAX_TRAITS][32]; /* "age", "race": what is known of the pictures beside what is to be learnt, for scores by group */
     char name[128]; /* the SPEC or what it stands for */
+    bool ready;     /* pixels have passed mn_preprocess_pixels (mn_dataset_cache): a loader does not apply it again */
     /* Fills *info; strings and soft labels live as long as the data set. Thread-safe. */
     mn_status (*info)(const mn_dataset *d, int64_t i, mn_sample_info *info, mn_error *err);
     /* Decodes the pixels into *im (its buffer is reused). Thread-safe for different *im. */

@@ -177,7 +177,7 @@ mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const 
     if (c) {
         c->set = *d;
         c->set.info = cache_info, c->set.pixels = cache_pixels, c->set.destroy = cache_destroy,
-        c->set.impl = c;
+        c->set.impl = c, c->set.ready = true;
         c->of = d, c->p = p, c->scratch = scratch;
         c->width = p->width, c->height = p->height, c->channels = p->channels;
         c->each = (size_t)p->width * (size_t)p->height * (size_t)p->channels;

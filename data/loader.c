@@ -62,7 +62,8 @@ static mn_status load_sample(mn_loader *l, worker *w, int64_t position, int64_t 
                              mn_error *err) {
     mn_status s = l->set->pixels(l->set, index, &w->raw, err);
     const mn_image *im = &w->raw;
-    if (!s && (im->width != l->p.width || im->height != l->p.height || im->channels != l->p.channels)) {
+    bool differs = im->width != l->p.width || im->height != l->p.height || im->channels != l->p.channels;
+    if (!s && (differs || (!l->set->ready && (l->p.equalize || l->p.ellipse)))) {
         s = mn_preprocess_pixels(&l->p, &w->raw, &w->sized, &w->scratch, err);
         im = &w->sized;
     }

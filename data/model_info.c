@@ -79,8 +79,9 @@ char *mn__info_write(const mn_model_info *info, mn_error *err) {
     json_t *heads = json_array();
     bool ok = true;
     for (int i = 0; i < info->n_heads; i++) ok &= !json_array_append_new(heads, head_json(&info->head[i], &info->calibration[i]));
-    json_t *root = json_pack("{s:{s:i,s:i,s:i,s:s,s:[f,f],s:[f,f,f],s:[f,f,f],s:b,s:f},s:o}", "preprocess", "channels",
-                             p->channels, "height", p->height, "width", p->width, "grey",
+    char steps[80];
+    json_t *root = json_pack("{s:{s:s,s:i,s:i,s:i,s:s,s:[f,f],s:[f,f,f],s:[f,f,f],s:b,s:f},s:o}", "preprocess", "pipeline",
+                             mn_pipeline_text(p, steps, sizeof steps), "channels", p->channels, "height", p->height, "width", p->width, "grey",
                              p->grey == MN_GREY_MEAN ? "mean" : "bt601", "range", p->lo, p->hi, "mean", p->mean[0], p->mean[1],
                              p->mean[2], "deviation", p->deviation[0], p->deviation[1], p->deviation[2], "standardize",
                              (int)p->standardize, "standardize_eps", p->standardize_eps, "heads", heads);
@@ -132,6 +133,8 @@ static mn_status read_preprocess(json_t *o, mn_preprocess *p, mn_error *err) {
     p->grey = strcmp(grey, "mean") ? MN_GREY_BT601 : MN_GREY_MEAN;
     p->lo = range[0], p->hi = range[1];
     p->standardize = json_is_true(standardize), p->standardize_eps = json_number_value(eps);
+    json_t *steps = json_object_get(o, "pipeline"); /* files of older versions have none */
+    if (steps && (!json_is_string(steps) || mn_pipeline_parse(json_string_value(steps), p, err))) return bad(err, "pipeline");
     return MN_OK;
 }
 

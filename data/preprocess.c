@@ -12,21 +12,28 @@ static mn_status check(const mn_preprocess *p, mn_error *err) {
     bool ok = isfinite(p->lo) && isfinite(p->hi) && p->standardize_eps >= 0 && isfinite(p->standardize_eps);
     for (int c = 0; c < 3; c++)
         ok = ok && isfinite(p->mean[c]) && isfinite(p->deviation[c]) && p->deviation[c] >= 0;
+    ok = ok && p->margin >= -0.3 && p->margin <= 1;
     if (!ok)
         return mn_fail(err, MN_ERR_ARG,
-                       "preprocess: range, means and deviations must be finite, deviations >= 0");
+                       "preprocess: range, means and deviations must be finite, deviations >= 0, margin -0.3 to 1");
     return MN_OK;
 }
 
-mn_status mn_preprocess_pixels(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch,
-                               mn_error *err) {
-    mn_status s = check(p, err);
-    if (s || (s = mn__image_check(in, "preprocess", err))) return s;
+static mn_status grey_and_size(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch, mn_error *err) {
+    mn_status s;
     if (in->width == p->width && in->height == p->height)
         return mn_image_convert(out, in, p->channels, p->grey, err);
     if (in->channels == p->channels) return mn_image_resize(out, in, p->width, p->height, err);
     if ((s = mn_image_convert(scratch, in, p->channels, p->grey, err))) return s;
     return mn_image_resize(out, scratch, p->width, p->height, err);
+}
+
+mn_status mn_preprocess_pixels(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch,
+                               mn_error *err) {
+    mn_status s = check(p, err);
+    if (s || (s = mn__image_check(in, "preprocess", err)) || (s = grey_and_size(p, in, out, scratch, err))) return s;
+    if (p->equalize) s = mn_image_equalize(out, p->ellipse, err);
+    return s || !p->ellipse ? s : mn_image_ellipse(out, err);
 }
 
 /* number[pixel] for one channel: v = lo + pixel/255 * (hi - lo), then (v - mean) / deviation. */

@@ -60,18 +60,18 @@ START_TEST(test_crop_geometry) {
                      .has_eyes = true,
                      .eye = {{eye_x - apart / 2, eye_y}, {eye_x + apart / 2, eye_y}}};
     for (int k = 0; k < 2; k++) {
-        face_box c = face_crop(k ? &eyes : &haar, 0);
+        face_box c = face_crop(k ? &eyes : &haar, 0, false);
         ASSERT_CLOSE(c.w, c.h, 0);
         ASSERT_CLOSE((eye_x - c.x) / c.w, 0.5, 1e-12);
         ASSERT_CLOSE((eye_y - c.y) / c.h, 0.36, 1e-12);
         ASSERT_CLOSE(apart / c.w, 0.36, 1e-12);
-        face_box wide = face_crop(k ? &eyes : &haar, 0.2);
+        face_box wide = face_crop(k ? &eyes : &haar, 0.2, false);
         ASSERT_CLOSE(wide.w, 1.2 * c.w, 1e-9);
         ASSERT_CLOSE(wide.x + wide.w / 2, c.x + c.w / 2, 1e-9);
         ASSERT_CLOSE(wide.y + wide.h / 2, c.y + c.h / 2, 1e-9);
     }
     eyes.eye[1][0] = eyes.eye[0][0] + 1; /* a profile: the crop does not shrink to a dot */
-    ck_assert_double_ge(face_crop(&eyes, 0).w, 0.6 * eyes.w);
+    ck_assert_double_ge(face_crop(&eyes, 0, false).w, 0.6 * eyes.w);
 }
 END_TEST
 
@@ -605,7 +605,7 @@ static void measure_picture(vision_detector *d, const char *path, annotated *fac
             if (!face[k].used && face_iou(&box[i], &face[k].box) > overlap)
                 best = &face[k], overlap = face_iou(&box[i], &face[k].box);
         if (!best && ++m->wrong) continue;
-        face_box crop = face_crop(&box[i], 0);
+        face_box crop = face_crop(&box[i], 0, false);
         double(*e)[2] = best->eye;
         best->used = true, m->found++;
         m->x += ((e[0][0] + e[1][0]) / 12 - crop.x) / crop.w;
