@@ -235,6 +235,25 @@ static void count(doctor *d) {
     }
 }
 
+/* Looks at the pictures in use, and at no others: training examines its split without reading test rows. */
+static mn_status look_at(doctor *d, const doctor_opt *opt, mn_error *err) {
+    progress bar = {0};
+    mn_open_opt open = {.threads = opt->threads, .progress = progress_data, .user = &bar};
+    mn_status s = MN_OK;
+    for (int k = 0; k < 3 && !s; k++) {
+        int64_t n = d->data->count[k];
+        mn_dataset *part = opt->decoded[k] || !n ? NULL : mn_dataset_subset(d->data->all, d->data->index[k], n, err);
+        const mn_dataset *from = opt->decoded[k] ? opt->decoded[k] : part;
+        mn_look *look = app_alloc((size_t)n, sizeof *look);
+        if (n) s = from ? mn_dataset_looks(from, look, &open, err) : err->status;
+        progress_end(&bar);
+        for (int64_t i = 0; i < n && !s; i++) d->look[d->data->index[k][i]] = look[i];
+        free(look);
+        mn_dataset_destroy(part);
+    }
+    return s;
+}
+
 bool doctor_leaks(const doctor *d) { return d->leaked[MN_SPLIT_VALID] + d->leaked[MN_SPLIT_TEST] > 0; }
 
 mn_status doctor_examine(doctor *d, const data_rows *data, const doctor_opt *opt, mn_error *err) {
@@ -244,11 +263,8 @@ mn_status doctor_examine(doctor *d, const data_rows *data, const doctor_opt *opt
     memset(d->part, -1, n);
     for (int k = 0; k < 3; k++)
         for (int64_t i = 0; i < data->count[k]; i++) d->part[data->index[k][i]] = (int8_t)k;
-    progress bar = {0};
-    mn_open_opt open = {.threads = opt->threads, .progress = progress_data, .user = &bar};
     mn_status s = find_subjects(d, opt->subject, err);
-    if (!s) s = mn_dataset_looks(data->all, d->look, &open, err);
-    progress_end(&bar);
+    if (!s) s = look_at(d, opt, err);
     if (!s) s = find_copies(d, opt, err);
     if (s) return s;
     find_shared_subjects(d);

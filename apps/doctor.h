@@ -13,6 +13,7 @@ typedef struct doctor_opt {
     int distance;        /* bits of 64 in which the hashes of near copies may differ */
     double likeness;     /* their least correlation */
     int threads;
+    const mn_dataset *decoded[3]; /* where a part's pictures are at hand: row i of it is data->index[part][i]; NULL: read them */
 } doctor_opt;
 
 /* Two pictures that should not stand apart. */

@@ -65,35 +65,76 @@ void evaluation_free(evaluation *e) {
     *e = (evaluation){0};
 }
 
-/* One batch: logits of sample i go to row i. */
-static mn_status run_batch(evaluation *e, mn_model *m, const mn_batch *b, const head_map *map,
-                           int64_t first) {
+static mn_status context_failed(mn_model *m, mn_status s, mn_error *err) {
+    const mn_error *e = mn_context_error(mn_model_context(m));
+    return mn_fail(err, e->status ? e->status : s, "%s", e->text);
+}
+
+/* The logits of n pictures. */
+static mn_status forward(mn_model *m, const float *x, int64_t n, mn_error *err) {
     mn_context *c = mn_model_context(m);
     mn_shape in = mn_model_input_shape(m, 0);
-    mn_status s = mn_step_begin(c);
-    if (s) return s;
-    mn_tensor *x = mn_input(c, MN_SHAPE(b->n, in.dim[0], in.dim[1], in.dim[2]), b->x);
+    if (mn_step_begin(c)) return context_failed(m, MN_ERR_ARG, err);
+    mn_tensor *input = mn_input(c, MN_SHAPE(n, in.dim[0], in.dim[1], in.dim[2]), x);
     mn_no_grad_begin(c);
-    s = mn_model_forward(m, &x, false);
+    mn_status s = mn_model_forward(m, &input, false);
     mn_no_grad_end(c);
+    return s ? context_failed(m, s, err) : MN_OK;
+}
+
+/* n rows of logits become probabilities. */
+static mn_status to_probabilities(float *x, int64_t n, int classes, double temperature, int64_t first, mn_error *err) {
+    for (int64_t i = 0; i < n * classes; i++) {
+        if (!isfinite(x[i]))
+            return mn_fail(err, MN_ERR_NUMERIC, "the model gives numbers that are not finite (sample %lld)", (long long)(first + i / classes));
+        if (temperature > 0) x[i] = (float)(x[i] / temperature);
+    }
+    metrics_softmax(x, n, classes);
+    return MN_OK;
+}
+
+/* Adds the view's probabilities, times `weight`, to those of samples first .. first+n-1. */
+static mn_status add_view(evaluation *e, mn_model *m, const float *x, int64_t n, int64_t first, float weight, mn_error *err) {
+    mn_status s = forward(m, x, n, err);
     for (int h = 0; h < e->n_heads && !s; h++) {
-        s = mn_get(mn_model_result(m, h), e->p[h] + first * e->classes[h]);
+        float *p = e->p[h] + first * e->classes[h];
+        size_t count = (size_t)n * (size_t)e->classes[h];
+        float *view = app_alloc(count, sizeof *view);
+        s = mn_get(mn_model_result(m, h), view);
+        if (s) context_failed(m, s, err);
+        if (!s) s = to_probabilities(view, n, e->classes[h], e->temperature[h], first, err);
+        for (size_t i = 0; i < count && !s; i++) p[i] += weight * view[i];
+        free(view);
+    }
+    return s;
+}
+
+/* A new array: each of the rows of x from right to left. */
+static float *mirrored(const float *x, int64_t rows, int64_t width) {
+    float *out = app_alloc((size_t)(rows * width), sizeof *out);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t k = 0; k < width; k++) out[r * width + k] = x[r * width + width - 1 - k];
+    return out;
+}
+
+/* One batch: probabilities of its sample i go to row first + i. */
+static mn_status run_batch(evaluation *e, mn_model *m, const mn_batch *b, const head_map *map, int64_t first,
+                           mn_error *err) {
+    mn_shape in = mn_model_input_shape(m, 0);
+    for (int h = 0; h < e->n_heads; h++) {
+        memset(e->p[h] + first * e->classes[h], 0, (size_t)b->n * (size_t)e->classes[h] * sizeof(float));
         for (int64_t i = 0; i < b->n; i++) {
             int32_t label = map->at[h] < 0 ? -1 : b->label[map->at[h]][i];
             e->label[h][first + i] = label < 0 ? -1 : map->class_of[h][label];
         }
     }
+    mn_status s = add_view(e, m, b->x, b->n, first, e->flip ? 0.5f : 1, err);
+    if (s || !e->flip) return s;
+    int64_t width = in.dim[in.ndim - 1];
+    float *mirror = mirrored(b->x, b->n * mn_shape_count(in) / width, width);
+    s = add_view(e, m, mirror, b->n, first, 0.5f, err);
+    free(mirror);
     return s;
-}
-
-static mn_status check_finite(const evaluation *e, mn_error *err) {
-    for (int h = 0; h < e->n_heads; h++)
-        for (int64_t i = 0; i < e->n * e->classes[h]; i++)
-            if (!isfinite(e->p[h][i]))
-                return mn_fail(err, MN_ERR_NUMERIC,
-                               "the model gives numbers that are not finite (sample %lld)",
-                               (long long)(i / e->classes[h]));
-    return MN_OK;
 }
 
 mn_status evaluation_run(evaluation *e, mn_model *m, mn_loader *l, const head_map *map, const char *what,
@@ -107,16 +148,13 @@ mn_status evaluation_run(evaluation *e, mn_model *m, mn_loader *l, const head_ma
     for (int64_t k = 1; !s && (more = mn_loader_next(l, &b, err)) > 0; k++) {
         if (stop && *stop)
             s = mn_fail(err, MN_ERR_ARG, "stopped");
-        else if ((s = run_batch(e, m, &b, map, done)))
-            mn_fail(err, s, "%s", mn_context_error(mn_model_context(m))->text);
+        else
+            s = run_batch(e, m, &b, map, done, err);
         done += b.n;
         if (what) progress_update(&bar, k, done, NAN);
     }
     progress_end(&bar);
-    if (!s && more < 0) s = err->status;
-    if (!s) s = check_finite(e, err);
-    for (int h = 0; h < e->n_heads && !s; h++) metrics_softmax(e->p[h], e->n, e->classes[h]);
-    return s;
+    return !s && more < 0 ? err->status : s;
 }
 
 void evaluation_metrics(const evaluation *e, int head, metrics *m) {

@@ -2,77 +2,12 @@
 #include "apps/plot.h"
 #include "apps/app.h"
 #include "apps/progress.h"
+#include "apps/svg.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const palette[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                      "#E69F00", "#56B4E9", "#000000"};
-#define INK "#222222"
-#define QUIET "#666666"
-#define GRID "#dddddd"
-
-/* Text for XML: markup is escaped, control characters are left out. */
-static void escape(FILE *f, const char *text) {
-    for (; *text; text++) {
-        if (*text == '<')
-            fputs("&lt;", f);
-        else if (*text == '>')
-            fputs("&gt;", f);
-        else if (*text == '&')
-            fputs("&amp;", f);
-        else if (*text == '"')
-            fputs("&quot;", f);
-        else if ((unsigned char)*text >= 32)
-            fputc(*text, f);
-    }
-}
-
-typedef enum anchor { START, MIDDLE, END } anchor;
-
-static void text_at(FILE *f, double x, double y, int size, anchor a, const char *colour, const char *text) {
-    static const char *const names[] = {"start", "middle", "end"};
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%d\" text-anchor=\"%s\" fill=\"%s\">", x, y, size,
-            names[a], colour);
-    escape(f, text);
-    fputs("</text>\n", f);
-}
-
-static void line_at(FILE *f, double x1, double y1, double x2, double y2, const char *colour, double width) {
-    fprintf(f,
-            "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%.1f\"/>\n",
-            x1, y1, x2, y2, colour, width);
-}
-
-static FILE *page_open(char **text, size_t *size, int width, int height, const char *title) {
-    FILE *f = open_memstream(text, size);
-    if (!f) app_alloc(SIZE_MAX, 1); /* says that memory is out, and ends */
-    fprintf(f,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-            "font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\">\n<title>",
-            width, height, width, height);
-    escape(f, title);
-    fprintf(f, "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"white\"/>\n", width, height);
-    return f;
-}
-
-static char *page_close(FILE *f, char **text) {
-    fputs("</svg>\n", f);
-    fclose(f);
-    return *text;
-}
-
 /* ---- curves ---- */
-
-/* The step of 1, 2 or 5 times a power of ten that cuts `range` into at most `parts`. */
-static double nice_step(double range, int parts) {
-    double raw = range / parts, power = pow(10, floor(log10(raw)));
-    for (int i = 0; i < 3; i++) {
-        static const double factor[] = {1, 2, 5};
-        if (factor[i] * power >= raw * 0.999) return factor[i] * power;
-    }
-    return 10 * power;
-}
 
 typedef struct axes {
     double left, top, width, height; /* of the drawing area */
@@ -94,7 +29,7 @@ static void find_range(axes *a, const plot_panel *p) {
         }
     if (!(hi >= lo)) lo = 0, hi = 1;
     if (hi - lo < 1e-6 + 1e-3 * fabs(hi)) lo -= 0.05 * fabs(hi) + 0.01, hi += 0.05 * fabs(hi) + 0.01;
-    double step = a->step = nice_step(hi - lo, 5);
+    double step = a->step = svg_step(hi - lo, 5);
     a->lo = floor(lo / step + 1e-9) * step;
     a->hi = ceil(hi / step - 1e-9) * step;
     if (p->percent) a->lo = fmax(a->lo, 0), a->hi = fmin(a->hi, 1);
@@ -105,28 +40,28 @@ static void draw_axes(FILE *f, const axes *a, const plot_panel *p) {
     char label[64];
     for (int i = 0; a->lo + i * step <= a->hi + 1e-9 * step; i++) {
         double v = a->lo + i * step, y = py(a, v);
-        line_at(f, a->left, y, a->left + a->width, y, GRID, 1);
+        svg_line(f, a->left, y, a->left + a->width, y, SVG_GRID, 1);
         if (p->percent)
             snprintf(label, sizeof label, "%.*f %%", step < 0.01 ? 1 : 0, 100 * v);
         else
             snprintf(label, sizeof label, "%.*f", step >= 1 ? 0 : step >= 0.1 ? 1 : step >= 0.01 ? 2 : 3, v);
-        text_at(f, a->left - 8, y + 4.5, 13, END, QUIET, label);
+        svg_text(f, a->left - 8, y + 4.5, 13, SVG_END, SVG_QUIET, label);
     }
-    double every = a->n > 1 ? fmax(1, nice_step(a->n - 1, 6)) : 1;
-    line_at(f, a->left, a->top + a->height, a->left + a->width, a->top + a->height, QUIET, 1);
+    double every = a->n > 1 ? fmax(1, svg_step(a->n - 1, 6)) : 1;
+    svg_line(f, a->left, a->top + a->height, a->left + a->width, a->top + a->height, SVG_QUIET, 1);
     for (int e = 1; e <= a->n; e++) {
         bool shown = every == 1 || e % (int)every == 0 || (e == 1 && every < 3);
         if (!shown) continue;
-        line_at(f, px(a, e), a->top + a->height, px(a, e), a->top + a->height + 4, QUIET, 1);
+        svg_line(f, px(a, e), a->top + a->height, px(a, e), a->top + a->height + 4, SVG_QUIET, 1);
         snprintf(label, sizeof label, "%d", e);
-        text_at(f, px(a, e), a->top + a->height + 19, 13, MIDDLE, QUIET, label);
+        svg_text(f, px(a, e), a->top + a->height + 19, 13, SVG_MIDDLE, SVG_QUIET, label);
     }
-    text_at(f, a->left + a->width / 2, a->top + a->height + 38, 13, MIDDLE, QUIET, "epoch");
-    text_at(f, a->left, a->top - 14, 15, START, INK, p->title);
+    svg_text(f, a->left + a->width / 2, a->top + a->height + 38, 13, SVG_MIDDLE, SVG_QUIET, "epoch");
+    svg_text(f, a->left, a->top - 14, 15, SVG_START, SVG_INK, p->title);
 }
 
 static void draw_series(FILE *f, const axes *a, const plot_series *s) {
-    const char *colour = palette[s->colour % 7];
+    const char *colour = svg_palette[s->colour % 7];
     fprintf(f, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"%s d=\"",
             colour, s->dashed ? " stroke-dasharray=\"6 4\"" : "");
     bool pen = false;
@@ -166,7 +101,7 @@ static void draw_names(FILE *f, const axes *a, const plot_panel *p) {
         y[order[k]] = fmin(y[order[k]], limit);
     }
     for (int k = 0; k < n; k++)
-        text_at(f, a->left + a->width + 8, y[order[k]], 13, START, palette[p->series[order[k]].colour % 7],
+        svg_text(f, a->left + a->width + 8, y[order[k]], 13, SVG_START, svg_palette[p->series[order[k]].colour % 7],
                 p->series[order[k]].name);
 }
 
@@ -177,8 +112,8 @@ static void draw_best(FILE *f, const axes *a, int epoch) {
     fprintf(f,
             "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"1\" "
             "stroke-dasharray=\"2 3\"/>\n",
-            x, a->top, x, a->top + a->height, QUIET);
-    text_at(f, x, a->top - 2, 12, epoch * 2 > a->n ? END : START, QUIET, label);
+            x, a->top, x, a->top + a->height, SVG_QUIET);
+    svg_text(f, x, a->top - 2, 12, epoch * 2 > a->n ? SVG_END : SVG_START, SVG_QUIET, label);
 }
 
 char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch,
@@ -186,8 +121,8 @@ char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int 
     enum { LEFT = 62, RIGHT = 138, TOP = 84, WIDTH = 330, HEIGHT = 250, BOTTOM = 56 };
     char *text = NULL;
     int cell = LEFT + WIDTH + RIGHT;
-    FILE *f = page_open(&text, size, n_panels * cell, TOP + HEIGHT + BOTTOM, title);
-    text_at(f, LEFT, 32, 18, START, INK, title);
+    FILE *f = svg_open(&text, size, n_panels * cell, TOP + HEIGHT + BOTTOM, title);
+    svg_text(f, LEFT, 32, 18, SVG_START, SVG_INK, title);
     for (int i = 0; i < n_panels; i++) {
         axes a = {.left = i * cell + LEFT, .top = TOP, .width = WIDTH, .height = HEIGHT, .n = n};
         find_range(&a, &panel[i]);
@@ -196,7 +131,7 @@ char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int 
         for (int s = 0; s < panel[i].n_series; s++) draw_series(f, &a, &panel[i].series[s]);
         draw_names(f, &a, &panel[i]);
     }
-    return page_close(f, &text);
+    return svg_close(f, &text);
 }
 
 /* ---- confusion matrices ---- */
@@ -246,17 +181,17 @@ static void draw_cell(FILE *f, const grid *g, const metrics *m, int row, int col
     fprintf(f,
             "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" stroke=\"%s\" "
             "stroke-width=\"%s\"/>\n",
-            x, y, g->cell, g->cell, colour, row == column ? INK : GRID, row == column ? "1.5" : "0.7");
-    const char *ink = share > 0.5 ? "white" : INK;
+            x, y, g->cell, g->cell, colour, row == column ? SVG_INK : SVG_GRID, row == column ? "1.5" : "0.7");
+    const char *ink = share > 0.5 ? "white" : SVG_INK;
     if (g->cell < 30 || !m->support[row] || (count == 0 && g->cell < 48)) return;
     snprintf(text, sizeof text, "%.0f", 100 * share);
     if (g->cell < 48) {
-        text_at(f, x + g->cell / 2, y + g->cell / 2 + 4, 12, MIDDLE, ink, text);
+        svg_text(f, x + g->cell / 2, y + g->cell / 2 + 4, 12, SVG_MIDDLE, ink, text);
         return;
     }
-    text_at(f, x + g->cell / 2, y + g->cell / 2 + 1, 16, MIDDLE, count ? ink : "#999999", text);
+    svg_text(f, x + g->cell / 2, y + g->cell / 2 + 1, 16, SVG_MIDDLE, count ? ink : "#999999", text);
     progress_number(text, sizeof text, count);
-    text_at(f, x + g->cell / 2, y + g->cell / 2 + 17, 11, MIDDLE, share > 0.5 ? "#e8eef5" : QUIET, text);
+    svg_text(f, x + g->cell / 2, y + g->cell / 2 + 17, 11, SVG_MIDDLE, share > 0.5 ? "#e8eef5" : SVG_QUIET, text);
 }
 
 static void draw_labels(FILE *f, const grid *g, const plot_matrix *m) {
@@ -267,30 +202,30 @@ static void draw_labels(FILE *f, const grid *g, const plot_matrix *m) {
         double middle = (k + 0.5) * g->cell, x = g->left + middle, y = g->top - 8;
         char name[64];
         snprintf(name, sizeof name, "%.*s", 24, m->class_name[k]);
-        text_at(f, g->left - 8, g->top + middle + 4.5, size, END, INK, name);
+        svg_text(f, g->left - 8, g->top + middle + 4.5, size, SVG_END, SVG_INK, name);
         if (g->cell >= 60 && strlen(name) <= 9)
-            text_at(f, x, y, size, MIDDLE, INK, name);
+            svg_text(f, x, y, size, SVG_MIDDLE, SVG_INK, name);
         else {
             fprintf(f, "<g transform=\"rotate(-45 %.1f %.1f)\">", x, y);
-            text_at(f, x, y, size, START, INK, name);
+            svg_text(f, x, y, size, SVG_START, SVG_INK, name);
             fputs("</g>\n", f);
         }
-        text_at(f, g->left + side + 10, g->top + middle + 4.5, size, START, QUIET,
+        svg_text(f, g->left + side + 10, g->top + middle + 4.5, size, SVG_START, SVG_QUIET,
                 progress_number(text, sizeof text, m->m->support[k]));
         if (g->cell < 30) continue;
         if (isnan(m->m->precision[k]))
             strcpy(text, "-");
         else
             snprintf(text, sizeof text, "%.0f", 100 * m->m->precision[k]);
-        text_at(f, x, g->top + side + 20, size, MIDDLE, QUIET, text);
+        svg_text(f, x, g->top + side + 20, size, SVG_MIDDLE, SVG_QUIET, text);
     }
-    if (g->cell >= 30) text_at(f, g->left - 8, g->top + side + 20, 12, END, QUIET, "precision %");
-    text_at(f, g->left + side + 10, g->top - 8, 12, START, QUIET, "pictures");
+    if (g->cell >= 30) svg_text(f, g->left - 8, g->top + side + 20, 12, SVG_END, SVG_QUIET, "precision %");
+    svg_text(f, g->left + side + 10, g->top - 8, 12, SVG_START, SVG_QUIET, "pictures");
     double cx = 16, cy = g->top + side / 2;
     fprintf(f, "<g transform=\"rotate(-90 %.1f %.1f)\">", cx, cy);
-    text_at(f, cx, cy, 13, MIDDLE, QUIET, "labelled");
+    svg_text(f, cx, cy, 13, SVG_MIDDLE, SVG_QUIET, "labelled");
     fputs("</g>\n", f);
-    text_at(f, g->left + side / 2, g->top + side + 44, 13, MIDDLE, QUIET, "predicted (rows sum to 100 %)");
+    svg_text(f, g->left + side / 2, g->top + side + 44, 13, SVG_MIDDLE, SVG_QUIET, "predicted (rows sum to 100 %)");
 }
 
 static void draw_matrix(FILE *f, const plot_matrix *m, const grid *g, double top) {
@@ -303,7 +238,7 @@ static void draw_matrix(FILE *f, const plot_matrix *m, const grid *g, double top
                  m->m->macro_f1, n);
     else
         snprintf(text, sizeof text, "%s: no pictures with a label", m->name);
-    text_at(f, left, top + 26, 15, START, INK, text);
+    svg_text(f, left, top + 26, 15, SVG_START, SVG_INK, text);
     for (int row = 0; row < g->classes; row++)
         for (int column = 0; column < g->classes; column++)
             if (row != column) draw_cell(f, g, m->m, row, column);
@@ -320,13 +255,13 @@ char *plot_confusion(const char *title, const plot_matrix *matrix, int n, size_t
         height = g.top + g.classes * g.cell + 70;
     }
     char *text = NULL;
-    FILE *f = page_open(&text, size, (int)width, (int)height, title);
-    text_at(f, 16, 32, 18, START, INK, title);
+    FILE *f = svg_open(&text, size, (int)width, (int)height, title);
+    svg_text(f, 16, 32, 18, SVG_START, SVG_INK, title);
     double top = 50;
     for (int i = 0; i < n; i++) {
         grid g = layout(&matrix[i], top);
         draw_matrix(f, &matrix[i], &g, top);
         top = g.top + g.classes * g.cell + 70;
     }
-    return page_close(f, &text);
+    return svg_close(f, &text);
 }

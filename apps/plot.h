@@ -37,4 +37,17 @@ typedef struct plot_matrix {
 /* Confusion matrices below each other: rows are labels and sum to 100 %, columns are predictions. */
 char *plot_confusion(const char *title, const plot_matrix *matrix, int n, size_t *size);
 
+/* One head's calibration. */
+typedef struct plot_calibration_head {
+    const char *name;
+    const metrics *m;
+    const metrics_bin *bin; /* METRICS_BINS */
+    const double *risk;     /* as calibrate_risk gives it; NULL for no rows */
+    int64_t points;
+    double risk_area, answered, answered_error; /* share answered above the threshold, and its error; answered 1: no threshold */
+} plot_calibration_head;
+
+/* Two panels a head: how often an answer is right by how sure it is, and the error among the surest pictures. */
+char *plot_calibration(const char *title, const plot_calibration_head *head, int n, size_t *size);
+
 #endif

@@ -1,5 +1,6 @@
 /* The SVG files: well formed, escaped, with the numbers in them; MIEN_KEEP=folder keeps them for looking at.
  */
+#include "apps/calibrate.h"
 #include "apps/plot.h"
 #include "tests/tests.h"
 
@@ -146,4 +147,38 @@ START_TEST(test_many_and_no_classes) {
 }
 END_TEST
 
-TEST_SUITE(plot, test_curves, test_curves_of_little, test_confusion, test_many_and_no_classes)
+START_TEST(test_calibration) {
+    enum { N = 3000 };
+    static float p[N][2];
+    static int32_t label[N];
+    mn_rng r = mn_rng_create(8, 0);
+    for (int i = 0; i < N; i++) { /* surer than it should be */
+        double c = mn_rng_uniform(&r, .5, 1);
+        p[i][0] = (float)c, p[i][1] = (float)(1 - c);
+        label[i] = mn_rng_uniform(&r, 0, 1) > .35 + .5 * c;
+    }
+    for (int n = 0; n <= N; n += n ? N - n : 1) { /* 0, 1, 3,000 pictures */
+        metrics m;
+        metrics_bin bin[METRICS_BINS];
+        plot_calibration_head head = {.name = "gender & <co>", .m = &m, .bin = bin, .answered = .9, .answered_error = .12};
+        metrics_compute(&m, p[0], label, n, 2);
+        metrics_bins(p[0], label, n, 2, bin);
+        double *risk = calibrate_risk(p[0], label, n, 2, &head.points, &head.risk_area);
+        head.risk = risk;
+        size_t size;
+        char *svg = plot_calibration("calibration", &head, n ? 1 : 0, &size);
+        assert_well_formed(svg);
+        if (n == N) {
+            keep("calibration.svg", svg, size);
+            ck_assert_int_eq(count(svg, "<rect"), 1 + 8); /* the page, and the bins that .5 .. 1 falls into */
+            ck_assert_ptr_nonnull(strstr(svg, "unsure beyond"));
+        }
+        free(svg);
+        free(risk);
+        metrics_free(&m);
+        if (n == N) break;
+    }
+}
+END_TEST
+
+TEST_SUITE(plot, test_curves, test_curves_of_little, test_confusion, test_many_and_no_classes, test_calibration)
