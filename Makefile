@@ -35,7 +35,7 @@ CV_CFLAGS     := $(if $(HAVE_OPENCV),$(if $(call have,opencv4),$(call pc,--cflag
 FEATURES      := OPENBLAS HDF5 JSON PNG JPEG ZLIB OPENCV
 
 WARN   := -Wall -Wextra -Wshadow -Wpointer-arith -Wundef -Wvla -Wno-unknown-pragmas
-DEFS   := -D_GNU_SOURCE $(foreach f,$(FEATURES),-DMN_HAVE_$(f)=$(if $(HAVE_$(f)),1,0)) \
+DEFS   := -D_GNU_SOURCE -DMIEN_MODELS='"$(PREFIX)/share/mien/models"' $(foreach f,$(FEATURES),-DMN_HAVE_$(f)=$(if $(HAVE_$(f)),1,0)) \
           $(if $(filter-out 0,$(CUDA)),$(if $(wildcard cuda/*.cu),-DMN_HAVE_CUDA=1))
 OMPF   := $(if $(filter 1,$(OPENMP)),-fopenmp)
 SANF   := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -163,8 +163,9 @@ format:  ## clang-format over the C and C++ sources
 lint:  ## cppcheck over the library and the program
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. $(DEFS) \
 	    --suppress=missingIncludeSystem tensor autograd layers optim data apps
-install: all  ## into PREFIX (default /usr/local): bin/mien, lib/libmien.a, include/mien/
+install: all  ## into PREFIX (default /usr/local): bin/mien, share/mien/models/, lib/libmien.a, include/mien/
 	install -Dm755 $(BUILD)/mien $(DESTDIR)$(PREFIX)/bin/mien
+	for m in apps/models/*.h5; do [ ! -f $$m ] || install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/mien/models/$$(basename $$m); done
 	install -Dm644 $(BUILD)/libmien.a $(DESTDIR)$(PREFIX)/lib/libmien.a
 	for h in tensor autograd layers optim data; do \
 	    install -Dm644 $$h/$$h.h $(DESTDIR)$(PREFIX)/include/mien/$$h/$$h.h; done

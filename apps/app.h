@@ -38,6 +38,11 @@ mn_status app_save(const char *path, const void *bytes, size_t size, mn_error *e
 /* Fails when a file at `path` could not be written later: before hours of work, not after. */
 mn_status app_check_writable(const char *path, mn_error *err);
 
+/* Where the model `name` is: a file of that name, or else one that came with mien ("tiny"), looked for in
+ * $MIEN_MODELS, the source tree and where `make install` puts them. `name` itself when there is none. The string lives as
+ * long as the program. */
+const char *app_model_path(const char *name);
+
 /* What a subcommand says that was built without a library it needs; returns APP_FAILED. */
 int app_without(int argc, char **argv, const char *library, const char *package);
 

@@ -72,7 +72,7 @@ static mn_status failed(const embed *e, mn_error *err) {
 
 static mn_status open_all(embed *e, mn_error *err) {
     mn_context_opt opt = {.threads = e->o->threads};
-    if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, e->o->word[0], &e->info, err))) return err->status;
+    if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, app_model_path(e->o->word[0]), &e->info, err))) return err->status;
     mn_status s = data_open(&e->data, &e->o->word[2], 1, e->o->threads, err);
     if (s) return s;
     e->record = e->info.training ? json_loads(e->info.training, 0, NULL) : NULL;

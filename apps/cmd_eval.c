@@ -46,7 +46,7 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
     options *o = s->input;
     switch (key) {
     case 'm':
-        o->model = arg;
+        o->model = app_model_path(arg);
         return 0;
     case 'd':
         if (o->n_data == DATA_MAX_PARTS) argp_error(s, "--data is given more than %d times", DATA_MAX_PARTS);

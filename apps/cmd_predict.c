@@ -14,7 +14,7 @@ static const char doc[] = "Finds faces and says how the models label them. A lab
                           "INPUT: a PNG or JPEG picture, a folder of them, a video file, camera:0, or test: "
                           "(rendered faces, no camera needed).\n\n"
                           "Examples:\n"
-                          "  mien predict --model faces.h5 photo.jpg --annotate out.png\n"
+                          "  mien predict photo.jpg --annotate out.png\n"
                           "  mien predict --model emotion.h5 --model gender.h5 album/ --json > album.jsonl\n"
                           "  mien predict --model faces.h5 film.mp4 --every 5 --annotate film_labelled.mp4\n"
                           "  mien predict --model faces.h5 camera:0 --show\n"
@@ -45,7 +45,8 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"model", 'm', "FILE.h5", 0, "a model file; may be given again: every head of every model is reported",
+    {"model", 'm', "FILE.h5", 0, "a model file, or the name of one that comes with mien (tiny, the default); may be given again: every head of every model is "
+     "reported",
      1},
     {"threads", OPT_THREADS, "N", 0, "processor threads (all)", 1},
     {0, 0, 0, 0, "Which faces:", 2},
@@ -76,6 +77,8 @@ static const struct argp_option options[] = {
     {0},
 };
 
+static const char standard_model[] = "tiny"; /* of those that come with mien */
+
 typedef struct arguments {
     predict_opt opt;
     const char *model[PREDICTOR_MAX_MODELS], *cascade, *detector;
@@ -99,7 +102,10 @@ static void add_face(arguments *a, const char *text, struct argp_state *state) {
 
 static void check(arguments *a, struct argp_state *state) {
     if (a->cameras) return;
-    if (!a->models) argp_error(state, "no model; wanted --model FILE.h5 (mien train makes one)");
+    if (!a->models) {
+        a->model[a->models++] = app_model_path(standard_model);
+        if (a->model[0] == standard_model) argp_error(state, "no model; wanted --model FILE.h5 (mien train makes one)");
+    }
     if (!a->inputs) argp_error(state, "no input; wanted a picture, a folder, a video, camera:0 or test:");
     if (a->opt.whole && a->opt.faces) argp_error(state, "--whole and --face exclude each other");
     if ((a->opt.whole || a->opt.faces) && (a->cascade || a->detector))
@@ -115,7 +121,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'm':
         if (a->models == PREDICTOR_MAX_MODELS)
             argp_error(state, "--model: at most %d can be given", PREDICTOR_MAX_MODELS);
-        a->model[a->models++] = arg;
+        a->model[a->models++] = app_model_path(arg);
         break;
     case 'a':
         a->opt.annotate = arg;

@@ -215,7 +215,7 @@ static error_t parse_data(int key, char *arg, struct argp_state *s, train_option
         return 0;
     }
     case OPT_INIT:
-        o->init = arg;
+        o->init = app_model_path(arg);
         return 0;
     case OPT_FREEZE:
         add_word(o->freeze, &o->n_freeze, TRAIN_MAX_WORDS, arg, "--freeze", s);

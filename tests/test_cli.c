@@ -136,6 +136,8 @@ START_TEST(test_what_is_not_there) {
     ASSERT_SAYS("nothing.ckpt");
     ASSERT_EXIT(1, "eval --model nothing.h5 --data rendered:10");
     ASSERT_SAYS("nothing.h5");
+    ASSERT_EXIT(1, "eval --model nothing --data rendered:10");
+    ASSERT_SAYS("nothing");
     ASSERT_EXIT(1, "info nothing.h5");
     ASSERT_EXIT(1, "info see2");
     ASSERT_SAYS("did you mean \"seed2\"?");
@@ -165,6 +167,10 @@ START_TEST(test_train_eval_info) {
     ck_assert_int_eq(lines, 4);
     ck_assert_ptr_nonnull(strstr(log, "\"valid_loss\""));
     free(log);
+    setenv("MIEN_MODELS", test_path("."), 1); /* a model by its name */
+    ASSERT_EXIT(0, "eval --model m --data rendered:120,size=16");
+    ASSERT_SAYS("test rows of rendered:120");
+    unsetenv("MIEN_MODELS");
     ASSERT_EXIT(
         0, "eval --model m.h5 --data rendered:120,size=16 --json s.json --predictions p.csv --plot c.svg");
     ASSERT_SAYS("test rows of rendered:120");

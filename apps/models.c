@@ -1,0 +1,41 @@
+/* The models that come with mien, by name. */
+#include "apps/app.h"
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef MIEN_MODELS
+#define MIEN_MODELS "/usr/local/share/mien/models" /* where `make install` puts them */
+#endif
+
+/* folder/name.h5 if it can be read, else NULL; free it. */
+static char *within(const char *folder, const char *name) {
+    char *path = app_text("%s/%s.h5", folder, name);
+    if (access(path, R_OK) == 0) return path;
+    free(path);
+    return NULL;
+}
+
+/* Beside a program that runs from where it was built, build/mien: apps/models. */
+static char *in_source_tree(const char *name) {
+    char program[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0) return NULL;
+    program[n] = 0;
+    char *folder = app_text("%s/../apps/models", dirname(program)), *path = within(folder, name);
+    free(folder);
+    return path;
+}
+
+const char *app_model_path(const char *name) {
+    static char *found[16]; /* kept until the program ends: command lines name few models */
+    static int n_found;
+    const char *folder = getenv("MIEN_MODELS");
+    if (!*name || strpbrk(name, "/.") || access(name, F_OK) == 0 || n_found == 16) return name;
+    char *path = folder ? within(folder, name) : NULL;
+    if (!path) path = in_source_tree(name);
+    if (!path) path = within(MIEN_MODELS, name);
+    return path ? found[n_found++] = path : name;
+}
