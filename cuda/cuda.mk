@@ -89,8 +89,7 @@ cuda-compile-test: $(foreach t,$(EMU_TESTS),$(BUILD)/obj/tests/emu/$(t).cu.nvcc.
 -include $(wildcard $(EMU_BIN)/*.d)
 
 # ---- the operations, on the emulated GPU ------------------------------------------------------------------
-EMU_OPS := unary binary loss reshape bias_add sum mean sum_dim mean_dim softmax log_softmax cross_entropy dropout concat slice pad2d \
-           matmul linear lstm_cell conv2d
+EMU_OPS := unary binary loss $(shell sed -n 's/^OP(\([a-z0-9_]*\)).*/\1/p' autograd/ops.def) optim
 .PHONY: emu-ops-test
 emu-ops-test:  ## the tests of operations on the emulated GPU, under the checker, in three orders of threads; in build/emulate
 	$(Q)$(MAKE) BUILD=$(BUILD)/emulate CUDA=emulate tests-built

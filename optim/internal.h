@@ -3,6 +3,7 @@
 #define MIEN_OPTIM_INTERNAL_H
 #include "autograd/internal.h"
 #include "optim/optim.h"
+#include <math.h>
 
 /* How many optimisers there are. */
 enum {
@@ -51,8 +52,8 @@ typedef struct mn__update_kernels {
 } mn__update_kernels;
 
 /* PyTorch's clip_grad_norm_: what gradients are multiplied by. */
-static inline double mn__clip_factor(double norm2, double clip_norm) {
-    double factor = clip_norm / (__builtin_sqrt(norm2) + 1e-6);
+MN_HOST_DEVICE static inline double mn__clip_factor(double norm2, double clip_norm) {
+    double factor = clip_norm / (sqrt(norm2) + 1e-6);
     return factor < 1 ? factor : 1;
 }
 

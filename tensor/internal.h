@@ -2,6 +2,12 @@
 #ifndef MIEN_TENSOR_INTERNAL_H
 #define MIEN_TENSOR_INTERNAL_H
 #include "tensor/tensor.h"
+/* Functions that the host and kernels of CUDA call. */
+#ifdef __CUDACC__
+#define MN_HOST_DEVICE __host__ __device__
+#else
+#define MN_HOST_DEVICE
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -3,12 +3,7 @@
  * that pass every known statistical test; equal inputs give equal outputs on every machine. */
 #ifndef MIEN_PHILOX_H
 #define MIEN_PHILOX_H
-#include <stdint.h>
-#ifdef __CUDACC__
-#define MN_HOST_DEVICE __host__ __device__
-#else
-#define MN_HOST_DEVICE
-#endif
+#include "tensor/internal.h"
 
 /* counter = (index, stream), key = seed */
 MN_HOST_DEVICE static inline void mn__philox(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]) {

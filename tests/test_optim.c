@@ -475,6 +475,47 @@ START_TEST(test_early_stop) {
 }
 END_TEST
 
+/* More parameters than one list of a launch holds, of sizes around a block's share: sgd with momentum and
+ * clipping by norm, against a loop. The loss is sum w^2, the gradient 2w. */
+static void many_parameters(op_env *e) {
+    enum { N = 170, STEPS = 2 };
+    static const int64_t size[] = {1, 3, 33};
+    mn_tensor *w[N];
+    double *want[N], *v[N], lr = 0.05, momentum = 0.9, clip = 3;
+    for (int i = 0; i < N; i++) {
+        int64_t count = i == 20 ? 4096 : i == 21 ? 8193 : size[i % 3];
+        w[i] = op_input(e, i, MN_SHAPE(count), -1, 1);
+        want[i] = op_values(w[i]);
+        v[i] = calloc((size_t)count, sizeof(double));
+    }
+    mn_optim *o = mn_optim_create(
+        e->c, w, N, (mn_optim_opt){.kind = MN_SGD, .lr = lr, .momentum = momentum, .clip_norm = clip});
+    for (int t = 0; t < STEPS; t++) {
+        mn_step_begin(e->c);
+        mn_tensor *loss = mn_sum(mn_square(w[0]));
+        for (int i = 1; i < N; i++) loss = mn_add(loss, mn_sum(mn_square(w[i])));
+        ASSERT_OK(mn_backward(e->c, loss), mn_context_error(e->c));
+        ASSERT_OK(mn_optim_step(o), mn_context_error(e->c));
+        double squares = 0;
+        for (int i = 0; i < N; i++)
+            for (int64_t k = 0; k < w[i]->count; k++) squares += 4 * want[i][k] * want[i][k];
+        ASSERT_CLOSE(mn_optim_grad_norm(o), sqrt(squares), 1e-5 * sqrt(squares));
+        double factor = clip / (sqrt(squares) + 1e-6);
+        for (int i = 0; i < N; i++)
+            for (int64_t k = 0; k < w[i]->count; k++) {
+                double g = factor * 2 * want[i][k];
+                v[i][k] = momentum * v[i][k] + g;
+                want[i][k] -= lr * v[i][k];
+            }
+    }
+    for (int i = 0; i < N; i++) {
+        op_expect(e, w[i], w[i]->shape, want[i]);
+        free(want[i]), free(v[i]);
+    }
+}
+START_TEST(test_many_parameters) { for_each_backend(many_parameters); }
+END_TEST
+
 static void snapshots(op_env *e) {
     problem p = problem_create(e->c);
     mn_snapshot *s = mn_snapshot_create(e->c, p.w, 2);
@@ -561,6 +602,7 @@ START_TEST(test_out_of_memory) {
 }
 END_TEST
 
-TEST_SUITE(optim, test_against_pytorch, test_per_parameter, test_passed_over, test_resumed, test_not_a_number,
-           test_threads, test_refused, test_names, test_schedules, test_plateau, test_schedule_words,
-           test_early_stop, test_snapshots, test_averages, test_out_of_memory)
+TEST_SUITE(optim, test_against_pytorch, test_many_parameters, test_per_parameter, test_passed_over,
+           test_resumed, test_not_a_number, test_threads, test_refused, test_names, test_schedules,
+           test_plateau, test_schedule_words, test_early_stop, test_snapshots, test_averages,
+           test_out_of_memory)
