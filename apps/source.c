@@ -53,6 +53,25 @@ static const char *last_part(const char *path) {
 
 static int by_name(const FTSENT **a, const FTSENT **b) { return strcmp((*a)->fts_name, (*b)->fts_name); }
 
+static bool is_taken(const source_list *l, const char *name) {
+    size_t n = strlen(name);
+    for (int i = 0; i < l->n; i++)
+        if (!strncmp(l->item[i].name, name, n) && (!l->item[i].name[n] || l->item[i].name[n] == '/')) return true;
+    return false;
+}
+
+/* The name of a file or folder that was given, or "2-name" when another of that name was: annotated copies stand side by
+ * side. Free it. */
+static char *own_name(const source_list *l, const char *input) {
+    const char *last = last_part(input);
+    char *name = app_text("%s", last);
+    for (int k = 2; *last && is_taken(l, name); k++) {
+        free(name);
+        name = app_text("%d-%s", k, last);
+    }
+    return name;
+}
+
 static mn_status add_folder(source_list *l, const char *input, mn_error *err) {
     char *root = app_text("%s", input);
     size_t length = strlen(root);
@@ -60,16 +79,18 @@ static mn_status add_folder(source_list *l, const char *input, mn_error *err) {
     char *roots[2] = {root, NULL};
     FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
     int before = l->n;
+    char *folder = strcmp(last_part(root), "..") ? own_name(l, root) : app_text("%s", "");
     for (FTSENT *e; tree && (e = fts_read(tree));) {
         if (e->fts_info != FTS_F || !has_picture_name(e->fts_name)) continue;
-        const char *folder = last_part(root), *rest = e->fts_path + length;
+        const char *rest = e->fts_path + length;
         while (*rest == '/') rest++;
-        char *name = strcmp(folder, "..") && *folder ? app_text("%s/%s", folder, rest) : app_text("%s", rest);
+        char *name = *folder ? app_text("%s/%s", folder, rest) : app_text("%s", rest);
         add(l, SOURCE_PICTURE, e->fts_path, e->fts_path, name, false);
         free(name);
     }
     if (tree) fts_close(tree);
     free(root);
+    free(folder);
     if (l->n > before) return MN_OK;
     return mn_fail(err, MN_ERR_IO, "%s: no PNG or JPEG picture is in this folder", input);
 }
@@ -92,7 +113,10 @@ mn_status source_add(source_list *l, const char *input, mn_error *err) {
     if (!camera && !S_ISREG(st.st_mode))
         return mn_fail(err, MN_ERR_IO, "%s: is neither a file nor a folder", input);
     source_kind kind = camera ? SOURCE_CAMERA : is_picture(input) ? SOURCE_PICTURE : SOURCE_VIDEO;
-    return add(l, kind, input, input, last_part(input), true), MN_OK;
+    char *name = own_name(l, input);
+    add(l, kind, input, input, name, true);
+    free(name);
+    return MN_OK;
 }
 
 /* ---- streams ---- */

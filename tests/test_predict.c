@@ -397,6 +397,21 @@ START_TEST(test_given_faces) {
 }
 END_TEST
 
+/* Inputs of one name get names of their own, so that no annotated copy replaces another. */
+START_TEST(test_equal_names) {
+    mn_error err = {0};
+    source_list l = {0};
+    mkdir(keep_path("one"), 0700), mkdir(keep_path("one/al"), 0700), mkdir(keep_path("two"), 0700), mkdir(keep_path("two/al"), 0700);
+    save_faces("one/al/a.png", 1, 1), save_faces("two/al/a.png", 1, 1);
+    static const char *const inputs[] = {"one/al", "two/al/", "one/al/a.png", "two/al/a.png"};
+    static const char *const want[] = {"al/a.png", "2-al/a.png", "a.png", "2-a.png"};
+    for (int k = 0; k < 4; k++) ASSERT_OK(source_add(&l, keep_path(inputs[k]), &err), &err);
+    ck_assert_int_eq(l.n, 4);
+    for (int k = 0; k < 4; k++) ck_assert_str_eq(l.item[k].name, want[k]);
+    source_list_free(&l);
+}
+END_TEST
+
 START_TEST(test_folder) {
     const char *m = save_model(0, 1, 1);
     mkdir(keep_path("album"), 0700), mkdir(keep_path("album/inner"), 0700);
@@ -673,5 +688,5 @@ END_TEST
 
 TEST_SUITE(predict, test_overlap, test_merging, test_crop_geometry, test_tracks, test_smoothing,
            test_many_tracks, test_drawing, test_reports, test_json, test_stages, test_given_faces,
-           test_folder, test_annotate, test_refused, test_detector, test_stream, test_media,
+           test_equal_names, test_folder, test_annotate, test_refused, test_detector, test_stream, test_media,
            test_annotated_faces)
