@@ -1,41 +1,46 @@
 /* mien eval: a model's scores on a data set. */
 #include "apps/app.h"
-#include "apps/datasets.h"
-#include "apps/evaluate.h"
-#include "apps/plot.h"
+#include "apps/card.h"
+#include "apps/eval.h"
 #include "apps/progress.h"
 #include "apps/report.h"
-#include "apps/train.h"
 #include <stdlib.h>
 #include <string.h>
 
 #if MN_HAVE_JSON
 
-typedef enum which_rows {
-    ROWS_DEFAULT = -1,
-    ROWS_TRAIN = MN_SPLIT_TRAIN,
-    ROWS_VALID,
-    ROWS_TEST,
-    ROWS_ALL
-} which_rows;
-static const char *const rows_name[4] = {"train", "valid", "test", "all"};
-
-typedef struct options {
-    const char *model, *data[DATA_MAX_PARTS], *json, *predictions, *plot;
-    int n_data, batch, threads, workers;
-    which_rows rows;
-} options;
-
-enum { OPT_SPLIT = 256, OPT_JSON, OPT_PREDICTIONS, OPT_PLOT, OPT_THREADS, OPT_WORKERS };
+enum {
+    OPT_SPLIT = 256,
+    OPT_FLIP,
+    OPT_RAW,
+    OPT_AGAINST,
+    OPT_NEAR,
+    OPT_NO_BASELINE,
+    OPT_JSON,
+    OPT_PREDICTIONS,
+    OPT_PLOT,
+    OPT_CALIBRATION,
+    OPT_CARD,
+    OPT_THREADS,
+    OPT_WORKERS
+};
 static const struct argp_option table[] = {
     {"model", 'm', "MODEL.h5", 0, "The model", 1},
     {"data", 'd', "SPEC", 0, "Labelled pictures (see mien help train); may be given several times", 1},
     {"split", OPT_SPLIT, "train|valid|test|all", 0,
      "Which rows (default: test where there are any, else all)", 1},
+    {"flip", OPT_FLIP, 0, 0, "Average over each picture and its mirror image", 1},
+    {"uncalibrated", OPT_RAW, 0, 0, "Probabilities as the network gives them: no temperature, never unsure", 1},
+    {"against", OPT_AGAINST, "OTHER.h5", 0, "Compare with another model on the same pictures (McNemar's test)", 1},
+    {"near-copies", OPT_NEAR, 0, 0,
+     "Look for near and mirrored copies of training pictures as well, as mien doctor does; identical ones are always found", 1},
+    {"no-baseline", OPT_NO_BASELINE, 0, 0, "Do not train a logistic regression to stand beside the scores", 1},
     {"json", OPT_JSON, "FILE", 0, "All scores as JSON", 2},
-    {"predictions", OPT_PREDICTIONS, "FILE.csv", 0, "A row a picture: id, label, prediction, probabilities",
+    {"predictions", OPT_PREDICTIONS, "FILE.csv", 0, "A row a picture: id, label, prediction, probabilities, groups",
      2},
     {"plot", OPT_PLOT, "CONFUSION.svg", 0, "The confusion matrices", 2},
+    {"calibration", OPT_CALIBRATION, "FILE.svg", 0, "Reliability diagrams and risk-coverage curves", 2},
+    {"card", OPT_CARD, "FILE.md", 0, "Where the model card goes beside the model file (default MODEL.card.md)", 2},
     {"batch", 'b', "N", 0, "Pictures at a time (default 64)", 3},
     {"threads", OPT_THREADS, "N", 0, "Processors (default: all)", 3},
     {"workers", OPT_WORKERS, "N", 0, "Threads that prepare batches ahead (default 1)", 3},
@@ -43,7 +48,7 @@ static const struct argp_option table[] = {
 };
 
 static error_t parse(int key, char *arg, struct argp_state *s) {
-    options *o = s->input;
+    eval_options *o = s->input;
     switch (key) {
     case 'm':
         o->model = app_model_path(arg);
@@ -53,7 +58,28 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         o->data[o->n_data++] = arg;
         return 0;
     case OPT_SPLIT:
-        o->rows = (which_rows)app_parse_word(s, "--split", arg, rows_name, 4);
+        o->part = (eval_part)app_parse_word(s, "--split", arg, eval_part_names, 4);
+        return 0;
+    case OPT_FLIP:
+        o->flip = true;
+        return 0;
+    case OPT_RAW:
+        o->uncalibrated = true;
+        return 0;
+    case OPT_AGAINST:
+        o->against = arg;
+        return 0;
+    case OPT_NEAR:
+        o->near_copies = true;
+        return 0;
+    case OPT_NO_BASELINE:
+        o->no_baseline = true;
+        return 0;
+    case OPT_CALIBRATION:
+        o->calibration = arg;
+        return 0;
+    case OPT_CARD:
+        o->card = arg;
         return 0;
     case OPT_JSON:
         o->json = arg;
@@ -86,205 +112,168 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
 }
 
 static const char doc[] = "Scores a model on labelled pictures: accuracy with its 95 % interval, F1, "
-                          "calibration, each class, the confusion matrix."
+                          "calibration, each class, groups, the confusion matrix."
                           "\vData that the model was trained on is cut as it was then, so that its "
                           "validation and test rows are the same rows. "
-                          "Other data is cut only where its files say so.\n\n"
+                          "Other data is cut only where its files say so. Scores of rows that are not for training or validation "
+                          "are written into the model file with their date, and into its card.\n\n"
                           "Examples:\n"
                           "  mien eval --model faces.h5 --data rendered:2000\n"
                           "  mien eval --model emotion.h5 --data fer2013:fer2013.csv --split valid\n"
                           "  mien eval --model both.h5 --data utkface:UTKFace --json scores.json\n"
-                          "            --predictions rows.csv --plot confusion.svg\n";
+                          "            --predictions rows.csv --plot confusion.svg\n"
+                          "  mien eval --model a.h5 --against b.h5 --data fer2013:fer2013.csv --flip\n";
 static const struct argp argp = {table, parse, NULL, doc, NULL, NULL, NULL};
 
-typedef struct eval {
-    const options *o;
-    mn_context *c;
-    mn_model *m;
-    mn_model_info info;
-    json_t *record; /* the training record, or NULL */
-    data_rows data;
-    head_map map;
-    mn_dataset *rows;
-    mn_loader *loader;
-    evaluation scores;
-    char *what; /* "test rows of fer2013:..." */
-} eval;
+/* ---- two models ---- */
 
-static mn_status open_data(eval *e, mn_error *err) {
-    const options *o = e->o;
-    mn_status s = data_open(&e->data, o->data, o->n_data, o->threads, err);
-    if (s || (s = head_map_create(&e->map, e->info.head, e->info.n_heads, e->data.all, err))) return s;
-    bool trained_on = false;
-    for (int k = 0; k < o->n_data; k++) trained_on |= train_recall(e->record, &e->data.part[k]);
-    int head[MN_MAX_HEADS], n = 0;
-    for (int h = 0; h < e->info.n_heads; h++)
-        if (e->map.at[h] >= 0) head[n++] = e->map.at[h];
-    uint64_t seed = (uint64_t)json_integer_value(json_object_get(e->record, "seed"));
-    if ((s = data_split(&e->data, head, n, seed, err)) || (s = data_crop(&e->data, &e->info.preprocess, err))) return s;
-    if (trained_on) printf("note      the model was trained on this data, which is cut as it was then\n");
+/* The other model's head of this name with the same classes; -1: none. */
+static int same_head(const eval *b, const mn_head *head) {
+    for (int h = 0; h < b->info.n_heads; h++) {
+        const mn_head *own = &b->info.head[h];
+        bool same = !strcmp(own->name, head->name) && own->n_classes == head->n_classes;
+        for (int k = 0; k < head->n_classes && same; k++) same = !strcmp(own->class_name[k], head->class_name[k]);
+        if (same) return h;
+    }
+    return -1;
+}
+
+static int32_t *said(const eval *e, int h) {
+    int32_t *out = app_alloc((size_t)e->n, sizeof *out);
+    for (int64_t i = 0; i < e->n; i++) out[i] = metrics_argmax(e->answers.p[h] + i * e->answers.classes[h], e->answers.classes[h]);
+    return out;
+}
+
+/* McNemar's test on some of the labels (-1: left out), printed; as JSON. */
+static json_t *compare_labels(const eval *a, const int32_t *label, const int32_t *by_a, const int32_t *by_b, int classes, const char *which) {
+    answers rows = {a->n, classes, label, by_a, a->about.cluster, a->about.clusters};
+    mcnemar m = intervals_mcnemar(&rows, by_b);
+    interval d = intervals_difference(&rows, by_b);
+    double gain = (double)(m.only_b - m.only_a) / (double)m.n;
+    char n[5][24];
+    printf("  %s%s pictures: both right %s, only the first %s, only the second %s, neither %s\n", which, progress_number(n[0], sizeof n[0], m.n),
+           progress_number(n[1], sizeof n[1], m.both), progress_number(n[2], sizeof n[2], m.only_a), progress_number(n[3], sizeof n[3], m.only_b),
+           progress_number(n[4], sizeof n[4], m.n - m.both - m.only_a - m.only_b));
+    printf("    the second less the first: %+.2f points (95 %%: %+.2f to %+.2f), McNemar's p = %.3g\n", 100 * gain, 100 * d.lo, 100 * d.hi, m.p);
+    json_t *pair = json_array();
+    json_array_append_new(pair, report_number(d.lo));
+    json_array_append_new(pair, report_number(d.hi));
+    return json_pack("{s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "n", (json_int_t)m.n, "both", (json_int_t)m.both, "only_first", (json_int_t)m.only_a,
+                     "only_second", (json_int_t)m.only_b, "difference", report_number(gain), "difference_95", pair, "p", report_number(m.p));
+}
+
+static json_t *compare_heads(const eval *a, int ha, const eval *b, int hb) {
+    int32_t *by_a = said(a, ha), *by_b = said(b, hb), *label = a->answers.label[ha];
+    int classes = a->answers.classes[ha];
+    printf("\n%s against %s\n", a->info.head[ha].name, b->path);
+    json_t *j = compare_labels(a, label, by_a, by_b, classes, "");
+    if (a->score[ha].identical + a->score[ha].near) {
+        int32_t *kept = app_alloc((size_t)a->n, sizeof *kept);
+        for (int64_t i = 0; i < a->n; i++) kept[i] = a->about.copy[i] ? -1 : label[i];
+        json_object_set_new(j, "without_copies", compare_labels(a, kept, by_a, by_b, classes, "without copies of training pictures, "));
+        free(kept);
+    }
+    free(by_a);
+    free(by_b);
+    return j;
+}
+
+static mn_status compare(const eval *a, const eval *b, json_t **out, mn_error *err) {
+    json_t *heads = json_object();
+    for (int h = 0; h < a->info.n_heads; h++) {
+        int other = same_head(b, &a->info.head[h]);
+        if (other >= 0 && a->score[h].m.n) json_object_set_new_nocheck(heads, a->info.head[h].name, compare_heads(a, h, b, other));
+    }
+    *out = json_pack("{s:s,s:o}", "model", b->path, "heads", heads);
+    return json_object_size(heads) ? MN_OK : mn_fail(err, MN_ERR_SHAPE, "--against %s: it has no labelled head with the classes of %s", b->path, a->path);
+}
+
+/* ---- the model file ---- */
+
+/* How often these rows were scored before, by the list that ends with this time. */
+static size_t times_before(const json_t *list) {
+    size_t n = json_array_size(list), times = 0;
+    const json_t *last = json_array_get(list, n - 1);
+    for (size_t i = 0; i + 1 < n; i++)
+        times += json_equal(json_object_get(json_array_get(list, i), "rows"), json_object_get(last, "rows")) &&
+                 json_equal(json_object_get(json_array_get(list, i), "data"), json_object_get(last, "data"));
+    return times;
+}
+
+/* Rows that are neither for training nor for validation have been opened: that is written down, whatever the score. */
+static mn_status log_test(eval *e, mn_error *err) {
+    if (e->part == EVAL_TRAIN || e->part == EVAL_VALID) return MN_OK;
+    json_t *entry = eval_log_entry(e);
+    char *line = json_dumps(entry, JSON_COMPACT | JSON_REAL_PRECISION(9)), *list = NULL;
+    json_decref(entry);
+    mn_status s = line ? mn_model_log_test(e->path, line, &list, err) : mn_fail(err, MN_ERR_MEMORY, "out of memory");
+    free(line);
+    if (s) return s;
+    json_t *all = json_loads(list, 0, NULL);
+    size_t before = times_before(all);
+    json_decref(all);
+    mn_free(e->info.tests);
+    e->info.tests = list;
+    if (before) printf("\nnote      these rows were scored %zu time%s before with %s: the best of several scores is\n"
+                       "          partly luck on these rows\n", before, before == 1 ? "" : "s", e->path);
     return MN_OK;
 }
 
-/* The rows asked for, in the order of the data. */
-static mn_status choose_rows(eval *e, mn_error *err) {
-    const data_rows *d = &e->data;
-    which_rows rows = e->o->rows;
-    if (rows == ROWS_DEFAULT) rows = d->count[MN_SPLIT_TEST] ? ROWS_TEST : ROWS_ALL;
-    int64_t n = rows == ROWS_ALL ? d->count[0] + d->count[1] + d->count[2] : d->count[rows];
-    if (!n)
-        return mn_fail(
-            err, MN_ERR_ARG,
-            "%s has no %s rows with a label for this model; it has %lld train, %lld valid, %lld test rows",
-            d->all->name, rows == ROWS_ALL ? "" : rows_name[rows], (long long)d->count[0],
-            (long long)d->count[1], (long long)d->count[2]);
-    int64_t *index = app_alloc((size_t)n, sizeof *index), used = 0;
-    for (int k = 0; k < 3; k++)
-        if (rows == ROWS_ALL || (int)rows == k) {
-            memcpy(index + used, d->index[k], (size_t)d->count[k] * sizeof *index);
-            used += d->count[k];
-        }
-    e->rows = mn_dataset_subset(d->all, index, n, err);
-    free(index);
-    e->what = app_text("%s rows of %s", rows_name[rows], d->all->name);
-    return e->rows ? MN_OK : err->status;
-}
-
-static mn_status open_all(eval *e, mn_error *err) {
-    mn_context_opt opt = {.threads = e->o->threads};
-    if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, e->o->model, &e->info, err)))
-        return err->status;
-    e->record = e->info.training ? json_loads(e->info.training, 0, NULL) : NULL;
-    mn_status s = open_data(e, err);
-    if (s || (s = choose_rows(e, err))) return s;
-    mn_loader_opt lo = {.batch = e->o->batch, .workers = e->o->workers};
-    if (!(e->loader = mn_loader_create(e->rows, &e->info.preprocess, lo, err))) return err->status;
-    if (mn_model_fold_batch_norm(e->m) < 0)
-        return mn_fail(err, mn_context_error(e->c)->status, "%s", mn_context_error(e->c)->text);
-    evaluation_create(&e->scores, e->m, e->rows->length);
-    return evaluation_run(&e->scores, e->m, e->loader, &e->map, "evaluating", NULL, err);
-}
-
-static void close_all(eval *e) {
-    evaluation_free(&e->scores);
-    mn_loader_destroy(e->loader);
-    mn_dataset_destroy(e->rows);
-    head_map_free(&e->map);
-    data_close(&e->data);
-    json_decref(e->record);
-    mn_model_info_free(&e->info);
-    mn_context_destroy(e->c);
-    free(e->what);
-}
-
-/* ---- what comes out ---- */
-
-static mn_status write_json(const eval *e, const metrics *m, mn_error *err) {
-    json_t *j = json_object(), *heads = json_object(), *data = json_array();
-    for (int k = 0; k < e->o->n_data; k++) json_array_append_new(data, json_string_nocheck(e->o->data[k]));
-    json_object_set_new(j, "mien", json_string(APP_VERSION));
-    json_object_set_new(j, "model", json_string_nocheck(e->o->model));
-    json_object_set_new(j, "data", data);
-    json_object_set_new(j, "rows", json_stringn(e->what, strcspn(e->what, " ")));
-    json_object_set_new(j, "n", json_integer(e->rows->length));
-    for (int h = 0; h < e->info.n_heads; h++)
-        json_object_set_new_nocheck(heads, e->info.head[h].name, report_json(&e->info.head[h], &m[h]));
-    json_object_set_new(j, "heads", heads);
-    return report_save(j, e->o->json, err);
-}
-
-static void csv_header(FILE *f, const eval *e) {
-    fputs("id", f);
-    for (int h = 0; h < e->info.n_heads; h++) {
-        const mn_head *head = &e->info.head[h];
-        fprintf(f, ",%s,%s_predicted", head->name, head->name);
-        for (int k = 0; k < head->n_classes; k++) {
-            char *name = app_text("%s_p_%s", head->name, head->class_name[k]);
-            fputc(',', f);
-            report_csv_field(f, name);
-            free(name);
-        }
-    }
-    fputc('\n', f);
-}
-
-static void csv_row(FILE *f, const eval *e, int64_t i) {
-    for (int h = 0; h < e->info.n_heads; h++) {
-        const mn_head *head = &e->info.head[h];
-        int32_t label = e->scores.label[h][i];
-        const float *p = e->scores.p[h] + i * head->n_classes;
-        fputc(',', f);
-        if (label >= 0) report_csv_field(f, head->class_name[label]);
-        fputc(',', f);
-        report_csv_field(f, head->class_name[metrics_argmax(p, head->n_classes)]);
-        for (int k = 0; k < head->n_classes; k++) fprintf(f, ",%.6f", p[k]);
-    }
-    fputc('\n', f);
-}
-
-static mn_status write_predictions(const eval *e, mn_error *err) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    if (!f) return mn_fail(err, MN_ERR_MEMORY, "%s: out of memory", e->o->predictions);
-    csv_header(f, e);
-    mn_status s = MN_OK;
-    for (int64_t i = 0; i < e->rows->length && !s; i++) {
-        mn_sample_info info;
-        if ((s = e->rows->info(e->rows, i, &info, err))) break;
-        report_csv_field(f, info.id);
-        csv_row(f, e, i);
-    }
-    fclose(f);
-    if (!s) s = app_save(e->o->predictions, text, size, err);
-    free(text);
+static mn_status write_card(const eval *e, const char *path, mn_error *err) {
+    char *own = path ? NULL : card_path(e->path), *card = card_write(mn_model_name(e->m), &e->stats, &e->info);
+    if (!path) path = own;
+    mn_status s = mn_model_set_card(e->path, card, err);
+    if (!s) s = app_save(path, card, strlen(card), err);
+    if (!s) printf("%scard      %s\n", e->part == EVAL_TRAIN || e->part == EVAL_VALID ? "\n" : "", path);
+    free(own);
+    free(card);
     return s;
 }
 
-static mn_status write_plot(const eval *e, const metrics *m, mn_error *err) {
-    plot_matrix matrix[MN_MAX_HEADS];
-    int n = 0;
-    for (int h = 0; h < e->info.n_heads; h++)
-        if (m[h].n) matrix[n++] = (plot_matrix){e->info.head[h].name, &m[h], e->info.head[h].class_name};
-    size_t size;
-    char *title =
-        app_text("%s, %s", strrchr(e->o->model, '/') ? strrchr(e->o->model, '/') + 1 : e->o->model, e->what);
-    char *svg = plot_confusion(title, matrix, n, &size);
-    mn_status s = app_save(e->o->plot, svg, size, err);
-    free(title);
-    free(svg);
-    return s;
+/* A model file that cannot be written has its scores printed all the same. */
+static void note_in_model(eval *e, const char *card) {
+    mn_error err = {0};
+    if (e->part == EVAL_TRAIN || e->part == EVAL_VALID) return;
+    if (log_test(e, &err) || write_card(e, card, &err)) fprintf(stderr, "mien: warning: this test is not written down: %s\n", err.text);
 }
 
-static mn_status report(const eval *e, mn_error *err) {
-    metrics m[MN_MAX_HEADS];
+/* ---- all of it ---- */
+
+static void print_scores(const eval *e) {
     char n[24];
-    printf("%s: %s pictures\n", e->what, progress_number(n, sizeof n, e->rows->length));
+    printf("%s: %s pictures%s\n", e->what, progress_number(n, sizeof n, e->n), e->o->flip ? ", each also mirrored" : "");
     for (int h = 0; h < e->info.n_heads; h++) {
-        evaluation_metrics(&e->scores, h, &m[h]);
         putchar('\n');
-        report_print(stdout, &e->info.head[h], &m[h]);
+        score_print(stdout, &e->info.head[h], &e->score[h]);
     }
+    printf("\nlatency   %.2f ms a picture alone (99 %%: %.2f), %d thread%s\n", e->speed.p50, e->speed.p99, e->speed.threads,
+           e->speed.threads == 1 ? "" : "s");
+}
+
+static mn_status run(const eval_options *o, eval *a, eval *b, mn_error *err) {
+    const char *const files[] = {o->json, o->predictions, o->plot, o->calibration, o->card};
+    json_t *against = NULL;
+    mn_status s = MN_OK;
+    for (size_t k = 0; k < sizeof files / sizeof *files && !s; k++)
+        if (files[k]) s = app_check_writable(files[k], err);
+    if (!s) s = eval_run(a, o, o->model, NULL, err);
+    if (!s) print_scores(a);
+    if (!s && o->against && !(s = eval_run(b, o, o->against, a, err))) s = compare(a, b, &against, err);
     fflush(stdout);
-    mn_status s = e->o->json ? write_json(e, m, err) : MN_OK;
-    if (!s && e->o->predictions) s = write_predictions(e, err);
-    if (!s && e->o->plot) s = write_plot(e, m, err);
-    for (int h = 0; h < e->info.n_heads; h++) metrics_free(&m[h]);
-    return s;
+    if (s) return s;
+    note_in_model(a, o->card);
+    if (o->against) note_in_model(b, NULL);
+    return eval_write(a, against, err);
 }
 
 int cmd_eval(int argc, char **argv) {
-    options o = {.rows = ROWS_DEFAULT, .batch = 64, .workers = 1};
+    eval_options o = {.part = EVAL_DEFAULT, .batch = 64, .workers = 1};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    eval e = {.o = &o};
+    eval a = {0}, b = {0};
     mn_error err = {0};
-    mn_status s = MN_OK;
-    const char *const files[3] = {o.json, o.predictions, o.plot};
-    for (int k = 0; k < 3 && !s; k++)
-        if (files[k]) s = app_check_writable(files[k], &err);
-    if (!s) s = open_all(&e, &err);
-    if (!s) s = report(&e, &err);
-    close_all(&e);
+    mn_status s = run(&o, &a, &b, &err);
+    eval_close(&a);
+    eval_close(&b);
     return s ? app_fail(&err) : APP_OK;
 }
 
