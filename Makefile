@@ -200,6 +200,13 @@ $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags
 $(BUILD)/obj/%.cpp.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D); echo "  c++    $<"
 	$(Q)$(CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
+# The kernels of `mien export --c`, as strings: pairs of a section's name and its text.
+$(BUILD)/gen/export_c_kernels.inc: data/export_c/kernels.c
+	@mkdir -p $(@D)
+	$(Q)sed -e '1,/^\/\*@ /{/^\/\*@ /!d}' -e 's/[\\"]/\\&/g' -e 't' $< | \
+	    sed -e 's/^\/\*@ \([a-z_0-9]*\) \*\/$$/,"\1",/' -e t -e 's/.*/"&\\n"/' | sed '1s/^,//' > $@
+$(BUILD)/obj/data/export_c_write.c.o: $(BUILD)/gen/export_c_kernels.inc
+$(BUILD)/obj/data/export_c_write.c.o: ALL_CFLAGS += -I$(BUILD)/gen
 define kernel_rule
 $(BUILD)/obj/cpu/%_$(1).o: cpu/%.c $(BUILD)/flags
 	@mkdir -p $$(@D); echo "  cc     $$< ($(1))"

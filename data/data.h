@@ -400,6 +400,22 @@ mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn
 mn_status mn_model_log_test(const char *path, const char *entry, char **list, mn_error *err);
 /* Replaces the model card of a file in the same way. */
 mn_status mn_model_set_card(const char *path, const char *card, mn_error *err);
+/* ---- a network as one C file (docs/export.md) ---- */
+
+typedef struct mn_export_c_opt {
+    const char *name; /* of the functions: NAME_predict; NULL: the file's */
+    bool int8;        /* kernels as 8-bit numbers with one scale a filter */
+    bool constants;   /* floats as constants, which stay in flash, instead of text that the first call decodes: larger */
+} mn_export_c_opt;
+typedef struct mn_export_c_report {
+    int64_t source_bytes, arena_bytes, weights, weight_bytes;
+} mn_export_c_report;
+/* Folds batch normalisation into m (which cannot be saved or trained afterwards) and writes self-contained C99.
+ * `info` (may be NULL): preprocessing and classes; `opt`, `report` may be NULL. Layers that have no C form are named. */
+mn_status mn_model_export_c(mn_model *m, const mn_model_info *info, const mn_export_c_opt *opt, const char *path,
+                            mn_export_c_report *report, mn_error *err);
+/* Folds, and rounds every kernel to what int8 stores: the same outputs as that C file's, for measuring. */
+mn_status mn_model_round_int8(mn_model *m);
 
 /* A training checkpoint: model file plus optimiser state, averages, best weights, and a JSON text of the
  * caller's (epoch, random numbers, schedule, options). Written atomically; resumes to the bit. */
