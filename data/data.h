@@ -400,6 +400,7 @@ mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn
 mn_status mn_model_log_test(const char *path, const char *entry, char **list, mn_error *err);
 /* Replaces the model card of a file in the same way. */
 mn_status mn_model_set_card(const char *path, const char *card, mn_error *err);
+
 /* ---- a network as one C file (docs/export.md) ---- */
 
 typedef struct mn_export_c_opt {
