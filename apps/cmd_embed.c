@@ -73,9 +73,10 @@ static mn_status failed(const embed *e, mn_error *err) {
 static mn_status open_all(embed *e, mn_error *err) {
     mn_context_opt opt = {.threads = e->o->threads};
     if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, app_model_path(e->o->word[0]), &e->info, err))) return err->status;
-    mn_status s = data_open(&e->data, &e->o->word[2], 1, e->o->threads, err);
-    if (s) return s;
     e->record = e->info.training ? json_loads(e->info.training, 0, NULL) : NULL;
+    const char *classes = json_string_value(json_object_get(e->record, "classes"));
+    mn_status s = data_open_classes(&e->data, &e->o->word[2], 1, classes, e->o->threads, err);
+    if (s) return s;
     if (!train_recall(e->record, &e->data.part[0])) e->data.part[0].valid = e->data.part[0].test = 0.1;
     int head[MN_MAX_HEADS] = {0, 1, 2, 3};
     uint64_t seed = (uint64_t)json_integer_value(json_object_get(e->record, "seed"));

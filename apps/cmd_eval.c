@@ -22,7 +22,8 @@ enum {
     OPT_CALIBRATION,
     OPT_CARD,
     OPT_THREADS,
-    OPT_WORKERS
+    OPT_WORKERS,
+    OPT_CLASSES
 };
 static const struct argp_option table[] = {
     {"model", 'm', "MODEL.h5", 0, "The model", 1},
@@ -35,6 +36,7 @@ static const struct argp_option table[] = {
     {"near-copies", OPT_NEAR, 0, 0,
      "Look for near and mirrored copies of training pictures as well, as mien doctor does; identical ones are always found", 1},
     {"no-baseline", OPT_NO_BASELINE, 0, 0, "Do not train a logistic regression to stand beside the scores", 1},
+    {"classes", OPT_CLASSES, "LIST", 0, "See the data through this list of expressions (default: as the model was trained)", 1},
     {"json", OPT_JSON, "FILE", 0, "All scores as JSON", 2},
     {"predictions", OPT_PREDICTIONS, "FILE.csv", 0, "A row a picture: id, label, prediction, probabilities, groups",
      2},
@@ -80,6 +82,9 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         return 0;
     case OPT_CARD:
         o->card = arg;
+        return 0;
+    case OPT_CLASSES:
+        o->classes = arg;
         return 0;
     case OPT_JSON:
         o->json = arg;

@@ -13,6 +13,7 @@ enum {
     OPT_VAL = 256,
     OPT_TEST,
     OPT_LABELS,
+    OPT_CLASSES,
     OPT_SIZE,
     OPT_CHANNELS,
     OPT_NORMALIZE,
@@ -46,8 +47,8 @@ static const struct argp_option table[] = {
     {0, 0, 0, 0, "Data:", 1},
     {"data", 'd', "SPEC", 0,
      "What to learn from; may be given several times: each picture trains the heads that it has a label for. "
-     "fer2013:FILE.csv, folder:DIR, utkface:DIR, ckplus:DIR, list:FILE.csv, idx:DIR or "
-     "rendered:COUNT[,size=..,seed=..]",
+     "fer2013:FILE.csv, utkface:DIR, ckplus:DIR, affectnet:DIR, adience:DIR, jaffe:DIR, kdef:DIR, imdbwiki:FILE.csv, "
+     "folder:DIR, list:FILE.csv, idx:DIR or rendered:COUNT[,size=..,seed=..]",
      1},
     {"val", OPT_VAL, "SPEC|SHARE", 0,
      "Validation rows: a data set of their own, or the share that is carved out of the training rows where "
@@ -57,6 +58,10 @@ static const struct argp_option table[] = {
      "Test rows, carved where the files say nothing at all (default 0.1). Training never reads test rows", 1},
     {"labels", OPT_LABELS, "WHICH", 0,
      "emotion, gender, both, other heads by name with commas, or auto: all there are (default)", 1},
+    {"classes", OPT_CLASSES, "LIST", 0,
+     "See all data through one list of expressions: 6, 6n, 7, 7c, 8 (docs/data.md) or words, with + joining two: "
+     "angry+disgust,happy,sad. Rows of other classes are left out",
+     1},
     {0, 0, 0, 0, "Network:", 2},
     {"net", 'n', "NAME|FILE", 0,
      "A network by name (seed2 is the default; `mien info` lists them) or a .json file", 2},
@@ -190,6 +195,9 @@ static error_t parse_data(int key, char *arg, struct argp_state *s, train_option
         return 0;
     case OPT_LABELS:
         o->labels = arg;
+        return 0;
+    case OPT_CLASSES:
+        o->classes = arg;
         return 0;
     case 'n':
         check_net(s, o->net = arg);

@@ -36,6 +36,10 @@ static mn_status fingerprint(const mn_dataset *d, uint64_t *out, mn_error *err) 
 }
 
 mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, mn_error *err) {
+    return data_open_classes(d, spec, n, NULL, threads, err);
+}
+
+mn_status data_open_classes(data_rows *d, const char *const *spec, int n, const char *classes, int threads, mn_error *err) {
     *d = (data_rows){0};
     mn_dataset *part[DATA_MAX_PARTS] = {0};
     progress bar = {0};
@@ -44,6 +48,7 @@ mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, m
     int64_t first = 0;
     for (int k = 0; k < n && !s; k++) {
         part[k] = mn_dataset_open(spec[k], &opt, err);
+        if (part[k] && classes) part[k] = mn_dataset_classes(part[k], classes, err);
         progress_end(&bar);
         if (!part[k]) {
             s = err->status;

@@ -35,6 +35,8 @@ typedef struct data_rows {
 } data_rows;
 
 mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, mn_error *err);
+/* The same, each part seen through a list of expressions (mn_dataset_classes); NULL: as it is. */
+mn_status data_open_classes(data_rows *d, const char *const *spec, int n, const char *classes, int threads, mn_error *err);
 /* head[0..n_heads-1]: numbers of the heads that count; rows without a label for any of them are left out. */
 mn_status data_split(data_rows *d, const int *head, int n_heads, uint64_t seed, mn_error *err);
 /* Where p->detect: from now on the pictures of `all` are faces cut out of what they were, as the pipeline says; not of

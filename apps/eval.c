@@ -14,7 +14,8 @@ const char *const eval_part_names[4] = {"train", "valid", "test", "all"};
 
 static mn_status open_data(eval *e, const eval *like, mn_error *err) {
     const eval_options *o = e->o;
-    mn_status s = data_open(&e->data, o->data, o->n_data, o->threads, err);
+    const char *classes = o->classes ? o->classes : json_string_value(json_object_get(e->record, "classes"));
+    mn_status s = data_open_classes(&e->data, o->data, o->n_data, classes, o->threads, err);
     if (s || (s = head_map_create(&e->map, e->info.head, e->info.n_heads, e->data.all, err))) return s;
     for (int k = 0; k < o->n_data; k++) e->trained_on |= train_recall(e->record, &e->data.part[k]);
     int head[MN_MAX_HEADS], n = 0;

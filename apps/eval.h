@@ -18,7 +18,7 @@ typedef enum eval_part {
 extern const char *const eval_part_names[4]; /* "train", "valid", "test", "all" */
 
 typedef struct eval_options {
-    const char *model, *against, *data[DATA_MAX_PARTS], *json, *predictions, *plot, *calibration, *card;
+    const char *model, *against, *classes, *data[DATA_MAX_PARTS], *json, *predictions, *plot, *calibration, *card;
     int n_data, batch, threads, workers;
     bool flip, uncalibrated, near_copies, no_baseline;
     eval_part part;

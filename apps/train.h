@@ -25,6 +25,7 @@ typedef struct train_options {
     const char *val; /* SPEC of a validation set; NULL: `valid` of the data is carved */
     double valid, test;
     const char *net, *labels, *out, *log, *plot, *init, *resume;
+    const char *classes;  /* NULL: as the data has them */
     const char *pipeline; /* NULL: the prepared data's, the initial model's, or none */
     const char *freeze[TRAIN_MAX_WORDS];
     int n_freeze;

@@ -52,7 +52,7 @@ static mn_status open_data(train_run *r, mn_error *err) {
     int n = 0;
     for (int k = 0; k < o->n_data; k++) spec[n++] = o->data[k];
     if (o->val) spec[n++] = o->val;
-    mn_status s = data_open(&r->data, spec, n, o->threads, err);
+    mn_status s = data_open_classes(&r->data, spec, n, o->classes, o->threads, err);
     if (s) return s;
     for (int k = 0; k < n; k++) {
         data_part *p = &r->data.part[k];

@@ -136,6 +136,7 @@ static json_t *record_json(const train_run *r) {
     set_text(j, "network", mn_model_name(r->m));
     json_object_set_new(j, "data", data_json(r));
     json_object_set_new(j, "rows", rows_json(r));
+    if (o->classes) set_text(j, "classes", o->classes);
     set_int(j, "seed", (int64_t)o->seed);
     set_int(j, "threads", mn_context_threads(r->c));
     set_int(j, "batch", o->batch);

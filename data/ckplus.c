@@ -62,6 +62,9 @@ static mn_status add_folders(tree *t, const char *dir, const char **found, int *
 }
 
 mn_dataset *mn_dataset_ckplus(const char *dir, const mn_open_opt *opt, mn_error *err) {
+    bool original;
+    mn_dataset *d = mn__ckplus_tree(dir, &original, opt, err);
+    if (original) return d;
     tree t = {.s = mn__samples_create("ckplus", dir, err), .skip = strlen(dir) + 1};
     if (!t.s) return NULL;
     const char *found[8];

@@ -159,6 +159,18 @@ mn_dataset *mn_dataset_ckplus(const char *dir, const mn_open_opt *opt, mn_error 
 mn_dataset *mn_dataset_list(const char *csv, const mn_open_opt *opt, mn_error *err);
 mn_dataset *mn_dataset_idx(const char *dir, const mn_open_opt *opt, mn_error *err);
 
+mn_dataset *mn_dataset_affectnet(const char *dir, const mn_open_opt *opt, mn_error *err);
+mn_dataset *mn_dataset_adience(const char *dir, const mn_open_opt *opt, mn_error *err); /* group: the person; DIR,fold=2: a test */
+mn_dataset *mn_dataset_jaffe(const char *dir, const mn_open_opt *opt, mn_error *err);   /* group: the person, like the following */
+mn_dataset *mn_dataset_kdef(const char *dir, const mn_open_opt *opt, mn_error *err);    /* DIR,angles=all: not only from the front */
+mn_dataset *mn_dataset_imdbwiki(const char *csv, const mn_open_opt *opt, mn_error *err);
+
+/* The set with its expressions seen through another list: "angry,happy,sad+disgust" (joined), or by name 6, 6n, 7, 7c, 8
+ * (docs/data.md). Expressions are found by any of their usual names (anger, happiness, ...). Samples whose class is not in the
+ * list lose their label for this head. A set without a head "emotion" (or one other head that is not "gender", which becomes it)
+ * is returned as it is. Takes ownership of d, also when it fails. */
+mn_dataset *mn_dataset_classes(mn_dataset *d, const char *list, mn_error *err);
+
 /* Several data sets as one; heads are matched by name. The first part that has a head gives its class list;
  * the classes of later parts must be among them, in any order (in the same one if there are soft labels).
  * Takes ownership of the parts, also when it fails. */

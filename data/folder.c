@@ -63,6 +63,27 @@ char *mn__join(const char *dir, const char *name, mn_error *err) {
     return p;
 }
 
+bool mn__is_folder(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static mn_status walk(const char *dir, int depth, mn__visit each, void *arg, mn_error *err) {
+    mn__names l;
+    mn_status s = mn__names_list(dir, &l, err);
+    for (int64_t i = 0; i < l.n && !s; i++) {
+        char *path = mn__join(dir, l.name[i], err);
+        if (!path) s = MN_ERR_MEMORY;
+        else if (!mn__is_folder(path)) s = each(arg, dir, l.name[i], err);
+        else if (depth) s = walk(path, depth - 1, each, arg, err);
+        mn_free(path);
+    }
+    mn__names_free(&l);
+    return s;
+}
+
+mn_status mn__walk(const char *dir, mn__visit each, void *arg, mn_error *err) { return walk(dir, 8, each, arg, err); }
+
 /* ---- reading a tree ---- */
 
 typedef struct tree {
@@ -72,11 +93,6 @@ typedef struct tree {
     int64_t ignored;
     char first_ignored[100];
 } tree;
-
-static bool is_folder(const char *path) {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
 
 /* The pictures of one class. */
 static mn_status add_class(tree *t, const char *dir, const char *name, mn_split split, mn_error *err) {
@@ -109,7 +125,7 @@ static mn_status add_classes(tree *t, const char *dir, mn_split split, mn_error 
         char *path = mn__join(dir, l.name[i], err);
         if (!path)
             s = MN_ERR_MEMORY;
-        else if (is_folder(path))
+        else if (mn__is_folder(path))
             s = add_class(t, dir, l.name[i], split, err);
         else if (t->ignored++ == 0)
             snprintf(t->first_ignored, sizeof t->first_ignored, "%.90s", l.name[i]);
@@ -130,7 +146,7 @@ static mn_status add_splits(tree *t, const char *dir, bool *found, mn_error *err
         char *path = mn__join(dir, l.name[i], err);
         if (!path) {
             s = MN_ERR_MEMORY;
-        } else if (is_folder(path)) {
+        } else if (mn__is_folder(path)) {
             *found = true;
             s = add_classes(t, path, split, err);
         }

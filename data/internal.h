@@ -63,6 +63,7 @@ typedef struct mn__sample {
     mn_split split;
     uint64_t group;
     size_t path, id, trait[MN_MAX_TRAITS]; /* offsets into text; trait 0: not known */
+    float cut[5]; /* x, y, width, height, degrees: what of the file is the picture; width 0: all of it */
 } mn__sample;
 
 /* Either a list of picture files, or pictures of one size in one block of memory. */
@@ -123,6 +124,34 @@ void mn__names_free(mn__names *l);
 bool mn__is_picture_name(const char *name);                       /* .png, .jpg, .jpeg in any case */
 char *mn__join(const char *dir, const char *name, mn_error *err); /* "dir/name"; NULL: no memory */
 
+/* Calls each(arg, folder, name) for every file below `dir`, folders in the order of their names, 8 deep at most. */
+typedef mn_status (*mn__visit)(void *arg, const char *folder, const char *name, mn_error *err);
+mn_status mn__walk(const char *dir, mn__visit each, void *arg, mn_error *err);
+bool mn__is_folder(const char *path);
+
+/* Counts what a data set leaves out, and remembers the first, to say so at the end. */
+typedef struct mn__left_out {
+    int64_t n;
+    char first[100];
+} mn__left_out;
+void mn__leave_out(mn__left_out *l, const char *name);
+/* "left out 3 files <why>, the first ..." through opt->progress; nothing when there are none. */
+void mn__note_left_out(const mn__left_out *l, const char *why, int64_t done, const mn_open_opt *opt);
+/* For sets that come as TIFF or BMP: is this such a picture, which mien does not read? */
+bool mn__is_foreign_picture(const char *name);
+/* A group for a person who has a name instead of a number; set `subjects`. */
+uint64_t mn__person(const char *name, size_t length);
+/* Traits: "25-32" and so on from years; the bands of UTKFace's trait. `out` holds 32. */
+void mn__age_band(int age, char out[32]);
+
+/* The number of an expression by any of its usual names ("anger", "happiness", ...) in mn_expression_names followed by
+ * contempt (7); -1: none. */
+int mn__expression_named(const char *word);
+extern const char *const mn__expression_names8[8];
+
+/* CK+ as its authors distribute it. *is: the folder holds that, whether it can be read or not. */
+mn_dataset *mn__ckplus_tree(const char *dir, bool *is, const mn_open_opt *opt, mn_error *err);
+
 /* ---- idx (idx.c) --------------------------------------------------------------------------------------- */
 
 /* The bytes of an idx file of `rank` (1 or 3) sizes, packed with gzip or not. *out: free with mn_free. */
@@ -140,6 +169,12 @@ typedef struct mn__csv_record {
 /* Splits the line that starts at *at (RFC 4180; CRLF or LF; spaces around fields dropped) and moves *at
  * behind it. A quoted field may not hold a line break. Returns a sentence on failure, else NULL. */
 const char *mn__csv_split(char **at, char *end, mn__csv_record *r);
+/* A file with a header: calls each(arg, record, column, line) for every row that is not blank, column[k] being where name[k]
+ * stands, -1 for a name that ends in '?' and is not there. `separator`: a comma (RFC 4180) or a tab (no quotes). Failures name
+ * file and line. */
+typedef mn_status (*mn__row)(void *arg, const mn__csv_record *r, const int *column, long line, mn_error *err);
+#define MN__TABLE_COLUMNS 16
+mn_status mn__table_read(const char *path, char separator, const char *const *name, int n, mn__row each, void *arg, mn_error *err);
 /* Case-insensitive search for a column; -1: none. */
 int mn__csv_find(const mn__csv_record *header, const char *name);
 

@@ -24,11 +24,20 @@ static mn_status info(const mn_dataset *d, int64_t i, mn_sample_info *out, mn_er
     return MN_OK;
 }
 
+static mn_status load(const char *path, const float cut[5], mn_image *im, mn_error *err) {
+    if (!(cut[2] > 0)) return mn_image_load(im, path, err);
+    mn_image whole = {0};
+    mn_status s = mn_image_load(&whole, path, err);
+    if (!s && (s = mn_image_cut(im, &whole, cut[0], cut[1], cut[2], cut[3], cut[4], err))) mn_error_prefix(err, "%s", path);
+    mn_image_free(&whole);
+    return s;
+}
+
 static mn_status pixels(const mn_dataset *d, int64_t i, mn_image *im, mn_error *err) {
     mn_status st = mn__bounds(d, i, err);
     if (st) return st;
     const mn__samples *s = d->impl;
-    if (!s->pixels) return mn_image_load(im, s->text + s->sample[i].path, err);
+    if (!s->pixels) return load(s->text + s->sample[i].path, s->sample[i].cut, im, err);
     if ((st = mn_image_reserve(im, s->width, s->height, s->channels, err))) return st;
     size_t bytes = (size_t)s->width * (size_t)s->height * (size_t)s->channels;
     memcpy(im->pixels, s->pixels + (size_t)i * bytes, bytes);
