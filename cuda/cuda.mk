@@ -89,7 +89,7 @@ cuda-compile-test: $(foreach t,$(EMU_TESTS),$(BUILD)/obj/tests/emu/$(t).cu.nvcc.
 -include $(wildcard $(EMU_BIN)/*.d)
 
 # ---- the operations, on the emulated GPU ------------------------------------------------------------------
-EMU_OPS := unary binary loss $(shell sed -n 's/^OP(\([a-z0-9_]*\)).*/\1/p' autograd/ops.def) optim
+EMU_OPS := unary binary loss $(shell sed -n 's/^OP(\([a-z0-9_]*\)).*/\1/p' autograd/ops.def) optim precision
 .PHONY: emu-ops-test
 emu-ops-test:  ## the tests of operations on the emulated GPU, under the checker, in three orders of threads; in build/emulate
 	$(Q)$(MAKE) BUILD=$(BUILD)/emulate CUDA=emulate tests-built

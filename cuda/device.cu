@@ -3,13 +3,14 @@
 
 typedef struct gpu {
     cudaStream_t stream; /* everything of the context runs here */
-    int processors;
+    int processors, capability;
     bool wait;           /* MIEN_SYNC=1: wait after every launch */
 } gpu;
 
 static gpu *gpu_of(const mn_context *c) { return (gpu *)c->device_state; }
 cudaStream_t mn__cuda_stream(const mn_context *c) { return gpu_of(c)->stream; }
 int mn__cuda_processors(const mn_context *c) { return gpu_of(c)->processors; }
+int mn__cuda_capability(const mn_context *c) { return gpu_of(c)->capability; }
 bool mn__cuda_capturing(const mn_context *c) {
     cudaStreamCaptureStatus status;
     return cudaStreamIsCapturing(gpu_of(c)->stream, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
@@ -72,7 +73,7 @@ static mn_status cuda_open(void **state, mn_error *err) {
     gpu *g = (gpu *)mn_alloc_zero(1, sizeof *g);
     if (!g) return mn_fail(err, MN_ERR_MEMORY, "out of host memory for a GPU's context");
     const char *wait = getenv("MIEN_SYNC");
-    g->processors = p.multiProcessorCount;
+    g->processors = p.multiProcessorCount, g->capability = 10 * p.major + p.minor;
     g->wait = wait && strcmp(wait, "0") != 0;
     cudaError_t e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
     if (e != cudaSuccess) {

@@ -19,6 +19,7 @@
 
 cudaStream_t mn__cuda_stream(const mn_context *c);
 int mn__cuda_processors(const mn_context *c); /* multiprocessors */
+int mn__cuda_capability(const mn_context *c); /* 75 for compute capability 7.5; tensor cores as used here from 80 on */
 /* Is a graph being recorded? Then nothing may be waited for. */
 bool mn__cuda_capturing(const mn_context *c);
 /* MN_OK, or the failure of what CUDA did in the context's error: `what` names it ("kernel relu_forward"). With

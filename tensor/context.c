@@ -15,6 +15,9 @@ mn_context *mn_context_create(const mn_context_opt *opt, mn_error *err) {
         return mn_fail(err, MN_ERR_ARG, "a context computes in f32 or f64, not in %s", mn_dtype_name(o.dtype)), NULL;
     if (o.threads < 0 || o.threads > 1024)
         return mn_fail(err, MN_ERR_ARG, "threads is %d; wanted 1..1024, or 0 for all", o.threads), NULL;
+    if ((int)o.precision < 0 || o.precision >= MN_PRECISION_COUNT)
+        return mn_fail(err, MN_ERR_ARG, "there is no precision %d; wanted MN_PRECISE, MN_TF32X3, MN_TF32 or MN_BF16",
+                       (int)o.precision), NULL;
     const mn__device *device = o.device == MN_CPU ? &mn__device_cpu : NULL;
 #ifdef MN_HAVE_CUDA
     if (o.device == MN_CUDA) device = &mn__device_cuda;
@@ -25,7 +28,7 @@ mn_context *mn_context_create(const mn_context_opt *opt, mn_error *err) {
     mn_context *c = mn_alloc_zero(1, sizeof *c);
     if (!c) return mn_fail(err, MN_ERR_MEMORY, "out of host memory for a context"), NULL;
     *c = (mn_context){.device_kind = o.device, .dtype = o.dtype, .seed = o.seed, .memory_limit = o.memory_limit,
-                      .threads = o.threads ? o.threads : processors(), .device = device};
+                      .precision = o.precision, .threads = o.threads ? o.threads : processors(), .device = device};
     if (device->open(&c->device_state, err) != MN_OK) {
         mn_free(c);
         return NULL;
@@ -55,6 +58,7 @@ mn_device mn_context_device(const mn_context *c) { return c->device_kind; }
 mn_dtype mn_context_dtype(const mn_context *c) { return c->dtype; }
 int mn_context_threads(const mn_context *c) { return c->threads; }
 uint64_t mn_context_seed(const mn_context *c) { return c->seed; }
+mn_precision mn_context_precision(const mn_context *c) { return c->precision; }
 uint64_t mn_context_step(const mn_context *c) { return c->step; }
 void mn_context_set_step(mn_context *c, uint64_t step) { c->step = step; }
 

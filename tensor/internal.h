@@ -62,6 +62,7 @@ struct mn_context {
     mn_device device_kind;
     mn_dtype dtype;
     int threads;
+    mn_precision precision;
     uint64_t seed, step;
     size_t memory_limit;
     const mn__device *device;

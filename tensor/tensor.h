@@ -83,12 +83,23 @@ typedef struct mn_context mn_context;
 typedef enum mn_device { MN_CPU = 0, MN_CUDA, MN_DEVICE_COUNT } mn_device;
 typedef enum mn_dtype { MN_F32 = 0, MN_F64, MN_I32, MN_U8, MN_DTYPE_COUNT } mn_dtype;
 
+/* How the GPU's tensor cores may round the factors of matrix products and convolutions in f32. Sums, all other operations,
+ * f64, the CPU and GPUs older than Ampere compute as MN_PRECISE whatever is given here. */
+typedef enum mn_precision {
+    MN_PRECISE = 0, /* not at all: ordinary f32 */
+    MN_TF32X3,      /* each factor as a sum of two tf32, three products: about as exact as f32 */
+    MN_TF32,        /* to 11 significant bits: an error of 2^-11 a factor */
+    MN_BF16,        /* to 8 significant bits: 2^-8 a factor; what is stored stays f32 */
+    MN_PRECISION_COUNT
+} mn_precision;
+
 typedef struct mn_context_opt {
     mn_device device;    /* default MN_CPU */
     mn_dtype dtype;      /* MN_F32 (default) or MN_F64; f64 is for checking gradients */
     int threads;         /* CPU threads; 0: as many as the machine has */
     uint64_t seed;       /* of every random number drawn in this context */
     size_t memory_limit; /* bytes of tensor memory; 0: no limit */
+    mn_precision precision; /* default MN_PRECISE */
 } mn_context_opt;
 
 /* NULL on failure, with the reason in *err. `opt` may be NULL (all defaults). */
@@ -101,6 +112,7 @@ mn_device mn_context_device(const mn_context *c);
 mn_dtype mn_context_dtype(const mn_context *c);
 int mn_context_threads(const mn_context *c);
 uint64_t mn_context_seed(const mn_context *c);
+mn_precision mn_context_precision(const mn_context *c);
 /* Steps begun so far; part of the key of every random number. Set it when resuming a run. */
 uint64_t mn_context_step(const mn_context *c);
 void mn_context_set_step(mn_context *c, uint64_t step);
