@@ -30,9 +30,11 @@ HAVE_PNG      := $(call have,libpng)
 HAVE_JPEG     := $(call have,libjpeg)
 HAVE_ZLIB     := $(call have,zlib)
 HAVE_CHECK    := $(call have,check)
+PROTOC        := $(shell command -v protoc-c 2>/dev/null)
+HAVE_PROTOBUF := $(if $(PROTOC),$(call have,libprotobuf-c))
 HAVE_OPENCV   := $(if $(filter 0,$(OPENCV)),,$(if $(wildcard /usr/include/opencv4/opencv2/objdetect.hpp),1,$(call have,opencv4)))
 CV_CFLAGS     := $(if $(HAVE_OPENCV),$(if $(call have,opencv4),$(call pc,--cflags,opencv4),-I/usr/include/opencv4))
-FEATURES      := OPENBLAS HDF5 JSON PNG JPEG ZLIB OPENCV
+FEATURES      := OPENBLAS HDF5 JSON PNG JPEG ZLIB OPENCV PROTOBUF
 
 WARN   := -Wall -Wextra -Wshadow -Wpointer-arith -Wundef -Wvla -Wno-unknown-pragmas
 DEFS   := -D_GNU_SOURCE -DMIEN_MODELS='"$(PREFIX)/share/mien/models"' $(foreach f,$(FEATURES),-DMN_HAVE_$(f)=$(if $(HAVE_$(f)),1,0)) \
@@ -43,10 +45,11 @@ CFLAGS ?=
 ALL_CFLAGS   := -std=c17 $(OPT) $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-math-errno -fno-trapping-math \
                 $(OMPF) $(SANF) $(DEFS) -I. \
                 $(if $(HAVE_OPENBLAS),$(call pc,--cflags,openblas)) $(if $(HAVE_HDF5),$(call pc,--cflags,$(HDF5_PC))) \
-                $(if $(HAVE_JSON),$(call pc,--cflags,jansson)) $(CFLAGS)
+                $(if $(HAVE_JSON),$(call pc,--cflags,jansson)) \
+                $(if $(HAVE_PROTOBUF),$(call pc,--cflags,libprotobuf-c) -I$(BUILD)/made) $(CFLAGS)
 ALL_CXXFLAGS := -std=c++17 $(OPT) -Wall -Wextra $(OMPF) $(SANF) $(DEFS) -I. \
                 $(CV_CFLAGS) $(CXXFLAGS)
-LDLIBS := $(if $(HAVE_HDF5),$(call pc,--libs,$(HDF5_PC))) $(if $(HAVE_JSON),-ljansson) \
+LDLIBS := $(if $(HAVE_HDF5),$(call pc,--libs,$(HDF5_PC))) $(if $(HAVE_JSON),-ljansson) $(if $(HAVE_PROTOBUF),-lprotobuf-c) \
           $(if $(HAVE_PNG),-lpng) $(if $(HAVE_JPEG),-ljpeg) $(if $(HAVE_ZLIB),-lz) \
           $(if $(HAVE_OPENBLAS),$(call pc,--libs,openblas)) -lm -lpthread
 # OpenCV's pkg-config names every module; only these are used.
@@ -76,7 +79,9 @@ CPU_SRC    := $(wildcard cpu/*.c)
 APP_SRC    := $(wildcard apps/*.c)
 TEST_SRC   := $(wildcard tests/*.c)
 OBJ         = $(patsubst %,$(BUILD)/obj/%.o,$(1))
-LIB_OBJ    := $(call OBJ,$(LIB_SRC)) $(foreach v,$(VARIANTS),$(patsubst %.c,$(BUILD)/obj/%_$(v).o,$(CPU_SRC)))
+# The reader and writer of ONNX's messages are made from data/onnx.proto by protobuf-c's compiler.
+MADE_OBJ   := $(if $(HAVE_PROTOBUF),$(BUILD)/obj/made/onnx.pb-c.o)
+LIB_OBJ    := $(call OBJ,$(LIB_SRC)) $(MADE_OBJ) $(foreach v,$(VARIANTS),$(patsubst %.c,$(BUILD)/obj/%_$(v).o,$(CPU_SRC)))
 APP_OBJ    := $(call OBJ,$(APP_SRC)) $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
 TEST_OBJ   := $(call OBJ,$(TEST_SRC)) $(filter-out $(call OBJ,apps/main.c),$(call OBJ,$(APP_SRC))) \
               $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
@@ -183,6 +188,7 @@ config:  ## what was found on this machine and what it means for you
 	$(call report,PNG,PNG pictures,no PNG; package libpng-dev)
 	$(call report,JPEG,JPEG pictures,no JPEG; package libjpeg-dev)
 	$(call report,ZLIB,gzipped idx files,only unpacked idx files; package zlib1g-dev)
+	$(call report,PROTOBUF,ONNX files,no ONNX files; packages libprotobuf-c-dev protobuf-c-compiler)
 	$(call report,OPENCV,finds faces; reads video and cameras,predict takes cropped faces only; packages libopencv-objdetect-dev libopencv-highgui-dev libopencv-videoio-dev opencv-data)
 	$(call report,CHECK,make test,make test cannot run; package check)
 	@echo "CUDA=$(CUDA)      $(if $(filter 0,$(CUDA)),the CPU computes; CUDA=1 builds the GPU kernels and CUDA=emulate runs them on the CPU,see docs)"
@@ -192,6 +198,15 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) team:$(IS_GCC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' | cmp -s - $@ || \
 	 echo '$(CC) team:$(IS_GCC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' > $@
 FORCE:
+
+$(BUILD)/made/onnx.pb-c.h: data/onnx.proto
+	@mkdir -p $(@D); echo "  proto  $<"
+	$(Q)$(PROTOC) --c_out=$(@D) -Idata $<
+$(BUILD)/made/onnx.pb-c.c: $(BUILD)/made/onnx.pb-c.h ;
+$(BUILD)/obj/made/onnx.pb-c.o: $(BUILD)/made/onnx.pb-c.c $(BUILD)/flags
+	@mkdir -p $(@D); echo "  cc     $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+$(call OBJ,$(wildcard data/onnx*.c)): | $(if $(HAVE_PROTOBUF),$(BUILD)/made/onnx.pb-c.h)
 
 $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D); echo "  cc     $<"

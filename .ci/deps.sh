@@ -4,6 +4,7 @@
 set -u
 # The compiler, the tests' framework, and the libraries; each of the latter is optional to the build.
 WANTED="gcc g++ libc6-dev make pkg-config check libopenblas-dev libhdf5-dev libjansson-dev libpng-dev libjpeg-dev zlib1g-dev
+libprotobuf-c-dev protobuf-c-compiler
 libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev libopencv-highgui-dev
 libopencv-objdetect-dev opencv-data"
 # Small data for the tests and the first lesson; absent from some mirrors.

@@ -19,6 +19,9 @@ mn_status mn__replace_begin(mn__replace *r, const char *path, mn_error *err);
 mn_status mn__replace_commit(mn__replace *r, mn_error *err);
 void mn__replace_abort(mn__replace *r);
 
+/* Turns `count` numbers of `size` bytes from or into the order of files, little-endian: nothing on most machines. */
+void mn__little_endian(void *numbers, size_t count, size_t size);
+
 /* A 64-bit hash of bytes, the same on every machine; not meant to withstand an adversary. */
 uint64_t mn__hash64(const void *bytes, size_t n);
 /* A bijection that scatters its argument's bits (SplitMix64's finaliser). */

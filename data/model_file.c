@@ -144,7 +144,7 @@ mn_status mn__model_put(hid_t file, mn_model *m, const mn_model_info *info, mn_e
     return s ? s : put_weights(file, m, info, err);
 }
 
-mn_status mn_model_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err) {
+mn_status mn__h5_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err) {
     mn_error own = {0}, *e = err ? err : &own;
     mn__h5_begin();
     hid_t file = mn__h5_create(e);
@@ -258,7 +258,7 @@ static mn_model *load(mn_context *c, hid_t file, size_t size, mn_model_info *inf
     return m;
 }
 
-mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err) {
+mn_model *mn__h5_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err) {
     mn_error own = {0}, *e = err ? err : &own;
     mn_model_info unused;
     if (!c) return NULL;
@@ -278,11 +278,11 @@ mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn
 
 #else
 
-mn_status mn_model_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err) {
+mn_status mn__h5_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err) {
     (void)m, (void)info, (void)path;
     return mn__model_files_missing(err);
 }
-mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err) {
+mn_model *mn__h5_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err) {
     (void)c, (void)path, (void)info;
     mn__model_files_missing(err);
     return NULL;

@@ -13,6 +13,9 @@ mn_status mn__model_get_weights(hid_t file, mn_model *m, mn_error *err);
 /* mien's own attributes, or what can be said without them. */
 mn_status mn__model_get_info(hid_t file, const mn_model *m, mn_model_info *info, mn_error *err);
 #endif
+/* mn_model_save and mn_model_load for HDF5 files. */
+mn_status mn__h5_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err);
+mn_model *mn__h5_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err);
 /* Says which library this build lacks. */
 mn_status mn__model_files_missing(mn_error *err);
 

@@ -1,4 +1,4 @@
-/* Files read whole, files replaced atomically, hashes, work shared among threads. */
+/* Files read whole, files replaced atomically, byte order, hashes, work shared among threads. */
 #include "data/internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +88,19 @@ mn_status mn__replace_commit(mn__replace *r, mn_error *err) {
     }
     mn__replace_abort(r);
     return mn_fail(err, MN_ERR_IO, "%s: cannot be written: %s", path, strerror(reason));
+}
+
+void mn__little_endian(void *numbers, size_t count, size_t size) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    uint8_t *p = numbers;
+    for (size_t i = 0; i < count; i++, p += size)
+        for (size_t k = 0; k < size / 2; k++) {
+            uint8_t t = p[k];
+            p[k] = p[size - 1 - k], p[size - 1 - k] = t;
+        }
+#else
+    (void)numbers, (void)count, (void)size;
+#endif
 }
 
 /* ---- hashes ---- */

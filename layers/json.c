@@ -132,7 +132,7 @@ static mn_status read_network(mn_model *m, json_t *root, const mn_net_opt *asked
     return m->status ? m->status : check_heads(m, asked);
 }
 
-mn_model *mn_model_from_json(mn_context *c, const char *text, size_t length, const mn_net_opt *opt) {
+mn_model *mn__model_parse(mn_context *c, const char *text, size_t length, const mn_net_opt *opt) {
     if (!c || c->error.status) return NULL;
     mn_net_opt o;
     if (mn__net_complete(c, opt, 1, 48, 48, &o)) return NULL;
@@ -146,7 +146,12 @@ mn_model *mn_model_from_json(mn_context *c, const char *text, size_t length, con
     else m = mn_model_create(c, name);
     mn_status s = m ? read_network(m, root, opt, &(mn__json_form){.opt = &o}) : c->error.status;
     json_decref(root);
-    return s == MN_OK && mn_model_build(m) == MN_OK ? m : NULL;
+    return s == MN_OK ? m : NULL;
+}
+
+mn_model *mn_model_from_json(mn_context *c, const char *text, size_t length, const mn_net_opt *opt) {
+    mn_model *m = mn__model_parse(c, text, length, opt);
+    return m && mn_model_build(m) == MN_OK ? m : NULL;
 }
 
 /* ---- writing ---- */

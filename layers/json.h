@@ -19,6 +19,8 @@ mn_sym mn__json_layer(mn_model *m, const char *class_name, const char *name, jso
 /* The layer's fields as an object: those that are not the default, or all of them as Keras names them. NULL:
  * out of memory. */
 json_t *mn__json_fields(const mn__layer *l, bool keras);
+/* mn_model_from_json without the building: nothing is allocated for weights yet. */
+mn_model *mn__model_parse(mn_context *c, const char *text, size_t length, const mn_net_opt *opt);
 /* Parses text of at most `limit` bytes that holds one object. */
 json_t *mn__json_parse(const char *what, const char *text, size_t length, mn_error *err);
 #endif

@@ -202,6 +202,46 @@ typedef struct mn_rescaling_layer {
 } mn_rescaling_layer;
 mn_sym mn_layer_rescaling(mn_model *m, mn_sym x, mn_rescaling_layer opt);
 
+/* The product; a dimension of 1 is stretched: (C,1,1) weighs the channels of (C,H,W). */
+mn_sym mn_layer_multiply(mn_model *m, const mn_sym *x, int n, mn_plain_layer opt);
+
+/* y = x*gamma + beta for each channel of (C,H,W) or feature, both learned. */
+typedef struct mn_scale_layer {
+    const char *name;
+    bool no_center, no_scale;
+} mn_scale_layer;
+mn_sym mn_layer_scale(mn_model *m, mn_sym x, mn_scale_layer opt);
+
+/* y = min(max(x, min_value), max_value): ReLU6 when nothing is said. */
+typedef struct mn_clip_layer {
+    const char *name;
+    double min_value, max_value; /* 0, 6 */
+} mn_clip_layer;
+mn_sym mn_layer_clip(mn_model *m, mn_sym x, mn_clip_layer opt);
+
+/* One value around (C,H,W). */
+typedef struct mn_padding2d_layer {
+    const char *name;
+    int padding[4]; /* top, bottom, left, right */
+    double value;
+} mn_padding2d_layer;
+mn_sym mn_layer_padding2d(mn_model *m, mn_sym x, mn_padding2d_layer opt);
+
+/* Every number becomes a block of copies: nearest neighbour. */
+typedef struct mn_up_sampling2d_layer {
+    const char *name;
+    int size[2]; /* 2 */
+} mn_up_sampling2d_layer;
+mn_sym mn_layer_up_sampling2d(mn_model *m, mn_sym x, mn_up_sampling2d_layer opt);
+
+/* The part start .. start+length-1 of one dimension. */
+typedef struct mn_slice_layer {
+    const char *name;
+    int axis; /* of (N,C,H,W): 1, the channels, when 0 */
+    int start, length;
+} mn_slice_layer;
+mn_sym mn_layer_slice(mn_model *m, mn_sym x, mn_slice_layer opt);
+
 /* ---- networks by name or file ------------------------------------------------------------------------ */
 
 typedef struct mn_net_head {
