@@ -200,6 +200,7 @@ static mn_model *foreign_model(mn_context *c, const Onnx__ModelProto *model, int
 }
 
 mn_model *mn__onnx_decode(mn_context *c, const uint8_t *bytes, size_t size, bool own_layers, mn_model_info *info, mn_error *err) {
+    *info = (mn_model_info){0};
     room memory = {0};
     ProtobufCAllocator allocator = {take, give, &memory};
     Onnx__ModelProto *model = NULL;
