@@ -6,18 +6,20 @@
 
 /* ---- temperature ---- */
 
-/* The derivative by b of the sum over rows of -log softmax(b z)[label], z = log p: sum of E[z] - z[label]. Rises with b. */
-static double slope(const float *p, const int32_t *label, int64_t n, int classes, double b) {
+/* The derivative by b of the sum over rows of -sum_k t_k log softmax(b z)_k, z = log p: sum of E[z] - t z. Rises with b.
+ * The target t has 1 - spare for the label, the rest for the others in equal parts. */
+static double slope(const float *p, const int32_t *label, int64_t n, int classes, double spare, double b) {
     double total = 0;
     for (int64_t i = 0; i < n; i++) {
         if (label[i] < 0) continue;
         const float *row = p + i * classes;
-        double top = log(fmax(row[metrics_argmax(row, classes)], 1e-30)), sum = 0, mean = 0;
+        double top = log(fmax(row[metrics_argmax(row, classes)], 1e-30)), sum = 0, mean = 0, all = 0;
         for (int k = 0; k < classes; k++) {
             double z = log(fmax(row[k], 1e-30)), w = exp(b * (z - top));
-            sum += w, mean += w * z;
+            sum += w, mean += w * z, all += z;
         }
-        total += mean / sum - log(fmax(row[label[i]], 1e-30));
+        double z_label = log(fmax(row[label[i]], 1e-30));
+        total += mean / sum - (1 - spare) * z_label - spare * (all - z_label) / (classes - 1);
     }
     return total;
 }
@@ -26,10 +28,11 @@ double calibrate_temperature(const float *p, const int32_t *label, int64_t n, in
     double lo = log(0.05), hi = log(20); /* of b = 1/T */
     int64_t labelled = 0;
     for (int64_t i = 0; i < n; i++) labelled += label[i] >= 0;
-    if (!labelled) return 1;
+    if (!labelled || classes < 2) return 1;
+    double spare = 1 / ((double)labelled + 2);
     for (int step = 0; step < 40; step++) { /* the loss is convex in b: halve where its slope changes sign */
         double middle = (lo + hi) / 2;
-        if (slope(p, label, n, classes, exp(middle)) > 0)
+        if (slope(p, label, n, classes, spare, exp(middle)) > 0)
             hi = middle;
         else
             lo = middle;

@@ -6,8 +6,8 @@
 #include "apps/metrics.h"
 
 /* The temperature T that makes softmax(log p / T) have the least mean -log p[label] (Guo et al. 2017, "On calibration of
- * modern neural networks", 4.2), within 0.05 .. 20. 1 where there is no labelled row. It changes no answer, only how sure
- * it is. */
+ * modern neural networks", 4.2), within 0.05 .. 20. Labels count as 1 - 1/(n+2) sure (Platt 1999): few rows, all right, prove no certainty. 1 where there
+ * is no labelled row. It changes no answer, only how sure it is. */
 double calibrate_temperature(const float *p, const int32_t *label, int64_t n, int classes);
 /* In place: p becomes softmax(log p / T). */
 void calibrate_apply(float *p, int64_t n, int classes, double temperature);

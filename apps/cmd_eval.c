@@ -69,7 +69,7 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         o->uncalibrated = true;
         return 0;
     case OPT_AGAINST:
-        o->against = arg;
+        o->against = app_model_path(arg);
         return 0;
     case OPT_NEAR:
         o->near_copies = true;

@@ -40,7 +40,11 @@ enum {
     OPT_RESUME,
     OPT_LOG,
     OPT_PLOT,
-    OPT_KEEP
+    OPT_KEEP,
+    OPT_ALLOW_LEAK,
+    OPT_NO_BASELINE,
+    OPT_UNSURE,
+    OPT_CARD
 };
 
 static const struct argp_option table[] = {
@@ -56,6 +60,8 @@ static const struct argp_option table[] = {
      1},
     {"test", OPT_TEST, "SHARE", 0,
      "Test rows, carved where the files say nothing at all (default 0.1). Training never reads test rows", 1},
+    {"allow-leak", OPT_ALLOW_LEAK, 0, 0,
+     "Train even where copies or people are on both sides of the split (see mien doctor); the model file says so", 1},
     {"labels", OPT_LABELS, "WHICH", 0,
      "emotion, gender, both, other heads by name with commas, or auto: all there are (default)", 1},
     {"classes", OPT_CLASSES, "LIST", 0,
@@ -115,12 +121,16 @@ static const struct argp_option table[] = {
     {"device", OPT_DEVICE, "cpu|cuda", 0, "Where to compute (default cpu)", 4},
     {"resume", OPT_RESUME, "CKPT", 0,
      "Go on from a checkpoint; it knows its command line. Only --epochs, --patience, --threads, --workers, "
-     "--out, --log, --plot and --keep-checkpoint may be given with it",
+     "--out, --log, --plot, --card, --unsure, --no-baseline and --keep-checkpoint may be given with it",
      4},
     {"out", 'o', "MODEL.h5", 0, "The model to write; MODEL.h5.ckpt beside it is the checkpoint of each epoch",
      4},
     {"log", OPT_LOG, "RUN.jsonl", 0, "A line of JSON an epoch", 4},
     {"plot", OPT_PLOT, "CURVES.svg", 0, "Loss and accuracy, drawn after each epoch", 4},
+    {"card", OPT_CARD, "FILE.md", 0, "The model card (default MODEL.card.md beside MODEL.h5)", 4},
+    {"unsure", OPT_UNSURE, "SHARE", 0,
+     "Answer \"unsure\" below the probability that this share of the validation rows does not reach (default 0.1; 0: never)", 4},
+    {"no-baseline", OPT_NO_BASELINE, 0, 0, "Do not train a logistic regression to stand beside the score", 4},
     {"keep-checkpoint", OPT_KEEP, 0, 0,
      "Leave the checkpoint when the run is done, so that a longer one can go on from it", 4},
     {0},
@@ -155,6 +165,9 @@ static void check_net(const struct argp_state *s, const char *name) {
 }
 
 static void parse_val(train_options *o, char *arg, const struct argp_state *s) {
+    if (!strcmp(arg, "test"))
+        argp_error(s, "--val test: what chooses an epoch is not a test any more; hint: leave it out, and validation rows are carved out of "
+                   "the training rows");
     o->val = strchr(arg, ':') ? arg : NULL;
     if (!o->val) o->valid = app_parse_real(s, "--val (a share, or a data SPEC with a colon)", arg, 0, 0.9);
 }
@@ -189,6 +202,9 @@ static error_t parse_data(int key, char *arg, struct argp_state *s, train_option
         return 0;
     case OPT_VAL:
         parse_val(o, arg, s);
+        return 0;
+    case OPT_ALLOW_LEAK:
+        o->allow_leak = true;
         return 0;
     case OPT_TEST:
         o->test = app_parse_real(s, "--test", arg, 0, 0.9);
@@ -318,6 +334,15 @@ static error_t parse_run(int key, char *arg, struct argp_state *s, train_options
     case OPT_KEEP:
         o->keep_checkpoint = true;
         return 0;
+    case OPT_CARD:
+        o->card = arg;
+        return 0;
+    case OPT_UNSURE:
+        o->unsure = app_parse_real(s, "--unsure", arg, 0, 0.9);
+        return 0;
+    case OPT_NO_BASELINE:
+        o->no_baseline = true;
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -326,7 +351,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *s, train_options
 /* Beside --resume only what does not change what has been computed so far. */
 static void refuse_change(int key, const struct argp_state *s) {
     static const int allowed[] = {'e',     OPT_PATIENCE, OPT_THREADS, OPT_WORKERS, 'o',
-                                  OPT_LOG, OPT_PLOT,     OPT_KEEP,    OPT_RESUME};
+                                  OPT_LOG, OPT_PLOT,     OPT_KEEP,    OPT_RESUME,  OPT_CARD, OPT_UNSURE, OPT_NO_BASELINE};
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
         if (key == allowed[i]) return;
     for (const struct argp_option *t = table; t->name || t->doc; t++)
@@ -350,6 +375,7 @@ static void set_defaults(parser *p) {
     *p = (parser){0};
     p->o = (train_options){.valid = 0.1,
                            .test = 0.1,
+                           .unsure = 0.1,
                            .labels = "auto",
                            .epochs = 50,
                            .batch = 32,
@@ -482,8 +508,11 @@ static int run(const train_options *o) {
                     (long long)r.epoch);
         if (end == TRAIN_DONE) {
             print_best(&r);
+            mn_error aside = {0}; /* what goes wrong beside the weights does not lose them */
+            if (train_finish(&r, &aside)) fprintf(stderr, "mien: warning: the model is not calibrated: %s\n", aside.text);
             if (train_save(&r, &err) == MN_OK) {
                 if (!o->keep_checkpoint) unlink(r.checkpoint);
+                if (train_write_card(&r, &aside)) fprintf(stderr, "mien: warning: no card: %s\n", aside.text);
                 print_next(&r);
                 status = APP_OK;
             }

@@ -2,6 +2,7 @@
 #include "apps/train.h"
 #if MN_HAVE_JSON
 #include "apps/app.h"
+#include "apps/card.h"
 #include "apps/progress.h"
 #include <math.h>
 #include <stdlib.h>
@@ -218,7 +219,12 @@ static mn_status save_elsewhere(train_run *r, char **where) {
 
 mn_status train_save(train_run *r, mn_error *err) {
     mn_free(r->info.training);
+    mn_free(r->info.card);
     r->info.training = train_record(r);
+    mn_model_stats stats = mn_model_count(r->m);
+    char *card = card_write(mn_model_name(r->m), &stats, &r->info);
+    r->info.card = mn_strdup(card);
+    free(card);
     mn_status s = mn_model_save(r->m, &r->info, r->o.out, err);
     if (!s) {
         printf("wrote     %s\n", r->o.out);

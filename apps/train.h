@@ -24,7 +24,7 @@ typedef struct train_options {
     int n_data;
     const char *val; /* SPEC of a validation set; NULL: `valid` of the data is carved */
     double valid, test;
-    const char *net, *labels, *out, *log, *plot, *init, *resume;
+    const char *net, *labels, *out, *log, *plot, *init, *resume, *card; /* card NULL: beside out */
     const char *classes;  /* NULL: as the data has them */
     const char *pipeline; /* NULL: the prepared data's, the initial model's, or none */
     const char *freeze[TRAIN_MAX_WORDS];
@@ -37,6 +37,8 @@ typedef struct train_options {
     const char *schedule_text, *augment_text;
     mn_schedule schedule;
     mn_augment augment;
+    bool allow_leak, no_baseline;
+    double unsure; /* the share of the validation rows that may go without an answer */
     bool balanced, keep_checkpoint, quiet; /* quiet: only errors and the bar */
     double smoothing, ema;
     uint64_t seed;
@@ -65,6 +67,15 @@ typedef struct train_tally {
     int64_t images;
 } train_tally;
 
+/* What the split has on both sides (train_check.c). */
+typedef struct train_leaks {
+    int64_t valid;         /* validation rows with a copy or their subject among the training rows */
+    int64_t dropped;       /* training rows left out for it */
+    int64_t test_copies;   /* test rows identical to training rows, as the files have it */
+    int64_t test_subjects; /* test rows whose subject trains or validates */
+    bool allowed;          /* it leaks, and --allow-leak was said */
+} train_leaks;
+
 typedef struct train_run {
     train_options o;
     mn_context *c;
@@ -78,6 +89,9 @@ typedef struct train_run {
     data_rows data;
     mn_dataset *train_rows, *valid_rows;     /* views of data */
     mn_dataset *train_pixels, *valid_pixels; /* the same, decoded */
+    mn_dataset *train_kept;                  /* train_pixels without copies of validation rows; NULL: all of them */
+    train_leaks leaks;
+    json_t *validation; /* by train_finish: the scores of each head on the validation rows */
     mn_loader *train, *valid;                /* valid: NULL when there are no validation rows */
     mn_model_info info;                      /* preprocessing, heads, record */
     int n_heads, head[MN_MAX_HEADS];         /* the model's head h is the data's head[h] */
@@ -110,6 +124,12 @@ typedef enum train_end { TRAIN_DONE, TRAIN_STOPPED, TRAIN_FAILED } train_end;
 train_end train_loop(train_run *r, const volatile int *stop, mn_error *err);
 /* One batch: forward, backward, update. Allocates nothing from the third call on. */
 mn_status train_step(train_run *r, const mn_batch *b, mn_error *err);
+/* train_check.c: finds copies and people on both sides of the split; leaves a few out, or fails. Before the loaders. */
+mn_status train_check_split(train_run *r, mn_error *err);
+/* train_finish.c: fits temperatures and thresholds to the validation rows, scores them beside a logistic regression. */
+mn_status train_finish(train_run *r, mn_error *err);
+/* Saves the card that train_save has put into the model. */
+mn_status train_write_card(train_run *r, mn_error *err);
 /* Writes the model, and says where it is; somewhere else when `out` cannot be written. */
 mn_status train_save(train_run *r, mn_error *err);
 

@@ -118,9 +118,10 @@ static mn_status open_loaders(train_run *r, mn_error *err) {
     }
     if (r->data.crop && cropper_missed(r->data.crop) && !r->o.quiet)
         printf("pipeline  no face was found in %lld pictures, which are used whole\n", (long long)cropper_missed(r->data.crop));
-    mn_status s = r->o.normalize == NORMALIZE_DATASET ? measure(r, err) : MN_OK;
+    mn_status s = train_check_split(r, err);
+    if (!s && r->o.normalize == NORMALIZE_DATASET) s = measure(r, err);
     if (s) return s;
-    if (!(r->train = open_loader(r, r->train_pixels, true, err))) return err->status;
+    if (!(r->train = open_loader(r, r->train_kept ? r->train_kept : r->train_pixels, true, err))) return err->status;
     r->per_epoch = mn_loader_batches(r->train);
     if (!r->data.count[MN_SPLIT_VALID]) return MN_OK;
     return (r->valid = open_loader(r, r->valid_pixels, false, err)) ? MN_OK : err->status;
@@ -358,6 +359,7 @@ mn_status train_open(train_run *r, const train_options *o, mn_error *err) {
     mn_status s = app_check_writable(o->out, err);
     if (!s && o->log) s = app_check_writable(o->log, err);
     if (!s && o->plot) s = app_check_writable(o->plot, err);
+    if (!s && o->card) s = app_check_writable(o->card, err);
     if (!s) s = open_data(r, err);
     if (s) return s;
     mn_context_opt opt = {.device = o->device, .threads = o->threads, .seed = o->seed};
@@ -380,6 +382,7 @@ mn_status train_open(train_run *r, const train_options *o, mn_error *err) {
 void train_close(train_run *r) {
     mn_loader_destroy(r->train);
     mn_loader_destroy(r->valid);
+    mn_dataset_destroy(r->train_kept);
     mn_dataset_destroy(r->train_pixels);
     mn_dataset_destroy(r->valid_pixels);
     mn_dataset_destroy(r->train_rows);
@@ -387,6 +390,7 @@ void train_close(train_run *r) {
     data_close(&r->data);
     evaluation_free(&r->scores);
     head_map_free(&r->map);
+    json_decref(r->validation);
     mn_model_info_free(&r->info);
     mn_context_destroy(r->c);
     free(r->history);

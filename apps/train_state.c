@@ -126,6 +126,16 @@ static json_t *best_json(const train_run *r) {
     return j;
 }
 
+static json_t *leaks_json(const train_run *r) {
+    json_t *j = json_object();
+    set_int(j, "valid", r->leaks.valid);
+    set_int(j, "dropped", r->leaks.dropped);
+    set_int(j, "test_copies", r->leaks.test_copies);
+    set_int(j, "test_subjects", r->leaks.test_subjects);
+    json_object_set_new(j, "allowed", json_boolean(r->leaks.allowed));
+    return j;
+}
+
 static json_t *record_json(const train_run *r) {
     const train_options *o = &r->o;
     json_t *j = json_object();
@@ -137,6 +147,7 @@ static json_t *record_json(const train_run *r) {
     json_object_set_new(j, "data", data_json(r));
     json_object_set_new(j, "rows", rows_json(r));
     if (o->classes) set_text(j, "classes", o->classes);
+    json_object_set_new(j, "leaks", leaks_json(r));
     set_int(j, "seed", (int64_t)o->seed);
     set_int(j, "threads", mn_context_threads(r->c));
     set_int(j, "batch", o->batch);
@@ -147,6 +158,7 @@ static json_t *record_json(const train_run *r) {
     set_text(j, "augment", o->augment_text);
     set_int(j, "epochs_run", r->epoch);
     json_object_set_new(j, "best", best_json(r));
+    if (r->validation) json_object_set(j, "validation", r->validation);
     return j;
 }
 
