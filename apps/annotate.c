@@ -21,7 +21,7 @@ static int gender_of(const char *word) {
 static draw_colour colour_of(const predictor *p, const findings_face *f, annotate_palette palette) {
     for (int i = 0; i < p->heads; i++) {
         const predictor_head *h = &p->head[i];
-        int g = strcmp(h->name, "gender") ? -1 : gender_of(h->class_name[predictor_best(h, f->value)]);
+        int g = strcmp(h->name, "gender") || predictor_unsure(h, f->value) ? -1 : gender_of(h->class_name[predictor_best(h, f->value)]);
         if (g >= 0) return colours[palette][g];
     }
     return neutral;
@@ -40,7 +40,8 @@ static void label(mn_image *im, double x, double y, const style *s, const char *
 
 static void head_text(const predictor_head *h, const float *value, char *buf, size_t size) {
     int best = predictor_best(h, value);
-    snprintf(buf, size, "%.40s %.0f %%", h->class_name[best], 100 * (double)value[h->offset + best]);
+    snprintf(buf, size, "%s%.40s %.0f %%", predictor_unsure(h, value) ? "unsure, " : "", h->class_name[best],
+             100 * (double)value[h->offset + best]);
 }
 
 /* A line a head above the box, or inside it where the picture ends. */
@@ -105,7 +106,7 @@ static void bars(mn_image *im, const predictor *p, const findings_face *face, in
     if (covers(face, n, f, x, y, width, row * h->classes)) return;
     const draw_colour black = {0, 0, 0}, grey = {170, 170, 170}, white = {255, 255, 255};
     draw_fill(im, x, y, width, row * h->classes, black, 0.6);
-    int best = predictor_best(h, f->value);
+    int best = predictor_unsure(h, f->value) ? -1 : predictor_best(h, f->value);
     for (int k = 0; k < h->classes; k++, y += row) {
         draw_colour c = k == best ? white : grey;
         if (named) draw_text(im, x + s->pad, y + row * 0.18, small, c, h->class_name[k]);

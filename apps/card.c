@@ -68,7 +68,7 @@ static void write_heads(FILE *f, const mn_model_info *info) {
         if (c->temperature <= 0 && c->unsure <= 0) continue;
         fputs("| calibration | ", f);
         cell_text(f, head->name);
-        fprintf(f, ": temperature %.3f, \"unsure\" where no class reaches %.3f, both from validation rows |\n",
+        fprintf(f, ": temperature %.3f, \"unsure\" where no class reaches %.9g, both from validation rows |\n",
                 c->temperature > 0 ? c->temperature : 1, c->unsure);
     }
 }

@@ -219,8 +219,8 @@ static mn_status log_test(eval *e, mn_error *err) {
     json_decref(all);
     mn_free(e->info.tests);
     e->info.tests = list;
-    if (before) printf("\nnote      these rows were scored %zu time%s before with %s: the best of several scores is\n"
-                       "          partly luck on these rows\n", before, before == 1 ? "" : "s", e->path);
+    if (before) printf("\nnote      these rows were scored %zu time%s before with this model: the best of\n"
+                       "          several scores is partly luck on these rows\n", before, before == 1 ? "" : "s");
     return MN_OK;
 }
 

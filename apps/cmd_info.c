@@ -77,6 +77,9 @@ static void print_heads(const mn_model_info *info) {
             column += printf(" %s", head->class_name[k]);
         }
         putchar('\n');
+        const mn_calibration *c = &info->calibration[h];
+        if (c->temperature > 0 || c->unsure > 0)
+            printf("          temperature %.3f, \"unsure\" below %.1f %%\n", c->temperature > 0 ? c->temperature : 1, 100 * c->unsure);
     }
 }
 

@@ -41,7 +41,8 @@ enum {
     OPT_MAX_FRAMES,
     OPT_THREADS,
     OPT_BENCH,
-    OPT_CAMERAS
+    OPT_CAMERAS,
+    OPT_ALWAYS
 };
 
 static const struct argp_option options[] = {
@@ -67,6 +68,7 @@ static const struct argp_option options[] = {
     {"show", OPT_SHOW, 0, 0, "a window; q closes it", 3},
     {"bench", OPT_BENCH, 0, 0, "afterwards: median and 99th percentile of the time of each stage", 3},
     {0, 0, 0, 0, "How:", 4},
+    {"always", OPT_ALWAYS, 0, 0, "never answer \"unsure\", which a model says below the probability that its validation rows gave", 4},
     {"flip", OPT_FLIP, 0, 0, "average over each face and its mirror image: a little better, twice the work",
      4},
     {"smooth", OPT_SMOOTH, "X", 0,
@@ -134,6 +136,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         break;
     case OPT_PALETTE:
         a->opt.palette = (annotate_palette)app_parse_word(state, "--palette", arg, palettes, 3);
+        break;
+    case OPT_ALWAYS:
+        a->opt.always = true;
         break;
     case OPT_SHOW:
         a->opt.show = true;
@@ -306,6 +311,7 @@ int cmd_predict(int argc, char **argv) {
     if (s == MN_OK && j->opt.show) s = vision_check_screen(&err);
     if (s == MN_OK)
         s = predictor_open(&j->predictor, a.model, a.models, PREDICT_MAX_FACES, a.threads, a.flip, &err);
+    for (int i = 0; i < j->predictor.heads && a.opt.always; i++) j->predictor.head[i].calibration.unsure = 0;
     if (s == MN_OK) s = follow_pipeline(j, &err);
     if (s == MN_OK) s = open_detector(j, &a, &err);
     if (s == MN_OK) {

@@ -25,7 +25,8 @@ static void write_text_face(FILE *out, const predictor *p, const findings_face *
         int best = predictor_best(h, f->value);
         fprintf(out, "%s%s", i ? ", " : "", findings_head_title(h));
         if (ambiguous(p, i)) fprintf(out, " (%s)", p->model[h->model].path);
-        fprintf(out, ": %s %.0f %%", h->class_name[best], 100 * (double)f->value[h->offset + best]);
+        fprintf(out, ": %s%s %.0f %%", predictor_unsure(h, f->value) ? "unsure, " : "", h->class_name[best],
+                100 * (double)f->value[h->offset + best]);
     }
     fputc('\n', out);
 }
@@ -95,6 +96,7 @@ static void write_json_head(FILE *out, const predictor *p, const predictor_head 
     findings_json_string(out, h->class_name[best]);
     fputs(",\"probability\":", out);
     write_number(out, value[h->offset + best]);
+    fprintf(out, ",\"unsure\":%s", predictor_unsure(h, value) ? "true" : "false");
     fputs(",\"probabilities\":{", out);
     for (int k = 0; k < h->classes; k++) {
         if (k) fputc(',', out);
@@ -180,13 +182,13 @@ static void write_csv(FILE *out, const predictor *p, const findings_picture *r) 
             write_field(out, h->class_name[best]);
             fprintf(out, ",%.4f,", (double)f->value[h->offset + best]);
             write_field(out, p->model[h->model].path);
-            fputc('\n', out);
+            fprintf(out, ",%d\n", predictor_unsure(h, f->value));
         }
 }
 
 void findings_begin(FILE *out, findings_format f) {
     if (f == FINDINGS_CSV)
-        fputs("input,frame,seconds,track,face,x,y,w,h,head,label,probability,model\n", out);
+        fputs("input,frame,seconds,track,face,x,y,w,h,head,label,probability,model,unsure\n", out);
 }
 
 void findings_write(FILE *out, findings_format f, const predictor *p, const findings_picture *r) {

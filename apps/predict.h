@@ -12,7 +12,7 @@ typedef struct predict_opt {
     findings_format format;
     const char *annotate; /* file or folder; NULL: none */
     annotate_palette palette;
-    bool show, whole, bench; /* whole: every picture is one face */
+    bool show, whole, bench, always; /* whole: every picture is one face; always: never "unsure" */
     face_box *face;          /* given faces instead of detected ones */
     int faces;
     int min_face; /* pixels; 0: by the picture's size */

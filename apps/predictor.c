@@ -30,7 +30,7 @@ static mn_status add_heads(predictor *p, int index, mn_error *err) {
             return mn_fail(err, MN_ERR_UNSUPPORTED,
                            "%s: head \"%s\" has %d names for another number of outputs", m->path, h->name,
                            h->n_classes);
-        p->head[p->heads++] = (predictor_head){h->name, h->class_name, h->n_classes, p->values, index};
+        p->head[p->heads++] = (predictor_head){h->name, h->class_name, h->n_classes, p->values, index, m->info.calibration[i]};
         p->values += h->n_classes;
     }
     return MN_OK;
@@ -97,9 +97,10 @@ mn_status predictor_add(predictor *p, const mn_image *crop, mn_error *err) {
     return s;
 }
 
-/* out[face] = mean over the views of softmax(logits): logits (faces*views, classes). */
+/* out[face] = mean over the views of softmax(logits / temperature): logits (faces*views, classes). */
 static void write_head(const predictor *p, const predictor_head *h, const float *logits, int views,
                        float *out) {
+    double T = h->calibration.temperature > 0 ? h->calibration.temperature : 1;
     for (int f = 0; f < p->waiting; f++) {
         float *to = out + (size_t)f * (size_t)p->values + h->offset;
         for (int k = 0; k < h->classes; k++) to[k] = 0;
@@ -107,8 +108,8 @@ static void write_head(const predictor *p, const predictor_head *h, const float 
             const float *row = logits + ((size_t)f * (size_t)views + (size_t)v) * (size_t)h->classes;
             double top = row[0], sum = 0;
             for (int k = 1; k < h->classes; k++) top = fmax(top, row[k]);
-            for (int k = 0; k < h->classes; k++) sum += exp(row[k] - top);
-            for (int k = 0; k < h->classes; k++) to[k] += (float)(exp(row[k] - top) / sum / views);
+            for (int k = 0; k < h->classes; k++) sum += exp((row[k] - top) / T);
+            for (int k = 0; k < h->classes; k++) to[k] += (float)(exp((row[k] - top) / T) / sum / views);
         }
     }
 }
@@ -154,4 +155,8 @@ int predictor_best(const predictor_head *h, const float *values) {
     for (int k = 1; k < h->classes; k++)
         if (values[h->offset + k] > values[h->offset + best]) best = k;
     return best;
+}
+
+bool predictor_unsure(const predictor_head *h, const float *values) {
+    return (double)values[h->offset + predictor_best(h, values)] < h->calibration.unsure;
 }

@@ -11,6 +11,7 @@ typedef struct predictor_head {
     const char *name;
     char **class_name;
     int classes, offset, model;
+    mn_calibration calibration; /* the model's; unsure 0: always an answer */
 } predictor_head;
 
 typedef struct predictor_model {
@@ -42,5 +43,7 @@ mn_status predictor_add(predictor *p, const mn_image *crop, mn_error *err);
 mn_status predictor_run(predictor *p, float *out, mn_error *err);
 /* The class with the highest probability. */
 int predictor_best(const predictor_head *h, const float *values);
+/* Is even that too improbable to be an answer? */
+bool predictor_unsure(const predictor_head *h, const float *values);
 
 #endif

@@ -177,8 +177,8 @@ static const float values[] = {0.2f, 0.7f, 0.1f, 0.25f, 0.75f};
 static predictor two_heads(void) {
     predictor p = {.heads = 2, .values = 5, .models = 1};
     p.model[0].path = "faces.h5";
-    p.head[0] = (predictor_head){"emotion", emotion_names, 3, 0, 0};
-    p.head[1] = (predictor_head){"gender", gender_names, 2, 3, 0};
+    p.head[0] = (predictor_head){"emotion", emotion_names, 3, 0, 0, {0, 0}};
+    p.head[1] = (predictor_head){"gender", gender_names, 2, 3, 0, {0, 0}};
     return p;
 }
 
@@ -203,9 +203,9 @@ START_TEST(test_reports) {
     ck_assert_ptr_null(strstr(text, " is "));
     free(text);
     text = report(FINDINGS_CSV, &r);
-    ck_assert_str_eq(text, "input,frame,seconds,track,face,x,y,w,h,head,label,probability,model\n"
-                           "\"a,b.png\",,,,1,10.0,20.0,30.0,30.0,emotion,\"sad \"\"so\"\"\",0.7000,faces.h5\n"
-                           "\"a,b.png\",,,,1,10.0,20.0,30.0,30.0,gender,woman,0.7500,faces.h5\n");
+    ck_assert_str_eq(text, "input,frame,seconds,track,face,x,y,w,h,head,label,probability,model,unsure\n"
+                           "\"a,b.png\",,,,1,10.0,20.0,30.0,30.0,emotion,\"sad \"\"so\"\"\",0.7000,faces.h5,0\n"
+                           "\"a,b.png\",,,,1,10.0,20.0,30.0,30.0,gender,woman,0.7500,faces.h5,0\n");
     free(text);
     r.frame = 50, r.seconds = 2, face.track = 3;
     text = report(FINDINGS_TEXT, &r);
