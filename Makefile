@@ -89,7 +89,7 @@ LINK        = $(if $(HAVE_OPENCV),$(CXX),$(CC)) $(OPT) $(OMPF) $(SANF)
 include cuda/cuda.mk
 
 # ---- what can be made ------------------------------------------------------------------------------
-.PHONY: all help config deps demo test check tests-built gradcheck debug asan ubsan valgrind coverage mutants docs-test examples fuzz format lint install clean FORCE
+.PHONY: all help config deps demo seed1 seed2 clips test check tests-built gradcheck debug asan ubsan valgrind coverage mutants docs-test examples fuzz format lint install clean FORCE
 all: $(BUILD)/libmien.a $(if $(wildcard apps/main.c),$(BUILD)/mien)  ## the library and the program (build/mien)
 
 help:  ## this list
@@ -111,6 +111,10 @@ deps:  ## installs the packages that are missing (Debian, Ubuntu); says which
 demo: deps  ## trains a two-headed network on rendered faces before your eyes: 3 minutes, results in build/demo/
 	$(Q)$(MAKE) $(JOBS) all
 	$(Q)MIEN=$(BUILD)/mien sh apps/demo.sh $(BUILD)/demo
+seed1: all  ## S1's recipe on the data at hand: docs/results/seed1.md; DATA=folder, SEED_EPOCHS, SEED_ROWS, ...: apps/seed.sh
+	$(Q)MIEN=$(BUILD)/mien sh apps/seed1.sh
+seed2: all  ## S2's recipe and variations: docs/results/seed2.md
+	$(Q)MIEN=$(BUILD)/mien sh apps/seed2.sh
 test: deps  ## installs what is missing, builds, runs every test
 	$(Q)$(MAKE) $(JOBS) tests-built
 	$(Q)$(MAKE) check

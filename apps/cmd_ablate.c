@@ -14,19 +14,21 @@ enum { MOST_PARTS = 32, MOST_SEEDS = 30 };
 
 typedef struct options {
     const char *data[DATA_MAX_PARTS], *net, *folder;
-    const char *drop[MOST_PARTS], *without[MOST_PARTS];
-    int n_data, n_drop, n_without, seeds;
+    const char *drop[MOST_PARTS], *without[MOST_PARTS], *swap[MOST_PARTS];
+    int n_data, n_drop, n_without, n_swap, seeds;
     char **rest; /* after --: for every training */
     int n_rest;
 } options;
 
-enum { OPT_DROP = 256, OPT_WITHOUT, OPT_SEEDS };
+enum { OPT_DROP = 256, OPT_WITHOUT, OPT_SWAP, OPT_SEEDS };
 static const struct argp_option table[] = {
     {"data", 'd', "SPEC", 0, "As for mien train; may be given several times", 1},
     {"net", 'n', "NAME|FILE", 0, "The network (default seed2)", 1},
     {"drop", OPT_DROP, "PATTERN", 0, "Leave out the layers whose class or name matches, like BatchNormalization or \"conv2d_3\"; may be given several "
      "times (default: BatchNormalization, Dropout, Dense, and the last Conv2D)", 2},
     {"without", OPT_WITHOUT, "OPTION", 0, "Leave out this option of the recipe, like augment; may be given several times (default: augment)", 2},
+    {"swap", OPT_SWAP, "A=B", 0, "Layers of class A become class B, which takes the same options, like MaxPooling2D=AveragePooling2D; may be given "
+     "several times (with --swap alone nothing is left out)", 2},
     {"seeds", OPT_SEEDS, "N", 0, "Trainings of each (default 3)", 2},
     {"out", 'o', "FOLDER", 0, "Networks (JSON) and log.jsonl; what is in the log is not trained again (default ablate)", 2},
     {0},
@@ -48,6 +50,11 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
     case OPT_WITHOUT:
         if (o->n_without == MOST_PARTS) argp_error(s, "--without is given more than %d times", MOST_PARTS);
         o->without[o->n_without++] = arg + 2 * !strncmp(arg, "--", 2);
+        return 0;
+    case OPT_SWAP:
+        if (o->n_swap == MOST_PARTS) argp_error(s, "--swap is given more than %d times", MOST_PARTS);
+        if (!strchr(arg, '=')) argp_error(s, "--swap wants A=B, not \"%s\"", arg);
+        o->swap[o->n_swap++] = arg;
         return 0;
     case OPT_SEEDS: o->seeds = (int)app_parse_int(s, "--seeds", arg, 2, MOST_SEEDS); return 0;
     case ARGP_KEY_ARGS: o->rest = s->argv + s->next, o->n_rest = s->argc - s->next; return 0;
@@ -121,6 +128,20 @@ static int take_out(json_t *net, const char *pattern) {
     return n;
 }
 
+/* "A=B": every layer of class A becomes one of class B. Returns how many. */
+static int swap(json_t *net, const char *text) {
+    size_t i, length = strcspn(text, "=");
+    json_t *layer;
+    int n = 0;
+    json_array_foreach(json_object_get(net, "layers"), i, layer) {
+        const char *class = text_of(layer, "class");
+        if (strlen(class) != length || strncmp(class, text, length) != 0) continue;
+        json_object_set_new(layer, "class", json_string(text + length + 1));
+        n++;
+    }
+    return n;
+}
+
 /* ---- variants ---- */
 
 typedef struct variant {
@@ -172,12 +193,13 @@ static json_t *describe(const options *o, mn_error *err) {
 
 static mn_status add(const options *o, variant *v, const json_t *whole, const char *drop, const char *without, bool *found, mn_error *err) {
     json_t *net = json_deep_copy(whole);
-    *found = !drop || take_out(net, drop) > 0;
+    bool swaps = drop && strchr(drop, '=');
+    *found = !drop || (swaps ? swap(net, drop) : take_out(net, drop)) > 0;
     if (!*found) return json_decref(net), MN_OK;
     char *file = app_text("%s", drop ? drop : "whole");
     for (char *p = file; *p; p++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *p)) *p = '-';
-    *v = (variant){.name = drop || without ? app_text("no %s", drop ? drop : without) : app_text("whole"), .without = without};
+    *v = (variant){.name = drop || without ? app_text("%s%s", swaps ? "" : "no ", drop ? drop : without) : app_text("whole"), .without = without};
     v->net = app_text("%s/%s.json", o->folder, file);
     free(file);
     char *text = json_dumps(net, JSON_INDENT(1));
@@ -200,7 +222,12 @@ static mn_status make_variants(const options *o, variant *v, int *n, mn_error *e
     if (!whole) return err->status ? err->status : MN_ERR_ARG;
     bool found;
     mn_status s = add(o, &v[(*n)++], whole, NULL, NULL, &found, err);
-    for (int k = 0; k < (o->n_drop ? o->n_drop : 4) && !s; k++) {
+    for (int k = 0; k < o->n_swap && !s; k++) {
+        s = add(o, &v[*n], whole, o->swap[k], NULL, &found, err);
+        *n += found;
+        if (!s && !found) s = mn_fail(err, MN_ERR_ARG, "--swap %s: the network has no layer of that class", o->swap[k]);
+    }
+    for (int k = 0; k < (o->n_drop ? o->n_drop : o->n_swap ? 0 : 4) && !s; k++) {
         const char *pattern = o->n_drop ? o->drop[k] : usual[k];
         s = add(o, &v[*n], whole, pattern, NULL, &found, err);
         *n += found;
@@ -272,7 +299,7 @@ int cmd_ablate(int argc, char **argv) {
     options o = {.folder = "ablate", .seeds = 3};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     mn_error err = {0};
-    variant *v = app_alloc(2 * MOST_PARTS + 8, sizeof *v);
+    variant *v = app_alloc(3 * MOST_PARTS + 8, sizeof *v);
     int n = 0;
     mkdir(o.folder, 0777); /* if it cannot be made, writing into it says why */
     char *log = app_text("%s/log.jsonl", o.folder);

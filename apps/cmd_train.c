@@ -37,6 +37,9 @@ enum {
     OPT_DEVICE,
     OPT_INIT,
     OPT_FREEZE,
+    OPT_LR_SCALE,
+    OPT_UNFREEZE,
+    OPT_DROPOUT,
     OPT_RESUME,
     OPT_LOG,
     OPT_PLOT,
@@ -85,6 +88,11 @@ static const struct argp_option table[] = {
     {"init", OPT_INIT, "MODEL.h5", 0, "Begin with the weights of this model", 2},
     {"freeze", OPT_FREEZE, "PATTERN", 0,
      "Layers that are not trained, like \"conv*\"; may be given several times", 2},
+    {"lr-scale", OPT_LR_SCALE, "PATTERN=X", 0,
+     "Layers whose learning rate is X times the others', like \"conv*=0.1\"; may be given several times, the last that matches counts", 2},
+    {"unfreeze-every", OPT_UNFREEZE, "N", 0,
+     "With --init: train the heads alone at first, and every N epochs one layer more, from the end to the beginning", 2},
+    {"dropout", OPT_DROPOUT, "X", 0, "The rate of all Dropout layers (default: the network's own)", 2},
     {0, 0, 0, 0,
      "Recipe (the defaults are S1's: SGD, lr 0.001, momentum 0.9, batch 32, 50 epochs, early stopping):", 3},
     {"epochs", 'e', "N", 0, "Passes over the training rows (default 50)", 3},
@@ -195,6 +203,14 @@ static void add_word(const char **list, int *n, int most, const char *word, cons
     list[(*n)++] = word;
 }
 
+static void parse_lr_scale(train_options *o, char *arg, const struct argp_state *s) {
+    char *equals = strrchr(arg, '=');
+    if (!equals || equals == arg) argp_error(s, "--lr-scale wants PATTERN=X, not \"%s\"", arg);
+    if (o->n_scaled == TRAIN_MAX_WORDS) argp_error(s, "--lr-scale is given more than %d times", TRAIN_MAX_WORDS);
+    o->scale[o->n_scaled] = app_parse_real(s, "--lr-scale", equals + 1, 0, 1e6);
+    o->scaled[o->n_scaled++] = strndup(arg, (size_t)(equals - arg));
+}
+
 static error_t parse_data(int key, char *arg, struct argp_state *s, train_options *o) {
     switch (key) {
     case 'd':
@@ -243,6 +259,15 @@ static error_t parse_data(int key, char *arg, struct argp_state *s, train_option
         return 0;
     case OPT_FREEZE:
         add_word(o->freeze, &o->n_freeze, TRAIN_MAX_WORDS, arg, "--freeze", s);
+        return 0;
+    case OPT_LR_SCALE:
+        parse_lr_scale(o, arg, s);
+        return 0;
+    case OPT_UNFREEZE:
+        o->unfreeze_every = (int)app_parse_int(s, "--unfreeze-every", arg, 1, 100000);
+        return 0;
+    case OPT_DROPOUT:
+        o->dropout = app_parse_real(s, "--dropout", arg, 0, 0.999);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -381,6 +406,7 @@ static void set_defaults(parser *p) {
                            .batch = 32,
                            .patience = -1,
                            .grey = -1,
+                           .dropout = -1,
                            .workers = 1,
                            .schedule_text = "constant",
                            .augment_text = "none",
@@ -399,6 +425,8 @@ static bool complete(parser *p) {
         wrong = "the model to write is missing: --out MODEL.h5";
     else if (o->n_freeze && !o->init)
         wrong = "--freeze without --init would keep random weights";
+    else if (o->unfreeze_every && !o->init)
+        wrong = "--unfreeze-every without --init would keep random weights";
     else if (o->optim.nesterov && o->optim.kind != MN_SGD)
         wrong = "--nesterov goes with --optimizer sgd";
     if (wrong) fprintf(stderr, "mien train: %s\nTry `mien help train'.\n", wrong);

@@ -30,7 +30,7 @@ typedef struct options {
     int n_rest;
 } options;
 
-enum { OPT_MOMENTUM = 256, OPT_DECAY, OPT_OPTIMIZER, OPT_AUGMENT, OPT_SMOOTHING, OPT_SEARCH, OPT_TRIALS, OPT_HALVING, OPT_SEED, OPT_LOG, OPT_SPLIT };
+enum { OPT_MOMENTUM = 256, OPT_DECAY, OPT_OPTIMIZER, OPT_AUGMENT, OPT_SMOOTHING, OPT_DROPOUT, OPT_SEARCH, OPT_TRIALS, OPT_HALVING, OPT_SEED, OPT_LOG, OPT_SPLIT };
 static const struct argp_option table[] = {
     {"data", 'd', "SPEC", 0, "As for mien train; may be given several times", 1},
     {0, 0, 0, 0, "What to try: a LIST with commas (colons between lists of --augment), or a range LO..HI for numbers", 2},
@@ -41,6 +41,7 @@ static const struct argp_option table[] = {
     {"batch", 'b', "LIST", 0, "", 2},
     {"optimizer", OPT_OPTIMIZER, "LIST", 0, "", 2},
     {"augment", OPT_AUGMENT, "A:B", 0, "", 2},
+    {"dropout", OPT_DROPOUT, "LIST|RANGE", 0, "The rate of all Dropout layers", 2},
     {"label-smoothing", OPT_SMOOTHING, "LIST|RANGE", 0, "", 2},
     {0, 0, 0, 0, "How to search:", 3},
     {"search", OPT_SEARCH, "random|grid", 0, "random draws each value (default); grid tries all combinations of lists", 3},
@@ -85,6 +86,7 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
     case 'b': add_list(s, o, "--batch", arg, ',', false); return 0;
     case OPT_OPTIMIZER: add_list(s, o, "--optimizer", arg, ',', false); return 0;
     case OPT_AUGMENT: add_list(s, o, "--augment", arg, ':', false); return 0;
+    case OPT_DROPOUT: add_list(s, o, "--dropout", arg, ',', false); return 0;
     case OPT_SMOOTHING: add_list(s, o, "--label-smoothing", arg, ',', false); return 0;
     case OPT_SEARCH: o->grid = app_parse_word(s, "--search", arg, (const char *[]){"random", "grid"}, 2); return 0;
     case OPT_TRIALS: o->trials = (int)app_parse_int(s, "--trials", arg, 1, MOST_TRIALS); return 0;

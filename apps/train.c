@@ -190,6 +190,7 @@ static void checkpoint(train_run *r) {
 train_end train_loop(train_run *r, const volatile int *stop, mn_error *err) {
     while (r->epoch < r->o.epochs && !r->ended) {
         double begun = app_seconds();
+        train_unfreeze(r);
         train_end end = run_batches(r, stop, err);
         if (end == TRAIN_DONE) end = end_epoch(r, begun, stop, err);
         if (end == TRAIN_STOPPED) {

@@ -29,6 +29,10 @@ typedef struct train_options {
     const char *pipeline; /* NULL: the prepared data's, the initial model's, or none */
     const char *freeze[TRAIN_MAX_WORDS];
     int n_freeze;
+    const char *scaled[TRAIN_MAX_WORDS]; /* layers by pattern, and the factor on their learning rate */
+    double scale[TRAIN_MAX_WORDS];
+    int n_scaled, unfreeze_every; /* epochs; 0: nothing is thawed */
+    double dropout;               /* of all Dropout layers; below 0: the network's own */
     const char *weighted_head[MN_MAX_HEADS];
     double head_weight[MN_MAX_HEADS];
     int n_head_weights;
@@ -114,6 +118,9 @@ typedef struct train_run {
  * and status 2; false: something is missing, which has been said. Strings stay the caller's. */
 bool train_parse(train_options *o, int argc, char **argv);
 
+/* Gradual unfreezing (Howard and Ruder 2018): at first the heads learn alone, and every --unfreeze-every epochs the next
+ * layer with weights from the end joins, batch norm with the layer before it. A function of the epoch; call at its start. */
+void train_unfreeze(train_run *r);
 /* Builds everything; prints what it found. Free with train_close, whatever came out. */
 mn_status train_open(train_run *r, const train_options *o, mn_error *err);
 void train_close(train_run *r);

@@ -3,6 +3,7 @@
 #if MN_HAVE_JSON
 #include "apps/app.h"
 #include "apps/progress.h"
+#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,9 +242,39 @@ static mn_status freeze(train_run *r, mn_error *err) {
     return MN_OK;
 }
 
+/* The name of the layer that a weight belongs to: "conv2d_1/kernel" -> "conv2d_1". */
+static void layer_of(const mn_tensor *w, char out[128]) { snprintf(out, 128, "%.*s", (int)strcspn(w->name, "/"), w->name); }
+
+static bool matches(const mn_tensor *w, const char *pattern) {
+    char layer[128];
+    layer_of(w, layer);
+    return !fnmatch(pattern, layer, 0);
+}
+
+void train_unfreeze(train_run *r) {
+    int n, n_all, stages = 0, stage = 0;
+    mn_tensor **w = mn_model_parameters(r->m, &n, &n_all);
+    if (!r->o.unfreeze_every) return;
+    for (int i = 0; i < n; i++) stages += w[i]->shape.ndim > 1; /* a stage begins with a matrix or kernel */
+    int64_t closed = stages - r->n_heads - r->epoch / r->o.unfreeze_every;
+    for (int i = 0; i < n; i++) {
+        stage += w[i]->shape.ndim > 1;
+        char layer[128];
+        layer_of(w[i], layer);
+        mn_model_freeze(r->m, layer, stage <= closed);
+    }
+    for (int k = 0; k < r->o.n_freeze; k++) mn_model_freeze(r->m, r->o.freeze[k], true);
+}
+
+static mn_status set_dropout(train_run *r, mn_error *err) {
+    if (r->o.dropout < 0 || mn_model_set_dropout(r->m, r->o.dropout) > 0) return MN_OK;
+    return mn_fail(err, MN_ERR_ARG, "--dropout %g: %s has no Dropout layer", r->o.dropout, mn_model_name(r->m));
+}
+
 static mn_status open_net(train_run *r, mn_error *err) {
     mn_status s = r->o.init ? open_init(r, err) : create_net(r, r->o.net ? r->o.net : "seed2", err);
     if (!s) s = set_preprocess(r, err);
+    if (!s) s = set_dropout(r, err);
     if (!s) s = freeze(r, err);
     for (int h = 0; h < r->n_heads && !s; h++)
         s = mn_head_copy(&r->info.head[r->info.n_heads++], &r->data.all->head[r->head[h]], err);
@@ -292,6 +323,15 @@ static mn_status open_optim(train_run *r, mn_error *err) {
     r->optim = mn_optim_create(r->c, w, n, r->o.optim);
     for (int i = 0; r->optim && i < n; i++) /* biases, gammas and betas do not decay */
         if (w[i]->shape.ndim < 2 && (s = mn_optim_set_param(r->optim, i, 1, 0))) return s;
+    for (int k = 0; k < r->o.n_scaled; k++) {
+        int found = 0;
+        for (int i = 0; r->optim && i < n; i++) {
+            if (!matches(w[i], r->o.scaled[k])) continue;
+            if ((s = mn_optim_set_param(r->optim, i, r->o.scale[k], w[i]->shape.ndim < 2 ? 0 : -1))) return s;
+            found++;
+        }
+        if (!found) return mn_fail(err, MN_ERR_ARG, "--lr-scale \"%s\" matches no layer with weights", r->o.scaled[k]);
+    }
     if (r->optim) r->best = mn_snapshot_create(r->c, w, n_all);
     if (r->best && r->o.ema > 0) r->ema = mn_ema_create(r->c, w, n_all, r->o.ema);
     if (!r->best || (r->o.ema > 0 && !r->ema) || mn_snapshot_take(r->best))

@@ -20,3 +20,13 @@ const mn__layer_class mn__class_dropout = {.name = "Dropout", .stem = "dropout",
 mn_sym mn_layer_dropout(mn_model *m, mn_sym x, mn_dropout_layer opt) {
     return mn__layer_add(m, &mn__class_dropout, &x, 1, &opt);
 }
+
+int mn_model_set_dropout(mn_model *m, double rate) {
+    int n = 0;
+    for (int i = 0; i < m->n_layers; i++) {
+        if (m->layer[i]->class != &mn__class_dropout) continue;
+        ((mn_dropout_layer *)m->layer[i]->opt)->rate = rate;
+        n++;
+    }
+    return n;
+}

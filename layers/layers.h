@@ -315,6 +315,8 @@ mn_status mn_model_dot(const mn_model *m, FILE *out);
 /* Stops (or resumes) the training of every layer whose name matches the shell pattern ("conv*", "*").
  * A frozen batch normalisation uses its running statistics. Returns how many layers matched. */
 int mn_model_freeze(mn_model *m, const char *pattern, bool frozen);
+/* Gives every Dropout layer this rate, 0 to below 1; the same shapes, the same weights. Returns how many there are. */
+int mn_model_set_dropout(mn_model *m, double rate);
 /* For inference: every batch normalisation that follows a convolution or dense layer directly (and is that
  * layer's only reader) is folded into its weights. Returns how many were folded, negative on failure. The
  * outputs stay the same up to rounding; the model cannot be trained or saved as it was afterwards. */
