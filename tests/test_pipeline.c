@@ -244,7 +244,7 @@ START_TEST(test_prepare) {
     }
     SAYS(0, "all rows", "eval --model a.h5 --data folder:out --split all --predictions out.csv --threads 1");
     SAYS(0, "all rows", "eval --model a.h5 --data folder:own --split all --predictions own.csv --threads 1");
-    ck_assert_int_eq(mien("info a.h5 > /dev/null; cmp out.csv own.csv"), 0);
+    ck_assert_int_eq(mien("info a.h5 > /dev/null; cut -d, -f1-5 out.csv > a; cut -d, -f1-5 own.csv | cmp - a"), 0);
 #endif
 }
 END_TEST
