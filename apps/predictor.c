@@ -42,7 +42,7 @@ static mn_status open_model(predictor *p, const char *path, mn_error *err) {
     m->model = mn_model_load(p->ctx, path, &m->info, err);
     if (!m->model) return err->status;
     p->models++;
-    if (mn_model_fold_batch_norm(m->model) < 0) {
+    if (mn_model_compile(m->model) < 0) {
         const mn_error *e = mn_context_error(p->ctx);
         return mn_fail(err, e->status, "%s: %s", path, e->text);
     }

@@ -60,6 +60,7 @@ typedef struct mn__kernels {
     const char *name;                 /* "plain", "avx2", ... */
     mn_kernel run[MN_OP_COUNT][2][2]; /* [operation][forward, backward][f32, f64]; NULL: missing */
     const struct mn__update_kernels *update[2]; /* of optimisers (optim/internal.h): [f32, f64] */
+    const struct mn__infer_kernels *infer[2];   /* of compiled inference (layers/infer.h); NULL: none */
 } mn__kernels;
 /* The best table for this device and processor; one of `name` where the device has it (autograd/ops.c). */
 const mn__kernels *mn__kernels_for(mn_device device);

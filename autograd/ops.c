@@ -29,6 +29,8 @@ const char *mn_op_name(int op) { return op >= 0 && op < MN_OP_COUNT ? ops[op]->n
 
 /* The kernels of optim/ in one type and instruction set. */
 extern const struct mn__update_kernels mn__updates_cpu_f32_plain, mn__updates_cpu_f64_plain;
+/* The steps of compiled inference: cpu/infer.c. */
+extern const struct mn__infer_kernels mn__infer_cpu_f32_plain, mn__infer_cpu_f64_plain;
 
 #define OP(name) DECLARE(name, f32_plain) DECLARE(name, f64_plain)
 #include "autograd/all.def"
@@ -37,10 +39,11 @@ static const mn__kernels plain = {"plain", {
 #define OP(name) ROW(name, f32_plain, f64_plain)
 #include "autograd/all.def"
 #undef OP
-}, {&mn__updates_cpu_f32_plain, &mn__updates_cpu_f64_plain}};
+}, {&mn__updates_cpu_f32_plain, &mn__updates_cpu_f64_plain}, {&mn__infer_cpu_f32_plain, &mn__infer_cpu_f64_plain}};
 
 #if defined(__x86_64__)
 extern const struct mn__update_kernels mn__updates_cpu_f32_avx2, mn__updates_cpu_f32_avx512;
+extern const struct mn__infer_kernels mn__infer_cpu_f32_avx2, mn__infer_cpu_f32_avx512;
 #define OP(name) DECLARE(name, f32_avx2) DECLARE(name, f32_avx512)
 #include "autograd/all.def"
 #undef OP
@@ -48,12 +51,12 @@ static const mn__kernels avx2 = {"avx2", {
 #define OP(name) ROW(name, f32_avx2, f64_plain)
 #include "autograd/all.def"
 #undef OP
-}, {&mn__updates_cpu_f32_avx2, &mn__updates_cpu_f64_plain}};
+}, {&mn__updates_cpu_f32_avx2, &mn__updates_cpu_f64_plain}, {&mn__infer_cpu_f32_avx2, &mn__infer_cpu_f64_plain}};
 static const mn__kernels avx512 = {"avx512", {
 #define OP(name) ROW(name, f32_avx512, f64_plain)
 #include "autograd/all.def"
 #undef OP
-}, {&mn__updates_cpu_f32_avx512, &mn__updates_cpu_f64_plain}};
+}, {&mn__updates_cpu_f32_avx512, &mn__updates_cpu_f64_plain}, {&mn__infer_cpu_f32_avx512, &mn__infer_cpu_f64_plain}};
 
 static const mn__kernels *best_cpu(const char *wanted) {
     __builtin_cpu_init();
@@ -89,7 +92,7 @@ static const mn__kernels cuda = {"cuda", {
                       {mn__##name##_bwd_cuda_f32, mn__##name##_bwd_cuda_f64}},
 #include "autograd/all.def"
 #undef OP
-}, {&mn__updates_cuda_f32, &mn__updates_cuda_f64}};
+}, {&mn__updates_cuda_f32, &mn__updates_cuda_f64}, {NULL, NULL}};
 #endif
 
 const mn__kernels *mn__kernels_for(mn_device device) {

@@ -18,7 +18,7 @@ static const mn__field fields[] = {
 static mn_status build(mn__layer *l) {
     const mn_conv2d_layer *o = l->opt;
     int64_t p, q, k = o->filters;
-    if (mn__want_image(l) || mn__window(l, o->kernel_size, o->strides, o->dilation_rate, o->padding, &p, &q))
+    if (mn__want_image(l) || mn__window_size(l, o->kernel_size, o->strides, o->dilation_rate, o->padding, &p, &q))
         return MN_ERR_SHAPE;
     int64_t channels = mn__in_shape(l, 0).dim[0], c = channels / o->groups, window = (int64_t)o->kernel_size[0] * o->kernel_size[1];
     if (channels % o->groups || k % o->groups)

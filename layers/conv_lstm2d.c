@@ -44,7 +44,7 @@ static mn_status build(mn__layer *l) {
                               "(steps,channels,height,width)", l->model->layer[l->in[0]]->name,
                               mn_shape_text(s, text, sizeof text));
     if (mn__want_steps(l, s.dim[0]) ||
-        mn__window(l, o->kernel_size, o->strides, o->dilation_rate, o->padding, &p, &q))
+        mn__window_size(l, o->kernel_size, o->strides, o->dilation_rate, o->padding, &p, &q))
         return MN_ERR_SHAPE;
     if (o->recurrent_initializer == MN_INIT_DEFAULT) o->recurrent_initializer = MN_INIT_ORTHOGONAL;
     l->shape = mn__with_steps(MN_SHAPE(o->filters, p, q), s.dim[0], o->return_sequences);

@@ -17,7 +17,7 @@ static const mn__field fields[] = {
 static mn_status build(mn__layer *l) {
     const mn_depthwise_conv2d_layer *o = l->opt;
     int64_t p, q;
-    if (mn__want_image(l) || mn__window(l, o->kernel_size, o->strides, o->dilation_rate, o->padding, &p, &q))
+    if (mn__want_image(l) || mn__window_size(l, o->kernel_size, o->strides, o->dilation_rate, o->padding, &p, &q))
         return MN_ERR_SHAPE;
     int64_t k = mn__in_shape(l, 0).dim[0] * o->depth_multiplier, window = (int64_t)o->kernel_size[0] * o->kernel_size[1];
     l->shape = MN_SHAPE(k, p, q);

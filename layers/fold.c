@@ -20,8 +20,7 @@ static bool can_fold(const mn_model *m, const mn__layer *norm) {
     return row_weight(l) && (!a || *a == MN_ACT_LINEAR) && mn__layer_readers(m, norm->in[0]) == 1;
 }
 
-/* scale[k] and offset[k] of the normalisation, in double. */
-static mn_status factors(const mn__layer *norm, int64_t n, double *scale, double *offset, double *buffer) {
+mn_status mn__norm_factors(const mn__layer *norm, int64_t n, double *scale, double *offset, double *buffer) {
     const mn_batch_normalization_layer *o = norm->opt;
     const mn__weight *w = norm->weight;
     double *mean = buffer, *variance = buffer + n;
@@ -51,7 +50,7 @@ static mn_status fold_into(mn__layer *l, const mn__layer *norm) {
     double *scale = s == MN_OK ? mn_alloc((size_t)(5 * rows + w->t->count) * sizeof *scale) : NULL;
     if (!scale) return s ? s : MN__FAIL(l->model->ctx, MN_ERR_MEMORY, "out of host memory for folding batch norm");
     double *offset = scale + rows, *bias = offset + rows, *buffer = bias + rows, *values = buffer + 2 * rows;
-    s = factors(norm, rows, scale, offset, buffer);
+    s = mn__norm_factors(norm, rows, scale, offset, buffer);
     if (s == MN_OK) s = mn_get_f64(w->t, values);
     if (s == MN_OK) s = mn_get_f64(b->t, bias);
     if (s == MN_OK) {

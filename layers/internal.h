@@ -119,6 +119,7 @@ struct mn_model {
     bool built, folded;
     mn_tensor **param;
     int n_trained, n_param;
+    struct mn__plan *plan; /* of a compiled model (layers/compile.h), or NULL */
     uint64_t step;     /* of the last forward pass */
     bool ran;
 };
@@ -132,6 +133,8 @@ mn_status mn__model_fail(mn_model *m, mn_status status, const char *format, ...)
 mn_status mn__weight_add(mn__layer *l, mn__weight w);
 mn__layer *mn__layer_named(const mn_model *m, const char *name); /* NULL: there is none */
 int mn__layer_readers(const mn_model *m, mn_sym x);              /* layers and outputs that take x */
+/* A batch norm without training is y = scale*x + offset: both for each of its n channels; buffer: 2n numbers. */
+mn_status mn__norm_factors(const mn__layer *norm, int64_t n, double *scale, double *offset, double *buffer);
 /* Lists the model's parameters anew: trained ones, then statistics. */
 mn_status mn__model_list_parameters(mn_model *m);
 
@@ -149,7 +152,7 @@ mn_tensor *mn__unfold_steps(mn_tensor *x, int64_t steps);
 mn_status mn__want_image(const mn__layer *l);
 mn_status mn__want_features(const mn__layer *l);
 /* The output size of a sliding window over (...,H,W), and what padding comes to (l->pad). */
-mn_status mn__window(mn__layer *l, const int size[2], const int stride[2], const int dilation[2], mn_padding padding,
+mn_status mn__window_size(mn__layer *l, const int size[2], const int stride[2], const int dilation[2], mn_padding padding,
                      int64_t *p, int64_t *q);
 /* He before activations of the ReLU kind, else Xavier, where nothing else was asked for. */
 mn_init mn__init_for(mn_init asked, mn_activation next);

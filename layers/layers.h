@@ -321,6 +321,13 @@ int mn_model_set_dropout(mn_model *m, double rate);
  * layer's only reader) is folded into its weights. Returns how many were folded, negative on failure. The
  * outputs stay the same up to rounding; the model cannot be trained or saved as it was afterwards. */
 int mn_model_fold_batch_norm(mn_model *m);
+/* For inference: folds batch normalisation and plans the whole forward pass anew, in a layout and with memory of its own
+ * (docs/inference.md). mn_model_forward then runs the plan between mn_no_grad_begin and mn_no_grad_end, without training;
+ * it gives the outputs alone: mn_model_activation of inner layers is NULL. Weights are copied into the plan: call it
+ * again after changing them with mn_set (what an optimiser changes is noticed). Returns 1, or 0 where the model has a
+ * layer that cannot be compiled (LSTMs, groups, softmax inside) or the device cannot: it runs on the tape as before;
+ * negative on failure. */
+int mn_model_compile(mn_model *m);
 /* Copies every parameter of `from` whose name and shape exist in `to`; returns how many were copied. */
 int mn_model_copy_matching(mn_model *to, const mn_model *from);
 

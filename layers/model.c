@@ -113,7 +113,7 @@ mn_status mn__want_features(const mn__layer *l) {
                           mn_shape_text(s, text, sizeof text));
 }
 
-mn_status mn__window(mn__layer *l, const int size[2], const int stride[2], const int dilation[2], mn_padding padding,
+mn_status mn__window_size(mn__layer *l, const int size[2], const int stride[2], const int dilation[2], mn_padding padding,
                      int64_t *p, int64_t *q) {
     mn_shape s = mn__in_shape(l, 0);
     int64_t *out[2] = {p, q};

@@ -13,7 +13,7 @@ mn_status mn__pooling_build(mn__layer *l) {
     for (int i = 0; i < 2; i++)
         if (o->strides[i] == 0) o->strides[i] = o->pool_size[i];
     int64_t p, q;
-    if (mn__want_image(l) || mn__window(l, o->pool_size, o->strides, (const int[]){1, 1}, o->padding, &p, &q))
+    if (mn__want_image(l) || mn__window_size(l, o->pool_size, o->strides, (const int[]){1, 1}, o->padding, &p, &q))
         return MN_ERR_SHAPE;
     l->shape = MN_SHAPE(mn__in_shape(l, 0).dim[0], p, q);
     return MN_OK;

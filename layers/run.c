@@ -1,5 +1,5 @@
 /* Running a model, its parameters, freezing and copying. */
-#include "layers/internal.h"
+#include "layers/compile.h"
 #include <fnmatch.h>
 #include <string.h>
 
@@ -40,6 +40,13 @@ static mn_status run_layer(mn__layer *l, bool training) {
                            : MN__FAIL(c, MN_ERR_ARG, "%s \"%s\" gave no result", l->class->name, l->name);
 }
 
+/* Do all inputs hold the same number of samples? */
+static bool one_batch(const mn_model *m, mn_tensor **in) {
+    bool same = true;
+    for (int i = 1; i < m->n_inputs; i++) same &= in[i]->shape.dim[0] == in[0]->shape.dim[0];
+    return same;
+}
+
 mn_status mn_model_forward(mn_model *m, mn_tensor **in, bool training) {
     if (!m) return MN_ERR_ARG;
     mn_context *c = m->ctx;
@@ -53,7 +60,9 @@ mn_status mn_model_forward(mn_model *m, mn_tensor **in, bool training) {
         if (check_input(m, i, in ? in[i] : NULL)) return c->error.status;
         m->layer[m->input[i]]->out = in[i];
     }
-    for (int i = 0; i < m->n_layers; i++)
+    bool compiled = m->plan && c->no_grad && !training && one_batch(m, in);
+    if (compiled && mn__plan_run(m, in)) return c->error.status;
+    for (int i = 0; i < m->n_layers && !compiled; i++)
         if (run_layer(m->layer[i], training)) return c->error.status;
     m->ran = true, m->step = c->step;
     return MN_OK;
