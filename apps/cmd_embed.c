@@ -161,23 +161,8 @@ static mn_status write_csv(const embed *e, const char *path, bool numbers, mn_er
     return s;
 }
 
-/* NumPy's format, version 1.0: magic, length of the header, a Python dictionary padded to 64 bytes, the numbers. */
 static mn_status write_npy(const embed *e, const char *path, mn_error *err) {
-    enum { HEADER = 128 };
-    size_t bytes = (size_t)e->data.all->length * (size_t)e->width * sizeof *e->x;
-    char *file = app_alloc(HEADER + bytes, 1);
-    memcpy(file, "\x93NUMPY\x01\x00\x76\x00", 10); /* 0x76 = 118 bytes follow */
-    int n = snprintf(file + 10, HEADER - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %d), }", (long long)e->data.all->length, e->width);
-    memset(file + 10 + n, ' ', HEADER - 11 - (size_t)n);
-    file[HEADER - 1] = '\n';
-    for (size_t i = 0; i < bytes / 4; i++) { /* little-endian on every machine */
-        uint32_t v;
-        memcpy(&v, &e->x[i], 4);
-        for (int k = 0; k < 4; k++) file[HEADER + 4 * i + (size_t)k] = (char)(v >> 8 * k);
-    }
-    mn_status s = app_save(path, file, HEADER + bytes, err);
-    free(file);
-    return s;
+    return mn_npy_save(path, MN_F32, MN_SHAPE(e->data.all->length, e->width), e->x, err);
 }
 
 static mn_status write_out(const embed *e, mn_error *err) {

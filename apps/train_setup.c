@@ -163,10 +163,24 @@ static mn_status create_net(train_run *r, const char *net, mn_error *err) {
     return r->m ? MN_OK : mn_fail(err, mn_context_error(r->c)->status, "%s", mn_context_error(r->c)->text);
 }
 
+/* --init with weights alone: they go where names and shapes agree. */
+static mn_status open_weights(train_run *r, mn_error *err) {
+    if (!r->o.net)
+        return mn_fail(err, MN_ERR_ARG, "--init %s: holds weights alone; hint: say --net NAME or --net FILE.json", r->o.init);
+    mn_status s = create_net(r, r->o.net, err);
+    int n_all, set = s ? -1 : mn_weights_load(r->m, r->o.init, false, err);
+    if (set < 0) return err->status;
+    mn_model_parameters(r->m, NULL, &n_all);
+    printf("network   %d of %d weights taken from %s\n", set, n_all, r->o.init);
+    return set ? MN_OK : mn_fail(err, MN_ERR_SHAPE, "--init %s: none of its weights fits %s", r->o.init, r->o.net);
+}
+
 /* --init: the file's network goes on when its heads and --net fit; else its weights go where names and shapes
  * agree. */
 static mn_status open_init(train_run *r, mn_error *err) {
     mn_model_info info = {0};
+    size_t length = strlen(r->o.init);
+    if (length > 12 && !strcmp(r->o.init + length - 12, ".safetensors")) return open_weights(r, err);
     mn_model *from = mn_model_load(r->c, r->o.init, &info, err);
     if (!from) return err->status;
     mn_status s = MN_OK;

@@ -379,7 +379,8 @@ mn_dataset *mn_dataset_rendered(const mn_rendered_opt *opt, mn_error *err);
 
 /* ---- model files --------------------------------------------------------------------------------------
  * HDF5 in the layout that Keras 2 writes (model_config, model_weights, per-layer groups, kernels in its order),
- * with mien's own attributes beside it. docs/model-files.md. Writing is atomic. */
+ * with mien's own attributes beside it (docs/model-files.md), or, by a path that ends in .onnx, ONNX (docs/onnx.md).
+ * Writing is atomic. */
 
 /* How a head's logits become an answer; all 0: as they are. */
 typedef struct mn_calibration {
@@ -429,6 +430,33 @@ mn_status mn_model_export_c(mn_model *m, const mn_model_info *info, const mn_exp
                             mn_export_c_report *report, mn_error *err);
 /* Folds, and rounds every kernel to what int8 stores: the same outputs as that C file's, for measuring. */
 mn_status mn_model_round_int8(mn_model *m);
+
+/* ---- arrays in files: .npy and safetensors --------------------------------------------------------------
+ * Little-endian, rows one after the other. Every length and shape is checked against the file before memory is taken. */
+
+typedef struct mn_array {
+    char *name; /* in a safetensors file; NULL in .npy */
+    mn_dtype dtype;
+    mn_shape shape;
+    void *data;
+} mn_array;
+void mn_array_free(mn_array *a);
+/* Types f2, f4, f8, i4, i8, u1, b1 of either byte order, in C's or Fortran's order; f2 becomes f32, i8 must fit 32 bits. */
+mn_status mn_npy_load(const char *path, mn_array *out, mn_error *err);
+mn_status mn_npy_save(const char *path, mn_dtype dtype, mn_shape shape, const void *data, mn_error *err);
+/* *array: n arrays, free with mn_arrays_free. F16 and BF16 become f32; F32, F64, I32, U8 stay. */
+mn_status mn_safetensors_load(const char *path, mn_array **array, int *n, mn_error *err);
+mn_status mn_safetensors_save(const char *path, const mn_array *array, int n, mn_error *err);
+void mn_arrays_free(mn_array *array, int n);
+/* A model's parameters as a safetensors file, under their names ("conv2d/kernel"). */
+mn_status mn_weights_save(mn_model *m, const char *path, mn_error *err);
+/* Sets those whose name and shape the file has; PyTorch's names ("conv2d.weight", "norm.running_mean") count as well.
+ * Returns how many, -1 on failure. `all`: one that the file lacks is a failure, and none is changed. */
+int mn_weights_load(mn_model *m, const char *path, bool all, mn_error *err);
+
+/* The network that the graph of an ONNX file describes, what other programs see of it; mn_model_load prefers the description
+ * that mien puts beside the graph, as long as the graph is unchanged. */
+mn_model *mn_onnx_load_graph(mn_context *c, const char *path, mn_model_info *info, mn_error *err);
 
 /* A training checkpoint: model file plus optimiser state, averages, best weights, and a JSON text of the
  * caller's (epoch, random numbers, schedule, options). Written atomically; resumes to the bit. */

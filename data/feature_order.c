@@ -89,7 +89,7 @@ static mn_status add_order(mn__orders *o, const mn_model *m, mn_sym to) {
     if (l->shape.ndim > 2) return MN_OK;
     for (int k = 1; k < l->n_in; k++)
         for (int64_t i = 0; i < features(l->shape); i++)
-            if (order_at(o, m, l->in[k], i) != order_at(o, m, l->in[0], i)) return cannot(o, l, "adds rows of features");
+            if (order_at(o, m, l->in[k], i) != order_at(o, m, l->in[0], i)) return cannot(o, l, "joins rows of features");
     return copy_order(o, m, to, l->in[0]);
 }
 
@@ -102,7 +102,8 @@ mn_status mn__orders_create(mn__orders *o, const mn_model *m, mn_error *err) {
         if (l->class == &mn__class_flatten || (l->class->elementwise && l->shape.ndim <= 2)) s = copy_order(o, m, i, l->in[0]);
         else if (l->class == &mn__class_reshape) s = reshape_order(o, m, i);
         else if (l->class == &mn__class_concatenate) s = concat_order(o, m, i);
-        else if (l->class == &mn__class_add) s = add_order(o, m, i);
+        else if (l->class == &mn__class_add || l->class == &mn__class_multiply) s = add_order(o, m, i);
+        else if (l->class == &mn__class_slice && o->order[l->in[0]]) s = cannot(o, l, "takes a part of features");
     }
     if (s) mn__orders_free(o);
     return s;

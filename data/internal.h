@@ -22,6 +22,13 @@ void mn__replace_abort(mn__replace *r);
 /* Turns `count` numbers of `size` bytes from or into the order of files, little-endian: nothing on most machines. */
 void mn__little_endian(void *numbers, size_t count, size_t size);
 
+/* `count` numbers of `size` bytes in the order of files; false when the disk does not take them. */
+bool mn__write_numbers(FILE *f, const void *data, size_t count, size_t size);
+/* IEEE 754 binary16. */
+float mn__half(uint16_t h);
+mn_status mn__npy_decode(const uint8_t *bytes, size_t size, mn_array *out, mn_error *err);
+mn_status mn__safetensors_decode(const uint8_t *bytes, size_t size, mn_array **array, int *n, mn_error *err);
+
 /* A 64-bit hash of bytes, the same on every machine; not meant to withstand an adversary. */
 uint64_t mn__hash64(const void *bytes, size_t n);
 /* A bijection that scatters its argument's bits (SplitMix64's finaliser). */

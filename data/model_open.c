@@ -19,12 +19,12 @@ static bool is_onnx(const char *path) {
     return first == (1 << 3 | 0);
 }
 
-static mn_model *load_onnx(mn_context *c, const char *path, mn_model_info *info, mn_error *err) {
+static mn_model *load_onnx(mn_context *c, const char *path, bool own_layers, mn_model_info *info, mn_error *err) {
     enum { LIMIT = INT32_MAX }; /* of a protocol buffer */
     uint8_t *bytes;
     size_t size;
     if (mn__read_file(path, LIMIT, &bytes, &size, err)) return NULL;
-    mn_model *m = mn__onnx_decode(c, bytes, size, true, info, err);
+    mn_model *m = mn__onnx_decode(c, bytes, size, own_layers, info, err);
     mn_free(bytes);
     if (!m) {
         mn_error_prefix(err, "%s", path);
@@ -33,19 +33,31 @@ static mn_model *load_onnx(mn_context *c, const char *path, mn_model_info *info,
     return m;
 }
 
-mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err) {
+static mn_model *open_onnx(mn_context *c, const char *path, bool own_layers, mn_model_info *info, mn_error *err) {
     mn_error own = {0}, *e = err ? err : &own;
     mn_model_info unused = {0};
-    if (!c || !is_onnx(path)) return mn__h5_load(c, path, info, e);
+    if (!c) return NULL;
     if (c->error.status) return mn_fail(e, c->error.status, "%s", c->error.text), NULL;
     *(info ? info : &unused) = (mn_model_info){0};
-    mn_model *m = load_onnx(c, path, info ? info : &unused, e);
+    mn_model *m = load_onnx(c, path, own_layers, info ? info : &unused, e);
     mn_model_info_free(&unused);
     return m;
+}
+
+mn_model *mn_onnx_load_graph(mn_context *c, const char *path, mn_model_info *info, mn_error *err) {
+    return open_onnx(c, path, false, info, err);
+}
+
+mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err) {
+    if (ends_in(path, ".safetensors"))
+        return mn_fail(err, MN_ERR_ARG, "%s: holds weights alone, not the network; hint: --net NAME --init FILE in mien train, or "
+                       "mien convert --net NAME", path), NULL;
+    return c && is_onnx(path) ? open_onnx(c, path, true, info, err) : mn__h5_load(c, path, info, err);
 }
 
 mn_status mn_model_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err) {
     mn_error own = {0};
     if (ends_in(path, ".onnx")) return mn__onnx_save(m, info, path, err ? err : &own);
+    if (ends_in(path, ".safetensors")) return mn_weights_save(m, path, err);
     return mn__h5_save(m, info, path, err);
 }

@@ -56,13 +56,6 @@ mn_status mn__onnx_constant_set(mn__onnx_reader *r, mn__onnx_value *v, const Onn
     return MN_OK;
 }
 
-/* IEEE 754 binary16. */
-static double half(uint16_t h) {
-    int exponent = h >> 10 & 31;
-    double m = h & 1023, v = exponent == 0 ? ldexp(m, -24) : exponent == 31 ? (m != 0 ? (double)NAN : (double)INFINITY) : ldexp(m + 1024, exponent - 25);
-    return h >> 15 ? -v : v;
-}
-
 static double raw(const uint8_t *p, int type) {
     uint64_t bits = 0;
     for (size_t k = type_size(type); k-- > 0;) bits = bits << 8 | p[k];
@@ -78,7 +71,7 @@ static double raw(const uint8_t *p, int type) {
         memcpy(&d, &bits, sizeof d);
         return d;
     }
-    case MN__ONNX_FLOAT16: return half((uint16_t)bits);
+    case MN__ONNX_FLOAT16: return mn__half((uint16_t)bits);
     case MN__ONNX_INT8: return (int8_t)bits;
     case MN__ONNX_INT32: return (int32_t)bits;
     case MN__ONNX_INT64: return (double)(int64_t)bits;
@@ -92,7 +85,7 @@ static double element(const Onnx__TensorProto *t, int64_t i) {
     case MN__ONNX_FLOAT: return t->float_data[i];
     case MN__ONNX_DOUBLE: return t->double_data[i];
     case MN__ONNX_INT64: return (double)t->int64_data[i];
-    case MN__ONNX_FLOAT16: return half((uint16_t)t->int32_data[i]);
+    case MN__ONNX_FLOAT16: return mn__half((uint16_t)t->int32_data[i]);
     default: return t->int32_data[i];
     }
 }
@@ -304,23 +297,31 @@ static mn_status gather(mn__onnx_reader *r, mn__onnx_value *v) {
     return take(r, v, axis, index, n, indices->rank == 0);
 }
 
+/* A start or an end among n rows; a negative one counts from the end. */
+static int64_t place_among(int64_t at, int64_t n, int64_t lo, int64_t hi) {
+    at = at < 0 ? at + n : at;
+    return at < lo ? lo : at > hi ? hi : at;
+}
+
 static mn_status slice(mn__onnx_reader *r, mn__onnx_value *v) {
     enum { MOST = 64 };
-    int64_t start[MN__ONNX_MAX_RANK], end[MN__ONNX_MAX_RANK], axes[MN__ONNX_MAX_RANK], steps[MN__ONNX_MAX_RANK], index[MOST];
+    int64_t start[MN__ONNX_MAX_RANK], end[MN__ONNX_MAX_RANK], axes[MN__ONNX_MAX_RANK], steps[MN__ONNX_MAX_RANK], index[MOST], taken = 0;
     int ns, ne, na, nt;
     if (mn__onnx_list(r, "starts", 1, start, &ns) || mn__onnx_list(r, "ends", 2, end, &ne) || mn__onnx_list(r, "axes", 3, axes, &na) ||
         mn__onnx_list(r, "steps", 4, steps, &nt))
         return r->err->status;
-    if (ns != 1 || ne != 1 || na > 1 || nt > 1 || (nt == 1 && steps[0] != 1))
-        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a slice of a constant along several dimensions, or with steps");
+    int64_t step = nt == 1 ? steps[0] : 1;
+    if (ns != 1 || ne != 1 || na > 1 || nt > 1 || !step || step > MOST || step < -MOST)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a slice of a constant along several dimensions, or with large steps");
     int axis = mn__onnx_axis(r, na == 1 ? axes[0] : 0, v->rank);
     if (axis < 0) return r->err->status;
-    int64_t n = v->dim[axis], from = start[0] < 0 ? start[0] + n : start[0], to = end[0] < 0 ? end[0] + n : end[0];
-    from = from < 0 ? 0 : from > n ? n : from;
-    to = to < from ? from : to > n ? n : to;
-    if (to - from > MOST) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a slice of %lld rows of a constant", (long long)(to - from));
-    for (int64_t i = from; i < to; i++) index[i - from] = i;
-    return take(r, v, axis, index, to - from, false);
+    int64_t n = v->dim[axis], lo = step > 0 ? 0 : -1, hi = step > 0 ? n : n - 1;
+    int64_t from = place_among(start[0], n, lo, hi), to = place_among(end[0], n, lo, hi);
+    for (int64_t i = from; step > 0 ? i < to : i > to; i += step) {
+        if (taken == MOST) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a slice of more than %d rows of a constant", MOST);
+        index[taken++] = i;
+    }
+    return take(r, v, axis, index, taken, false);
 }
 
 static mn_status concat(mn__onnx_reader *r) {
@@ -398,15 +399,38 @@ static mn_status cast(mn__onnx_reader *r, mn__onnx_value *v) {
     return s;
 }
 
-static mn_status zeros(mn__onnx_reader *r) {
+/* ConstantOfShape. Where the number of samples is in the shape, only zeros can be said. */
+static mn_status filled(mn__onnx_reader *r) {
     const Onnx__AttributeProto *a = mn__onnx_attribute(r, "value");
-    mn__onnx_value *y = mn__onnx_out(r, 0), fill = {0};
-    if (a && a->t) {
-        if (mn__onnx_constant_set(r, &fill, a->t)) return r->err->status;
-        if (mn__onnx_count(&fill) != 1 || element(a->t, 0) != 0) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a value other than 0");
+    mn__onnx_value *shape = mn__onnx_constant(r, 0), *y = mn__onnx_out(r, 0), fill = {0};
+    const double *p = shape ? mn__onnx_numbers(r, shape) : NULL;
+    int64_t dim[MN__ONNX_MAX_RANK], n = p ? mn__onnx_count(shape) : 0;
+    double number = 0;
+    if (!p || (a && a->t && mn__onnx_constant_set(r, &fill, a->t))) return r->err->status;
+    if (a && a->t && mn__onnx_count(&fill) == 1) number = element(a->t, 0);
+    bool known = n <= MN__ONNX_MAX_RANK;
+    for (int64_t i = 0; i < n && known; i++) {
+        known = p[i] >= 0 && p[i] <= 1e9;
+        if (known) dim[i] = (int64_t)p[i];
     }
-    y->kind = MN__ONNX_ZEROS;
-    return MN_OK;
+    if (!known && number != 0) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a constant other than 0 for every sample");
+    if (!known) return y->kind = MN__ONNX_ZEROS, MN_OK;
+    double *to = begin(r, fill.whole, (int)n, dim);
+    for (int64_t i = 0; to && i < mn__onnx_count(y); i++) to[i] = number;
+    return r->err->status;
+}
+
+/* Zeros of a shape that is not known stay zeros, whatever is done to their shape. */
+static bool stays_zero(mn__onnx_reader *r, const char *op) {
+    static const char *const shapers[] = {"Expand", "Slice", "Concat", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Identity", "Cast", "Gather"};
+    mn__onnx_value *v = mn__onnx_in(r, 0);
+    bool zero = v && v->kind == MN__ONNX_ZEROS, found = false;
+    const double *p = v && v->kind == MN__ONNX_CONSTANT && !strcmp(op, "Expand") ? mn__onnx_numbers(r, v) : NULL;
+    for (int64_t i = 0; p && i < mn__onnx_count(v); i++)
+        if (p[i] != 0) p = NULL;
+    for (size_t i = 0; i < sizeof shapers / sizeof *shapers; i++) found |= !strcmp(op, shapers[i]);
+    for (size_t i = 1; i < r->node->n_input && !strcmp(op, "Concat"); i++) zero = zero && mn__onnx_in(r, i) && mn__onnx_in(r, i)->kind == MN__ONNX_ZEROS;
+    return p || (zero && found);
 }
 
 bool mn__onnx_is_constant_node(mn__onnx_reader *r) {
@@ -422,7 +446,8 @@ mn_status mn__onnx_fold(mn__onnx_reader *r) {
     static const struct { const char *op; char sign; } signs[] = {{"Add", '+'}, {"Sub", '-'}, {"Mul", '*'}, {"Div", '/'}};
     const char *op = r->node->op_type;
     mn__onnx_value *v = mn__onnx_in(r, 0);
-    if (!strcmp(op, "ConstantOfShape") || (!strcmp(op, "Expand") && v && v->kind == MN__ONNX_ZEROS)) return zeros(r);
+    if (!strcmp(op, "ConstantOfShape")) return filled(r);
+    if (stays_zero(r, op)) return mn__onnx_out(r, 0)->kind = MN__ONNX_ZEROS, MN_OK;
     if (!(v = mn__onnx_constant(r, 0))) return r->err->status;
     if (!strcmp(op, "Identity")) return same_numbers(r, v, v->rank, v->dim);
     if (!strcmp(op, "Cast")) return cast(r, v);

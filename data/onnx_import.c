@@ -186,7 +186,8 @@ static mn_status check_inputs(mn__onnx_reader *r) {
             return mn__onnx_fail(r, MN_ERR_FORMAT, "reads \"%.100s\", which %s", n->input[i],
                                  v ? "is no result of a node before it that is supported" : "is nowhere made");
     }
-    if (!n->n_output || !*n->output[0]) return mn__onnx_fail(r, MN_ERR_FORMAT, "has no output");
+    bool used = n->n_output && (*n->output[0] || !strcmp(text_of(n->op_type), "LSTM")); /* an LSTM's last state may be all */
+    if (!used) return mn__onnx_fail(r, MN_ERR_FORMAT, "has no output");
     return MN_OK;
 }
 
@@ -328,18 +329,23 @@ static bool marked(const mn_model *m, mn_sym x) {
     return false;
 }
 
-/* The layer that becomes an output is called like it. */
-static mn_status rename_layer(mn__onnx_reader *r, mn_sym x, const char *name) {
-    char text[300];
-    snprintf(text, sizeof text, "%s", name);
-    clean(text);
-    mn__layer *l = r->m->layer[x];
-    if (!strcmp(text, l->name)) return MN_OK;
-    const char *copy = make_unique(r->m, text);
+static mn_status set_name(mn__onnx_reader *r, mn__layer *l, const char *name) {
+    const char *copy = make_unique(r->m, name);
     if (!copy) return mn_fail(r->err, MN_ERR_MEMORY, "out of host memory for a name");
     l->name = copy;
     memcpy(l->opt, &copy, sizeof copy); /* every option struct begins with it */
     return MN_OK;
+}
+
+/* The layer that becomes an output is called like it; another one of that name gives way. */
+static mn_status rename_layer(mn__onnx_reader *r, mn_sym x, const char *name) {
+    char text[300];
+    snprintf(text, sizeof text, "%.150s", name);
+    clean(text);
+    mn__layer *l = r->m->layer[x], *other = mn__layer_named(r->m, text);
+    if (other == l) return MN_OK;
+    if (other && set_name(r, other, text)) return r->err->status;
+    return set_name(r, l, text);
 }
 
 static mn_status mark_outputs(mn__onnx_reader *r) {

@@ -1,0 +1,227 @@
+/* mien convert: a model file as one of another kind, with a check that both compute the same. */
+#include "apps/app.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct options {
+    const char *in, *out, *net, *range, *grey;
+    const char *classes[MN_MAX_HEADS];
+    int n_classes, channels, size;
+} options;
+
+enum { OPT_RANGE = 256, OPT_GREY, OPT_CLASSES, OPT_SIZE, OPT_CHANNELS };
+static const struct argp_option table[] = {
+    {"net", 'n', "NAME|FILE.json", 0, "The network of a .safetensors file, which holds weights alone", 1},
+    {"size", OPT_SIZE, "N", 0, "Input size of --net (default: its own)", 1},
+    {"channels", OPT_CHANNELS, "1|3", 0, "Input channels of --net (default: its own)", 1},
+    {"classes", OPT_CLASSES, "HEAD:A,B,..", 0, "Names of a head's classes; once for each head, in their order", 2},
+    {"input-range", OPT_RANGE, "LO,HI", 0, "The numbers that stand for black and white in the input", 2},
+    {"grey", OPT_GREY, "bt601|mean", 0, "How colours become grey", 2},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *s) {
+    options *o = s->input;
+    switch (key) {
+    case 'n': o->net = arg; return 0;
+    case OPT_RANGE: o->range = arg; return 0;
+    case OPT_GREY: o->grey = (const char *[]){"bt601", "mean"}[app_parse_word(s, "--grey", arg, (const char *[]){"bt601", "mean"}, 2)]; return 0;
+    case OPT_SIZE: o->size = (int)app_parse_int(s, "--size", arg, 8, 1024); return 0;
+    case OPT_CHANNELS: o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1; return 0;
+    case OPT_CLASSES:
+        if (o->n_classes == MN_MAX_HEADS) argp_error(s, "--classes is given more than %d times", MN_MAX_HEADS);
+        o->classes[o->n_classes++] = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->out) argp_error(s, "two files, IN and OUT: \"%s\" is too many", arg);
+        *(o->in ? &o->out : &o->in) = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->out) argp_error(s, "wanted two files: mien convert IN OUT");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const char doc[] = "Turns a model file into one of another kind. The endings say which: .h5 (Keras), .onnx, .safetensors (weights "
+                          "alone). Then the written file is read again, both networks run on the same random input, and the largest "
+                          "difference is printed; more than 1e-4 is a failure."
+                          "\vAn .onnx file is checked by its graph, which is what other programs read. Files of other programs do not say "
+                          "which classes they predict or what numbers they want; what is said here is written into OUT.\n\n"
+                          "Examples:\n"
+                          "  mien convert faces.h5 faces.onnx\n"
+                          "  mien convert resnet.onnx resnet.h5 --classes emotion:angry,happy,neutral --input-range -1,1\n"
+                          "  mien convert --net tiny weights.safetensors tiny.h5\n";
+static const struct argp argp = {table, parse, "IN OUT", doc, NULL, NULL, NULL};
+
+static bool ends_in(const char *path, const char *extension) {
+    size_t n = strlen(path), m = strlen(extension);
+    return n > m && !strcmp(path + n - m, extension);
+}
+
+/* ---- what is said on the command line ---- */
+
+/* "HEAD:A,B,C" as a head; free it with mn_head_free. */
+static mn_status parse_head(const char *text, mn_head *h, mn_error *err) {
+    const char *colon = strchr(text, ':');
+    *h = (mn_head){0};
+    if (!colon || colon == text || (size_t)(colon - text) >= sizeof h->name)
+        return mn_fail(err, MN_ERR_ARG, "--classes is \"%s\"; wanted HEAD:A,B,..", text);
+    memcpy(h->name, text, (size_t)(colon - text));
+    char *copy = app_text("%s", colon + 1), *rest = copy, *word;
+    char *names[MN_MAX_CLASSES];
+    mn_head view = {.class_name = names};
+    memcpy(view.name, h->name, sizeof view.name);
+    while ((word = strsep(&rest, ",")) && view.n_classes < MN_MAX_CLASSES) names[view.n_classes++] = word;
+    mn_status s = word ? mn_fail(err, MN_ERR_ARG, "--classes names more than %d classes", MN_MAX_CLASSES) : mn_head_copy(h, &view, err);
+    free(copy);
+    return s;
+}
+
+/* The file's own words give way to those of the command line. */
+static mn_status amend(const options *o, const mn_model *m, mn_model_info *info, mn_error *err) {
+    mn_status s = MN_OK;
+    if (o->range && sscanf(o->range, "%lf,%lf", &info->preprocess.lo, &info->preprocess.hi) != 2)
+        s = mn_fail(err, MN_ERR_ARG, "--input-range is \"%s\"; wanted LO,HI", o->range);
+    if (o->grey) info->preprocess.grey = strcmp(o->grey, "mean") ? MN_GREY_BT601 : MN_GREY_MEAN;
+    if (!s && o->n_classes > mn_model_outputs(m))
+        s = mn_fail(err, MN_ERR_ARG, "--classes is given %d times; the network has %d outputs", o->n_classes, mn_model_outputs(m));
+    for (int i = 0; i < o->n_classes && !s; i++) {
+        mn_head h;
+        mn_shape out = mn_model_output_shape(m, i);
+        if ((s = parse_head(o->classes[i], &h, err))) break;
+        if (out.ndim != 1 || out.dim[0] != h.n_classes) {
+            s = mn_fail(err, MN_ERR_ARG, "--classes names %d classes of \"%s\"; output %d of the network has %lld numbers", h.n_classes, h.name,
+                        i, (long long)out.dim[0]);
+            mn_head_free(&h);
+            break;
+        }
+        mn_head_free(&info->head[i]);
+        info->head[i] = h;
+        if (info->n_heads <= i) info->n_heads = i + 1;
+    }
+    return s;
+}
+
+/* ---- reading ---- */
+
+static mn_model *from_context(mn_context *c, mn_model *m, mn_error *err) {
+    if (!m) mn_fail(err, mn_context_error(c)->status, "%s", mn_context_error(c)->text);
+    return m;
+}
+
+/* A .safetensors file in the network of --net. */
+static mn_model *open_weights(const options *o, mn_context *c, mn_model_info *info, mn_error *err) {
+    if (!o->net) return mn_fail(err, MN_ERR_ARG, "%s holds weights alone; hint: --net NAME says of which network", o->in), NULL;
+    mn_head head[MN_MAX_HEADS] = {0};
+    mn_net_head net[MN_MAX_HEADS];
+    mn_status s = MN_OK;
+    for (int i = 0; i < o->n_classes && !s; i++) {
+        s = parse_head(o->classes[i], &head[i], err);
+        net[i] = (mn_net_head){head[i].name, head[i].n_classes};
+    }
+    mn_net_opt opt = {.channels = o->channels, .height = o->size, .width = o->size, .heads = o->n_classes ? net : NULL, .n_heads = o->n_classes};
+    mn_model *m = s ? NULL : from_context(c, mn_net_open(c, o->net, &opt), err);
+    for (int i = 0; i < o->n_classes; i++) mn_head_free(&head[i]);
+    if (!m || mn_weights_load(m, o->in, true, err) < 0) return NULL;
+    mn_shape in = mn_model_input_shape(m, 0);
+    if (in.ndim >= 3) {
+        const int64_t *image = in.dim + in.ndim - 3;
+        info->preprocess = (mn_preprocess){.channels = (int)image[0], .height = (int)image[1], .width = (int)image[2], .hi = 1};
+    }
+    return m;
+}
+
+/* The written file as a model again: a .safetensors file in a copy of m. */
+static mn_model *read_back(const options *o, mn_model *m, mn_context *c, mn_error *err) {
+    if (ends_in(o->out, ".safetensors")) {
+        char *text = mn_model_to_json(m, err);
+        mn_model *copy = text ? from_context(c, mn_model_from_json(c, text, strlen(text), NULL), err) : NULL;
+        mn_free(text);
+        return copy && mn_weights_load(copy, o->out, true, err) >= 0 ? copy : NULL;
+    }
+    if (!ends_in(o->out, ".onnx")) return mn_model_load(c, o->out, NULL, err);
+    mn_error graph = {0};
+    mn_model *again = mn_onnx_load_graph(c, o->out, NULL, &graph);
+    if (again || graph.status != MN_ERR_UNSUPPORTED) {
+        if (!again) mn_fail(err, graph.status, "%s", graph.text);
+        return again;
+    }
+    printf("note      the graph cannot be read back, mien's description beside it can (%s)\n", graph.text);
+    return mn_model_load(c, o->out, NULL, err);
+}
+
+/* ---- comparing ---- */
+
+enum { SAMPLES = 4 };
+
+/* Output i of every sample for a random input, the same for every model; free it. */
+static double *run(mn_model *m, int i, int64_t *count, mn_error *err) {
+    mn_context *c = mn_model_context(m);
+    mn_tensor *in[16] = {0};
+    int n = mn_model_inputs(m) < 16 ? mn_model_inputs(m) : 16;
+    mn_step_begin(c);
+    for (int k = 0; k < n; k++) {
+        mn_shape s = mn_model_input_shape(m, k), batch = {.ndim = s.ndim + 1, .dim = {SAMPLES}};
+        for (int d = 0; d < s.ndim; d++) batch.dim[d + 1] = s.dim[d];
+        float *v = app_alloc((size_t)mn_shape_count(batch), sizeof *v);
+        mn_rng r = mn_rng_create(1, (uint64_t)k);
+        for (int64_t j = 0; j < mn_shape_count(batch); j++) v[j] = (float)mn_rng_uniform(&r, -1, 1);
+        in[k] = mn_input(c, batch, v);
+        free(v);
+    }
+    mn_no_grad_begin(c);
+    mn_status s = mn_model_forward(m, in, false);
+    mn_no_grad_end(c);
+    mn_tensor *y = s ? NULL : mn_model_result(m, i);
+    double *out = y ? app_alloc((size_t)y->count, sizeof *out) : NULL;
+    *count = y ? y->count : 0;
+    if (y && mn_get_f64(y, out) == MN_OK) return out;
+    free(out);
+    return mn_fail(err, mn_context_error(c)->status, "%s", mn_context_error(c)->text), NULL;
+}
+
+static mn_status compare(mn_model *a, mn_model *b, mn_error *err) {
+    double worst = 0, largest = 0;
+    if (mn_model_outputs(a) != mn_model_outputs(b)) return mn_fail(err, MN_ERR_NUMERIC, "the file has another number of outputs");
+    for (int i = 0; i < mn_model_outputs(a); i++) {
+        int64_t n, m = 0;
+        double *x = run(a, i, &n, err), *y = x ? run(b, i, &m, err) : NULL;
+        for (int64_t k = 0; y && n == m && k < n; k++) {
+            double d = fabs(x[k] - y[k]);
+            if (!(d <= worst)) worst = d; /* NaN counts */
+            if (fabs(x[k]) > largest) largest = fabs(x[k]);
+        }
+        free(x), free(y);
+        if (!y) return err->status;
+        if (n != m) return mn_fail(err, MN_ERR_NUMERIC, "output %d of the file has another size", i);
+    }
+    printf("checked   on %d random inputs: outputs up to %.3g differ by at most %.2g\n", SAMPLES, largest, worst);
+    if (worst <= 1e-4 * (largest > 1 ? largest : 1)) return MN_OK;
+    return mn_fail(err, MN_ERR_NUMERIC, "the written file computes something else: the difference is %.3g", worst);
+}
+
+static mn_status convert(const options *o, mn_context *c, mn_context *d, mn_model_info *info, mn_error *err) {
+    mn_model *m = ends_in(o->in, ".safetensors") ? open_weights(o, c, info, err) : mn_model_load(c, app_model_path(o->in), info, err);
+    if (!m) return err->status;
+    mn_status s = amend(o, m, info, err);
+    if (!s) s = mn_model_save(m, info, o->out, err);
+    if (s) return s;
+    printf("wrote     %s: %d layers, %lld parameters\n", o->out, mn_model_layers(m), (long long)mn_model_count(m).parameters);
+    mn_model *again = read_back(o, m, d, err);
+    return again ? compare(m, again, err) : err->status;
+}
+
+int cmd_convert(int argc, char **argv) {
+    options o = {0};
+    mn_error err = {0};
+    mn_model_info info = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    mn_context *c = mn_context_create(NULL, &err), *d = c ? mn_context_create(NULL, &err) : NULL;
+    mn_status s = d ? convert(&o, c, d, &info, &err) : err.status;
+    mn_model_info_free(&info);
+    mn_context_destroy(c);
+    mn_context_destroy(d);
+    return s ? app_fail(&err) : APP_OK;
+}
