@@ -115,6 +115,8 @@ seed1: all  ## S1's recipe on the data at hand: docs/results/seed1.md; DATA=fold
 	$(Q)MIEN=$(BUILD)/mien sh apps/seed1.sh
 seed2: all  ## S2's recipe and variations: docs/results/seed2.md
 	$(Q)MIEN=$(BUILD)/mien sh apps/seed2.sh
+clips: all  ## ConvLSTM2D and LSTM on drawn clips against single frames and averaging: docs/results/clips.md
+	$(Q)MIEN=$(BUILD)/mien sh apps/clips.sh
 test: deps  ## installs what is missing, builds, runs every test
 	$(Q)$(MAKE) $(JOBS) tests-built
 	$(Q)$(MAKE) check

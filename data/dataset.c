@@ -26,9 +26,10 @@ static const struct {
     {"ckplus", mn_dataset_ckplus},   {"list", mn_dataset_list},     {"idx", mn_dataset_idx},
     {"rendered", open_rendered},     {"affectnet", mn_dataset_affectnet}, {"adience", mn_dataset_adience},
     {"jaffe", mn_dataset_jaffe},     {"kdef", mn_dataset_kdef},     {"imdbwiki", mn_dataset_imdbwiki},
+    {"clips", mn__clips_open},       {"rendered-clips", mn__rendered_clips_open},
 };
 #define WANTED "wanted fer2013:FILE.csv, folder:DIR, utkface:DIR, ckplus:DIR, affectnet:DIR, adience:DIR, jaffe:DIR, kdef:DIR, " \
-               "imdbwiki:FILE.csv, list:FILE.csv, idx:DIR or rendered:COUNT"
+               "imdbwiki:FILE.csv, list:FILE.csv, idx:DIR, clips:DIR, rendered:COUNT or rendered-clips:COUNT"
 
 mn_dataset *mn_dataset_open(const char *spec, const mn_open_opt *opt, mn_error *err) {
     const char *colon = strchr(spec, ':');

@@ -162,6 +162,10 @@ extern const char *const mn__expression_names8[8];
 /* CK+ as its authors distribute it. *is: the folder holds that, whether it can be read or not. */
 mn_dataset *mn__ckplus_tree(const char *dir, bool *is, const mn_open_opt *opt, mn_error *err);
 
+/* Clips as strips of frames (clips.c); opened by SPEC only. */
+mn_dataset *mn__clips_open(const char *text, const mn_open_opt *opt, mn_error *err);
+mn_dataset *mn__rendered_clips_open(const char *text, const mn_open_opt *opt, mn_error *err);
+
 /* ---- idx (idx.c) --------------------------------------------------------------------------------------- */
 
 /* The bytes of an idx file of `rank` (1 or 3) sizes, packed with gzip or not. *out: free with mn_free. */

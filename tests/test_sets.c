@@ -285,6 +285,58 @@ START_TEST(test_imdbwiki) {
 }
 END_TEST
 
+/* A clip is a strip: frames below each other, evenly from the first to the last, however many there are. */
+START_TEST(test_clips) {
+    char name[40];
+    for (int k = 0; k < 5; k++) {
+        snprintf(name, sizeof name, "%d.png", k);
+        png("q/happy/anna", name, 16, 16);
+        if (k < 2) png("q/sad/bob", name, 16, 16);
+    }
+    text("q/happy/anna", "notes.txt", "x");
+    help_folder("q/sad/empty");
+    mn_dataset *d = open_set("clips", "q", ",frames=3,size=16");
+    ck_assert_str_eq(summary(d), "happy/anna=happy/3 sad/bob=sad/3");
+    mn_image strip = {0}, frame = {0};
+    mn_error e = {0};
+    const int want[2][3] = {{0, 2, 4}, {0, 1, 1}};
+    for (int i = 0; i < 2; i++) {
+        ASSERT_OK(d->pixels(d, i, &strip, &e), &e);
+        ck_assert(strip.width == 16 && strip.height == 48 && strip.channels == 1);
+        for (int k = 0; k < 3; k++) {
+            snprintf(name, sizeof name, "q/%s/%d.png", i ? "sad/bob" : "happy/anna", want[i][k]);
+            ASSERT_OK(mn_image_load(&frame, test_path(name), &e), &e);
+            ck_assert_msg(!memcmp(strip.pixels + k * 256, frame.pixels, 256), "clip %d, frame %d", i, k);
+        }
+    }
+    mn_dataset_destroy(d);
+    refuse("clips", "q", ",frames=1", "wanted frames=2..200");
+    refuse("clips", "q", ",pace=3", "is not understood");
+    help_folder("q2");
+    refuse("clips", "q2", "", "no clips; wanted a folder for each class");
+    /* Drawn: the first frame is the face at rest, the last shows most; alone, each frame is what it is in the strip. */
+    mn_dataset *clips = mn_dataset_open("rendered-clips:14,frames=4,size=16,seed=3,peak=60", NULL, &e);
+    mn_dataset *frames = mn_dataset_open("rendered-clips:14,frames=4,size=16,seed=3,peak=60,single=1", NULL, &e);
+    ck_assert_msg(clips && frames && clips->length == 14 && frames->length == 56, "%s", e.text);
+    for (int64_t i = 0; i < 56; i++) {
+        mn_sample_info a, b;
+        ASSERT_OK(clips->info(clips, i / 4, &a, &e), &e);
+        ASSERT_OK(frames->info(frames, i, &b, &e), &e);
+        ck_assert(a.label[0] == b.label[0] && a.group == b.group);
+        ASSERT_OK(clips->pixels(clips, i / 4, &strip, &e), &e);
+        ASSERT_OK(frames->pixels(frames, i, &frame, &e), &e);
+        ck_assert(!memcmp(strip.pixels + i % 4 * 256, frame.pixels, 256));
+        if (i % 28 == 24) ck_assert(!memcmp(strip.pixels, strip.pixels + 768, 256) == (a.label[0] == 6)); /* neutral stays */
+    }
+    mn_image_free(&strip), mn_image_free(&frame);
+    mn_dataset_destroy(clips);
+    mn_dataset_destroy(frames);
+    e = (mn_error){0};
+    ck_assert_ptr_null(mn_dataset_open("rendered-clips:0", NULL, &e));
+    ASSERT_FAILS(e, MN_ERR_ARG, "wanted rendered-clips:COUNT");
+}
+END_TEST
+
 /* What happens to a class without a counterpart: its rows lose the label. */
 START_TEST(test_classes) {
     png("f/anger", "1.png", 9, 9), png("f/Happiness", "2.png", 9, 9), png("f/neutral", "3.png", 9, 9), png("f/contempt", "4.png", 9, 9), png("f/sadness", "5.png", 9, 9);
@@ -344,4 +396,4 @@ START_TEST(test_no_memory) {
 }
 END_TEST
 
-TEST_SUITE(sets, test_jaffe, test_kdef, test_ckplus, test_adience, test_affectnet, test_imdbwiki, test_classes, test_no_memory)
+TEST_SUITE(sets, test_jaffe, test_kdef, test_ckplus, test_adience, test_affectnet, test_imdbwiki, test_clips, test_classes, test_no_memory)
