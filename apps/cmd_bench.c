@@ -1,5 +1,6 @@
 /* mien bench: how fast a network trains and runs on this machine. */
 #include "apps/app.h"
+#include "apps/bench_ladder.h"
 #include "apps/peak.h"
 #include <stdlib.h>
 #include <string.h>
@@ -7,13 +8,13 @@
 
 typedef struct options {
     const char *net;
-    bool infer, json;
+    bool infer, json, ladder;
     int batch, threads, size, channels;
     double seconds;
     mn_device device;
 } options;
 
-enum { OPT_MODE = 256, OPT_THREADS, OPT_JSON, OPT_SECONDS, OPT_SIZE, OPT_CHANNELS, OPT_DEVICE };
+enum { OPT_MODE = 256, OPT_THREADS, OPT_JSON, OPT_SECONDS, OPT_SIZE, OPT_CHANNELS, OPT_DEVICE, OPT_LADDER };
 static const struct argp_option table[] = {
     {"net", 'n', "NAME|FILE", 0, "The network (default seed2)", 1},
     {"mode", OPT_MODE, "train|infer", 0,
@@ -25,6 +26,7 @@ static const struct argp_option table[] = {
     {"size", OPT_SIZE, "N", 0, "Input size (default: the network's)", 1},
     {"channels", OPT_CHANNELS, "1|3", 0, "Grey or RGB (default: the network's)", 1},
     {"device", OPT_DEVICE, "cpu|cuda", 0, "Where to compute (default cpu)", 1},
+    {"ladder", OPT_LADDER, 0, 0, "The teaching kernels of docs/ladder.md on the GPU instead of a network; --size is the product's", 1},
     {"seconds", OPT_SECONDS, "S", 0, "How long to measure (default 3)", 2},
     {"json", OPT_JSON, 0, 0, "One line of JSON", 2},
     {0},
@@ -46,7 +48,7 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         o->threads = (int)app_parse_int(s, "--threads", arg, 0, 1024);
         return 0;
     case OPT_SIZE:
-        o->size = (int)app_parse_int(s, "--size", arg, 8, 1024);
+        o->size = (int)app_parse_int(s, "--size", arg, 8, 8192);
         return 0;
     case OPT_CHANNELS:
         o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1;
@@ -56,6 +58,9 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         return 0;
     case OPT_SECONDS:
         o->seconds = app_parse_real(s, "--seconds", arg, 0.01, 3600);
+        return 0;
+    case OPT_LADDER:
+        o->ladder = true;
         return 0;
     case OPT_JSON:
         o->json = true;
@@ -204,6 +209,7 @@ static void print(const bench *b, const double *time, int n) {
 int cmd_bench(int argc, char **argv) {
     options o = {.net = "seed2", .batch = 32, .seconds = 3};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
+    if (o.ladder) return bench_ladder(o.size, o.seconds);
     bench b = {.o = &o};
     mn_error err = {0};
     double *time = NULL;

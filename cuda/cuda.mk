@@ -89,9 +89,16 @@ cuda-compile-test: $(foreach t,$(EMU_TESTS),$(BUILD)/obj/tests/emu/$(t).cu.nvcc.
 -include $(wildcard $(EMU_BIN)/*.d)
 
 # ---- the operations, on the emulated GPU ------------------------------------------------------------------
-EMU_OPS := unary binary loss $(shell sed -n 's/^OP(\([a-z0-9_]*\)).*/\1/p' autograd/ops.def) optim precision
+EMU_OPS := unary binary loss $(shell sed -n 's/^OP(\([a-z0-9_]*\)).*/\1/p' autograd/ops.def) optim precision parity
 .PHONY: emu-ops-test
 emu-ops-test:  ## the tests of operations on the emulated GPU, under the checker, in three orders of threads; in build/emulate
 	$(Q)$(MAKE) BUILD=$(BUILD)/emulate CUDA=emulate tests-built
 	$(Q)for o in $(EMU_ORDERS); do echo "  order  $$o"; \
 	    EMU_ORDER=$$o CK_DEFAULT_TIMEOUT=300 $(BUILD)/emulate/run-tests $(EMU_OPS) || exit 1; done
+.PHONY: emu-mutants
+emu-mutants:  ## plants faults in CUDA kernels and expects the tests on the emulated GPU to catch each; in build/emulate
+	$(Q)$(MAKE) BUILD=$(BUILD)/emulate CUDA=emulate tests-built emu-mutants-run
+emu-mutants-run: tests-built
+	$(Q)BUILD=$(BUILD) TABLE=tests/mutants-cuda.tsv ALWAYS= CC='$(CC)' FLAGS='$(ALL_CFLAGS)' LINK='$(LINK)' OBJECTS='$(TEST_OBJ)' \
+	    MUTANTS='$(MUTANTS)' CUDA_CC='$(CXX) $(EMU_CXXFLAGS) $(EMU_OPT) $(EMU_CHECKS) $(DEFS)' \
+	    LIBS='$(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)' sh tests/mutants.sh

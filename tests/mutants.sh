@@ -3,9 +3,11 @@
 # of one file with one text replaced; only the kernels made from that file are compiled again (f32 and f64,
 # without vector instructions, -O1) and linked before the library, whose own ones are then left out.
 # The exit status is the verdict. Run by `make mutants`, which sets CC, FLAGS, LINK, LIBS, OBJECTS and BUILD;
-# `make mutants MUTANTS=conv2d` takes the lines that hold that text.
+# `make mutants MUTANTS=conv2d` takes the lines that hold that text. `make emu-mutants` does the same for the kernels in
+# cuda/, on the emulated GPU under its checker, with tests/mutants-cuda.tsv and CUDA_CC.
 set -u
 TABLE=${TABLE:-tests/mutants.tsv}
+ALWAYS=${ALWAYS-gradcheck} # suites that run for every fault
 OUT=$BUILD/mutants
 TAB=$(printf '\t')
 
@@ -24,6 +26,8 @@ replace() {
 sources_of() {
     case $1 in
     cpu/*.c | autograd/*.c | tensor/*.c) echo "$1" ;;
+    cuda/*.cu) echo "$1" ;;
+    cuda/*) grep -l -F " $1" "$BUILD"/obj/cuda/*.checked.d | sed "s|.*/\(.*\)\.cu\.checked\.d|cuda/\1.cu|" ;;
     autograd/*.def) stem=${1#autograd/}; echo "cpu/${stem%.def}.c" ;;
     *) grep -l -F " $1" "$BUILD"/obj/cpu/*_f64_plain.d | sed "s|.*/\(.*\)_f64_plain\.d|cpu/\1.c|" ;;
     esac
@@ -35,6 +39,10 @@ compile() {
     stem=$(echo "$1" | tr / _)
     own="-UMN_HAVE_OPENBLAS -DMN_HAVE_OPENBLAS=0" # the library's own products, not OpenBLAS's
     case $1 in
+    cuda/*)
+        $CUDA_CC -iquote "$2" -x c++ -c "$from" -o "$2/$(basename "$1").checked.o" &&
+            objcopy --redefine-sym memcpy=__tsan_memcpy --redefine-sym memmove=__tsan_memmove \
+                --redefine-sym memset=__tsan_memset "$2/$(basename "$1").checked.o" ;;
     cpu/*)
         $CC -I"$2" $FLAGS $own -O1 -DMN_VARIANT=f32_plain -DREAL=float -DREAL_IS_F32=1 -c "$from" -o "$2/$stem.f32.o" &&
             $CC -I"$2" $FLAGS $own -O1 -DMN_VARIANT=f64_plain -DREAL=double -DREAL_IS_F64=1 -c "$from" -o "$2/$stem.f64.o" ;;
@@ -57,11 +65,17 @@ one() {
             return
         fi
     done
-    if ! $LINK -o "$dir/run-tests" $OBJECTS "$dir"/*.o "$BUILD/libmien.a" $LIBS 2>"$dir/log"; then
+    others= # the emulated GPU's kernels are one object in the library: here, all of them that stay
+    case $file in
+    cuda/*) for o in "$BUILD"/obj/cuda/*.cu.checked.o "$BUILD"/obj/cuda/ladder/*.cu.checked.o; do
+        [ -f "$dir/$(basename "$o")" ] || others="$others $o"
+    done ;;
+    esac
+    if ! $LINK -o "$dir/run-tests" $OBJECTS "$dir"/*.o $others "$BUILD/libmien.a" $LIBS 2>"$dir/log"; then
         echo "REFUSED${TAB}does not link, see $dir/log" >"$dir/verdict"
         return
     fi
-    if MIEN_CPU=plain OMP_WAIT_POLICY=passive MIEN_QUIET_SKIPS=1 timeout 120 "$dir/run-tests" gradcheck $suites >"$dir/log" 2>&1; then
+    if MIEN_CPU=plain OMP_WAIT_POLICY=passive MIEN_QUIET_SKIPS=1 CK_DEFAULT_TIMEOUT=300 timeout 300 "$dir/run-tests" $ALWAYS $suites >"$dir/log" 2>&1; then
         echo "MISSED${TAB}" >"$dir/verdict"
     else
         by=$(sed -n 's|^tests/[^:]*:[0-9]*:[FE]:\([a-z0-9_]*\):.*|\1|p' "$dir/log" | sort -u | tr '\n' ' ')
@@ -83,7 +97,7 @@ rm -rf "$OUT"
 mkdir -p "$OUT"
 grep -v '^#' "$TABLE" | grep -F -e "${MUTANTS:-}" >"$OUT/table" || { echo "no such mutants"; exit 2; }
 suites=$(cut -f1 "$OUT/table" | tr ' ' '\n' | sort -u | tr '\n' ' ')
-if ! MIEN_CPU=plain MIEN_QUIET_SKIPS=1 "$BUILD/run-tests" gradcheck $suites >"$OUT/log" 2>&1; then
+if ! MIEN_CPU=plain MIEN_QUIET_SKIPS=1 "$BUILD/run-tests" $ALWAYS $suites >"$OUT/log" 2>&1; then
     echo "mutants: the suites fail without any fault; see $OUT/log"
     exit 1
 fi
