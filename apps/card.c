@@ -86,7 +86,7 @@ static void write_what(FILE *f, const char *name, const mn_model_stats *k, const
     fprintf(f, "; pipeline: %s |\n", mn_pipeline_text(p, steps, sizeof steps));
     write_heads(f, info);
     if (json_is_object(speed)) {
-        fprintf(f, "| latency | %.2f ms a picture (99 %%: %.2f), %lld threads, ", real(speed, "p50_ms"), real(speed, "p99_ms"),
+        fprintf(f, "| latency | %.3g ms a picture (99 %%: %.3g), %lld threads, ", real(speed, "p50_ms"), real(speed, "p99_ms"),
                 (long long)whole(speed, "threads"));
         cell_text(f, text(speed, "device"));
         fputs(" |\n", f);

@@ -251,7 +251,7 @@ static void print_scores(const eval *e) {
         putchar('\n');
         score_print(stdout, &e->info.head[h], &e->score[h]);
     }
-    printf("\nlatency   %.2f ms a picture alone (99 %%: %.2f), %d thread%s\n", e->speed.p50, e->speed.p99, e->speed.threads,
+    printf("\nlatency   %.3g ms a picture alone (99 %%: %.3g), %d thread%s\n", e->speed.p50, e->speed.p99, e->speed.threads,
            e->speed.threads == 1 ? "" : "s");
 }
 

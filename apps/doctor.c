@@ -190,7 +190,7 @@ static mn_status find_copies(doctor *d, const doctor_opt *opt, mn_error *err) {
     for (size_t i = 0; i < n; i++)
         if (d->part[i] >= 0 && first_of[i] == (int64_t)i && !is_blank(d, (int64_t)i)) row[rows++] = (int64_t)i;
     meeting m = {d, next, mask};
-    mn_status s = mn_looks_alike(d->look, row, rows, opt->distance, opt->likeness, meet, &m, err);
+    mn_status s = opt->exact ? MN_OK : mn_looks_alike(d->look, row, rows, opt->distance, opt->likeness, meet, &m, err);
     free(e);
     free(first_of);
     free(next);

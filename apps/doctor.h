@@ -12,6 +12,7 @@ typedef struct doctor_opt {
                           * if it has one. "prefix": the name up to the first _ or -. NULL: the data's groups */
     int distance;        /* bits of 64 in which the hashes of near copies may differ */
     double likeness;     /* their least correlation */
+    bool exact;          /* no near or mirrored copies, only identical pictures and subjects */
     int threads;
     const mn_dataset *decoded[3]; /* where a part's pictures are at hand: row i of it is data->index[part][i]; NULL: read them */
 } doctor_opt;
