@@ -52,6 +52,9 @@ static const struct argp_option table[] = {
 static error_t parse(int key, char *arg, struct argp_state *s) {
     eval_options *o = s->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        s->child_inputs[0] = &o->foreign;
+        return 0;
     case 'm':
         o->model = app_model_path(arg);
         return 0;
@@ -128,7 +131,8 @@ static const char doc[] = "Scores a model on labelled pictures: accuracy with it
                           "  mien eval --model both.h5 --data utkface:UTKFace --json scores.json\n"
                           "            --predictions rows.csv --plot confusion.svg\n"
                           "  mien eval --model a.h5 --against b.h5 --data fer2013:fer2013.csv --flip\n";
-static const struct argp argp = {table, parse, NULL, doc, NULL, NULL, NULL};
+static const struct argp_child children[] = {{&foreign_argp, 0, NULL, 8}, {0}};
+static const struct argp argp = {table, parse, NULL, doc, children, NULL, NULL};
 
 /* ---- two models ---- */
 

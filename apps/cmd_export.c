@@ -2,6 +2,7 @@
 #include "apps/app.h"
 #include "apps/datasets.h"
 #include "apps/evaluate.h"
+#include "apps/foreign.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@ typedef struct options {
     const char *model, *c, *name, *data[DATA_MAX_PARTS];
     int n_data, threads;
     bool int8, constants;
+    foreign foreign;
 } options;
 
 enum { OPT_C = 256, OPT_INT8, OPT_CONSTANTS, OPT_NAME, OPT_THREADS };
@@ -31,6 +33,9 @@ static const struct argp_option table[] = {
 static error_t parse(int key, char *arg, struct argp_state *s) {
     options *o = s->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        s->child_inputs[0] = &o->foreign;
+        return 0;
     case OPT_C:
         o->c = arg;
         return 0;
@@ -70,7 +75,8 @@ static const char doc[] =
     "\vExamples:\n"
     "  mien export faces.h5 --c face.c && cc -std=c99 -O3 -c face.c\n"
     "  mien export faces.h5 --c face.c --int8 --data fer2013:fer2013.csv\n";
-static const struct argp argp = {table, parse, "MODEL.h5", doc, NULL, NULL, NULL};
+static const struct argp_child children[] = {{&foreign_argp, 0, NULL, 8}, {0}};
+static const struct argp argp = {table, parse, "MODEL.h5", doc, children, NULL, NULL};
 
 /* ---- what int8 changes ---- */
 
@@ -88,6 +94,7 @@ static mn_status open_pair(pair *p, const options *o, mn_error *err) {
         if (!(p->c[i] = mn_context_create(&opt, err))) return err->status;
         if (!(p->m[i] = mn_model_load(p->c[i], o->model, i ? &unused : &p->info, err))) return err->status;
         if (i) mn_model_info_free(&unused);
+        else if (foreign_apply(&o->foreign, &p->info, err)) return err->status;
         mn_status s = i ? mn_model_round_int8(p->m[i]) : mn_model_fold_batch_norm(p->m[i]) < 0 ? MN_ERR_ARG : MN_OK;
         if (s) return mn_fail(err, s, "%s", mn_context_error(p->c[i])->text);
     }
@@ -205,7 +212,8 @@ static mn_status run(const options *o, mn_error *err) {
     mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, err);
     mn_model *m = c ? mn_model_load(c, o->model, &info, err) : NULL;
     mn_export_c_opt opt = {.name = o->name, .int8 = o->int8, .constants = o->constants};
-    mn_status s = m ? mn_model_export_c(m, &info, &opt, o->c, &r, err) : err->status;
+    mn_status s = m ? foreign_apply(&o->foreign, &info, err) : err->status;
+    if (!s) s = mn_model_export_c(m, &info, &opt, o->c, &r, err);
     if (!s)
         printf("%s: %.0f kB of source, %lld weights in %.0f kB, %.0f kB of memory for what lies between layers\n", o->c,
                (double)r.source_bytes / 1e3, (long long)r.weights, (double)r.weight_bytes / 1e3, (double)r.arena_bytes / 1e3);

@@ -144,6 +144,7 @@ static mn_status baselines(eval *e, mn_error *err) {
 static mn_status open_model(eval *e, mn_error *err) {
     mn_context_opt opt = {.threads = e->o->threads};
     if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, e->path, &e->info, err))) return err->status;
+    if (foreign_apply(&e->o->foreign, &e->info, err)) return err->status;
     e->record = e->info.training ? json_loads(e->info.training, 0, NULL) : NULL;
     e->stats = mn_model_count(e->m);
     if (mn_model_compile(e->m) < 0) return mn_fail(err, mn_context_error(e->c)->status, "%s", mn_context_error(e->c)->text);

@@ -4,6 +4,7 @@
 
 #include "apps/datasets.h"
 #include "apps/evaluate.h"
+#include "apps/foreign.h"
 #include "apps/latency.h"
 #include "apps/score.h"
 #if MN_HAVE_JSON
@@ -22,6 +23,7 @@ typedef struct eval_options {
     int n_data, batch, threads, workers;
     bool flip, uncalibrated, near_copies, no_baseline;
     eval_part part;
+    foreign foreign;
 } eval_options;
 
 typedef struct eval {

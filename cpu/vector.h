@@ -31,53 +31,59 @@ typedef int32_t lane_index __attribute__((vector_size(VEC_BYTES)));
 #else
 typedef int64_t lane_index __attribute__((vector_size(VEC_BYTES)));
 #endif
+/* The lanes of a and, counted on from LANES, of b that are listed. GCC before 12 has only the first form. */
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (lane_index){__VA_ARGS__})
+#endif
 static inline vec zip_low(vec a, vec b) {
     enum { L = VEC_BYTES / sizeof(REAL) };
 #if defined(__AVX512F__)
-    return __builtin_shuffle(a, b, (lane_index){0, L, 1, L + 1, 2, L + 2, 3, L + 3, 4, L + 4, 5, L + 5, 6, L + 6, 7, L + 7});
+    return SHUFFLE(a, b, 0, L, 1, L + 1, 2, L + 2, 3, L + 3, 4, L + 4, 5, L + 5, 6, L + 6, 7, L + 7);
 #elif defined(__AVX2__)
-    return __builtin_shuffle(a, b, (lane_index){0, L, 1, L + 1, 2, L + 2, 3, L + 3});
+    return SHUFFLE(a, b, 0, L, 1, L + 1, 2, L + 2, 3, L + 3);
 #elif defined(REAL_IS_F32)
-    return __builtin_shuffle(a, b, (lane_index){0, L, 1, L + 1});
+    return SHUFFLE(a, b, 0, L, 1, L + 1);
 #else
-    return __builtin_shuffle(a, b, (lane_index){0, L});
+    return SHUFFLE(a, b, 0, L);
 #endif
 }
 static inline vec zip_high(vec a, vec b) {
     enum { L = VEC_BYTES / sizeof(REAL), M = L / 2, N = L + M };
 #if defined(__AVX512F__)
-    return __builtin_shuffle(a, b, (lane_index){M, N, M + 1, N + 1, M + 2, N + 2, M + 3, N + 3, M + 4, N + 4, M + 5, N + 5,
-                                                M + 6, N + 6, M + 7, N + 7});
+    return SHUFFLE(a, b, M, N, M + 1, N + 1, M + 2, N + 2, M + 3, N + 3, M + 4, N + 4, M + 5, N + 5,
+                      M + 6, N + 6, M + 7, N + 7);
 #elif defined(__AVX2__)
-    return __builtin_shuffle(a, b, (lane_index){M, N, M + 1, N + 1, M + 2, N + 2, M + 3, N + 3});
+    return SHUFFLE(a, b, M, N, M + 1, N + 1, M + 2, N + 2, M + 3, N + 3);
 #elif defined(REAL_IS_F32)
-    return __builtin_shuffle(a, b, (lane_index){M, N, M + 1, N + 1});
+    return SHUFFLE(a, b, M, N, M + 1, N + 1);
 #else
-    return __builtin_shuffle(a, b, (lane_index){M, N});
+    return SHUFFLE(a, b, M, N);
 #endif
 }
 
 /* Of 2*LANES numbers in a row: those at even and at odd places. */
 static inline vec even_lanes(vec a, vec b) {
 #if defined(__AVX512F__)
-    return __builtin_shuffle(a, b, (lane_index){0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30});
+    return SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
 #elif defined(__AVX2__)
-    return __builtin_shuffle(a, b, (lane_index){0, 2, 4, 6, 8, 10, 12, 14});
+    return SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
 #elif defined(REAL_IS_F32)
-    return __builtin_shuffle(a, b, (lane_index){0, 2, 4, 6});
+    return SHUFFLE(a, b, 0, 2, 4, 6);
 #else
-    return __builtin_shuffle(a, b, (lane_index){0, 2});
+    return SHUFFLE(a, b, 0, 2);
 #endif
 }
 static inline vec odd_lanes(vec a, vec b) {
 #if defined(__AVX512F__)
-    return __builtin_shuffle(a, b, (lane_index){1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31});
+    return SHUFFLE(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 #elif defined(__AVX2__)
-    return __builtin_shuffle(a, b, (lane_index){1, 3, 5, 7, 9, 11, 13, 15});
+    return SHUFFLE(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
 #elif defined(REAL_IS_F32)
-    return __builtin_shuffle(a, b, (lane_index){1, 3, 5, 7});
+    return SHUFFLE(a, b, 1, 3, 5, 7);
 #else
-    return __builtin_shuffle(a, b, (lane_index){1, 3});
+    return SHUFFLE(a, b, 1, 3);
 #endif
 }
 

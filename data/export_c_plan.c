@@ -269,7 +269,11 @@ static void plan_outputs(mn__export *x) {
         int b = x->buffer[x->m->output[i]];
         long long n = count(mn_model_output_shape(x->m, i));
         bool classes = x->info && i < x->info->n_heads && x->info->head[i].n_classes > 1;
-        if (classes) MN__SAY("    KERNEL(softmax)(@%d, %lld, out + %lld);\n", b, n, (long long)done);
+        double t = classes ? x->info->calibration[i].temperature : 0;
+        if (t > 0 && t != 1)
+            MN__SAY("    KERNEL(rescale)(@%d, %lld, (float)%.9g, 0, out + %lld);\n    KERNEL(softmax)(out + %lld, %lld, out + %lld);\n",
+                    b, n, 1 / t, (long long)done, (long long)done, n, (long long)done);
+        else if (classes) MN__SAY("    KERNEL(softmax)(@%d, %lld, out + %lld);\n", b, n, (long long)done);
         else MN__SAY("    memcpy(out + %lld, @%d, %lld * sizeof *out);\n", (long long)done, b, n);
         done += n;
     }

@@ -410,6 +410,23 @@ END_TEST
 
 /* ---- no allocation in the steady state ---- */
 
+/* What a file of another program does not say, and the C file. */
+START_TEST(test_foreign) {
+    if (!have_model_files()) return;
+    ASSERT_EXIT(0, "train --data rendered:60,size=16 --net logreg --heads emotion --epochs 1 --out f.h5 --quiet");
+    ASSERT_EXIT(0, "eval --model f.h5 --data rendered:40,size=16 --no-baseline --input-range -1,1 --grey mean");
+    ASSERT_EXIT(1, "eval --model f.h5 --data rendered:40,size=16 --classes a,b");
+    ASSERT_SAYS("--classes names 2 classes, the model's head \"emotion\" has 7");
+    ASSERT_EXIT(2, "eval --model f.h5 --data rendered:40,size=16 --input-range 1,0");
+    ASSERT_SAYS("--input-range is \"1,0\"; wanted two numbers");
+    ASSERT_EXIT(0, "export f.h5 --c f.c --int8 --data rendered:40,size=16 --classes mood=a,b,c,d,e,f,g");
+    ASSERT_SAYS("on 40 pictures");
+    ck_assert(exists("f.c"));
+    ASSERT_EXIT(2, "export f.h5");
+    ASSERT_SAYS("--c FILE.c is missing");
+}
+END_TEST
+
 START_TEST(test_no_allocation) {
 #if MN_HAVE_JSON
     char out[600];
@@ -461,4 +478,4 @@ END_TEST
 
 TEST_SUITE(cli, test_words, test_help_fits, test_wrong_use, test_what_is_not_there, test_train_eval_info,
            test_same_validation_rows, test_two_data_sets, test_loss_runs_away, test_no_room,
-           test_resume_to_the_bit, test_resume_damaged, test_on_a_terminal, test_no_allocation)
+           test_resume_to_the_bit, test_resume_damaged, test_on_a_terminal, test_no_allocation, test_foreign)

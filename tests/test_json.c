@@ -150,6 +150,26 @@ START_TEST(test_hostile) {
 END_TEST
 
 /* The networks that come as files. */
+/* A network's text may end at any byte. */
+START_TEST(test_truncated) {
+    mn_context *c = op_context(MN_F32, 1);
+    mn_model *m = mn_net_create(c, "mini-xception", NULL);
+    mn_error err = {0};
+    char *text = mn_model_to_json(m, &err);
+    ck_assert_ptr_nonnull(text);
+    mn_context_destroy(c);
+    size_t n = strlen(text);
+    c = op_context(MN_F32, 1);
+    for (size_t left = n - 1; left < n; left--) {
+        ck_assert_msg(!mn_model_from_json(c, text, left, NULL), "the first %zu bytes were taken for a network", left);
+        ck_assert(mn_context_error(c)->text[0]);
+        mn_error_clear(mn_context_error(c));
+    }
+    mn_free(text);
+    mn_context_destroy(c);
+}
+END_TEST
+
 START_TEST(test_shipped) {
     static const char *const files[] = {"layers/nets/seed2.json", "layers/nets/venturi.json", "layers/nets/rectangular.json",
                                         "layers/nets/triangular.json", "layers/nets/residual.json"};
@@ -171,7 +191,7 @@ START_TEST(test_shipped) {
 }
 END_TEST
 
-TEST_SUITE(json, test_small, test_words, test_write, test_refused, test_hostile, test_shipped)
+TEST_SUITE(json, test_small, test_words, test_write, test_refused, test_hostile, test_truncated, test_shipped)
 #else
 START_TEST(test_missing) {
     mn_context *c = op_context(MN_F32, 1);
