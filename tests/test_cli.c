@@ -413,7 +413,7 @@ END_TEST
 /* What a file of another program does not say, and the C file. */
 START_TEST(test_foreign) {
     if (!have_model_files()) return;
-    ASSERT_EXIT(0, "train --data rendered:60,size=16 --net logreg --heads emotion --epochs 1 --out f.h5 --quiet");
+    ASSERT_EXIT(0, "train --data rendered:60,size=16 --net logreg --epochs 1 --out f.h5");
     ASSERT_EXIT(0, "eval --model f.h5 --data rendered:40,size=16 --no-baseline --input-range -1,1 --grey mean");
     ASSERT_EXIT(1, "eval --model f.h5 --data rendered:40,size=16 --classes a,b");
     ASSERT_SAYS("--classes names 2 classes, the model's head \"emotion\" has 7");
