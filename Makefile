@@ -89,7 +89,7 @@ LINK        = $(if $(HAVE_OPENCV),$(CXX),$(CC)) $(OPT) $(OMPF) $(SANF)
 include cuda/cuda.mk
 
 # ---- what can be made ------------------------------------------------------------------------------
-.PHONY: all help config deps demo seed1 seed2 clips test check tests-built gradcheck debug asan ubsan valgrind coverage mutants docs-test examples fuzz format lint install clean FORCE
+.PHONY: cross all help config deps demo seed1 seed2 clips test check tests-built gradcheck debug asan ubsan valgrind coverage mutants docs-test examples fuzz format lint install clean FORCE
 all: $(BUILD)/libmien.a $(if $(wildcard apps/main.c),$(BUILD)/mien)  ## the library and the program (build/mien)
 
 help:  ## this list
@@ -145,9 +145,12 @@ $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c
 
 bench: all  ## a training step of each main network: images/s, GFLOP/s, memory
 	$(Q)for n in seed2 mini-xception vgg; do $(BUILD)/mien bench --net $$n; done
-bench-peers: all  ## the same beside PyTorch, in turn (needs python3-torch)
+bench-peers: all  ## the same beside PyTorch and ONNX Runtime, in turn (tests/bench/peers.sh says what they need)
 	$(Q)MIEN=$(BUILD)/mien sh tests/bench/peers.sh
 
+cross:  ## builds the library and the program for aarch64 without optional libraries, in build/aarch64 (gcc-aarch64-linux-gnu)
+	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/aarch64 ARCH=aarch64 CC=aarch64-linux-gnu-gcc OBJCOPY=aarch64-linux-gnu-objcopy \
+	    PKG= BLAS=none OPENCV=0 all
 debug:  ## build/debug: -O0 -g3, for gdb
 	$(Q)$(MAKE) $(JOBS) BUILD=$(BUILD)/debug OPT="-O0 -g3" all
 asan:  ## the tests under AddressSanitizer and LeakSanitizer, in build/asan

@@ -1,6 +1,7 @@
 /* mien bench: how fast a network trains and runs on this machine. */
 #include "apps/app.h"
 #include "apps/bench_ladder.h"
+#include "apps/bench_layers.h"
 #include "apps/peak.h"
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +9,13 @@
 
 typedef struct options {
     const char *net;
-    bool infer, json, ladder;
+    bool infer, json, ladder, layers;
     int batch, threads, size, channels;
     double seconds;
     mn_device device;
 } options;
 
-enum { OPT_MODE = 256, OPT_THREADS, OPT_JSON, OPT_SECONDS, OPT_SIZE, OPT_CHANNELS, OPT_DEVICE, OPT_LADDER };
+enum { OPT_MODE = 256, OPT_THREADS, OPT_JSON, OPT_SECONDS, OPT_SIZE, OPT_CHANNELS, OPT_DEVICE, OPT_LADDER, OPT_LAYERS };
 static const struct argp_option table[] = {
     {"net", 'n', "NAME|FILE", 0, "The network (default seed2)", 1},
     {"mode", OPT_MODE, "train|infer", 0,
@@ -28,6 +29,7 @@ static const struct argp_option table[] = {
     {"device", OPT_DEVICE, "cpu|cuda", 0, "Where to compute (default cpu)", 1},
     {"ladder", OPT_LADDER, 0, 0, "The teaching kernels of docs/ladder.md on the GPU instead of a network; --size is the product's", 1},
     {"seconds", OPT_SECONDS, "S", 0, "How long to measure (default 3)", 2},
+    {"layers", OPT_LAYERS, 0, 0, "Where the time goes, layer by layer, as shares of the peak and of memory", 2},
     {"json", OPT_JSON, 0, 0, "One line of JSON", 2},
     {0},
 };
@@ -61,6 +63,9 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         return 0;
     case OPT_LADDER:
         o->ladder = true;
+        return 0;
+    case OPT_LAYERS:
+        o->layers = true;
         return 0;
     case OPT_JSON:
         o->json = true;
@@ -206,6 +211,22 @@ static void print(const bench *b, const double *time, int n) {
     printf("peak      %.1f GFLOP/s, memory %.1f MB\n", peak, peak_memory() / 1e6);
 }
 
+/* Some more steps, each operation by itself. */
+static mn_status profile(bench *b, int n, mn_error *err) {
+    mn_profile *p = app_alloc(1, sizeof *p);
+    int steps = n < 20 ? n : 20;
+    mn_status s = MN_OK;
+    double begun = mn__profile_clock();
+    mn_profile_begin(p);
+    for (int i = 0; i < steps && !s; i++) s = step(b);
+    mn_profile_end();
+    double seconds = mn__profile_clock() - begun;
+    if (s) mn_fail(err, s, "%s", mn_context_error(b->c)->text);
+    else bench_layers(stdout, p, steps, seconds, peak_gflops(mn_context_threads(b->c)), peak_bandwidth());
+    free(p);
+    return s;
+}
+
 int cmd_bench(int argc, char **argv) {
     options o = {.net = "seed2", .batch = 32, .seconds = 3};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
@@ -217,6 +238,7 @@ int cmd_bench(int argc, char **argv) {
     mn_status s = set_up(&b, &err);
     if (!s) s = measure(&b, &time, &n, &err);
     if (!s) print(&b, time, n);
+    if (!s && o.layers && !o.json) s = profile(&b, n, &err);
     free(time);
     free(b.x);
     free(b.label);

@@ -1,6 +1,9 @@
 /* Ten independent chains of multiply-adds fill the pipelines of every processor there is. */
 #include "apps/peak.h"
 #include "apps/app.h"
+#include "autograd/profile.h"
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #define CHAINS 10
@@ -55,6 +58,22 @@ double peak_gflops(int threads) {
         if (rate > best) best = rate;
         sink = sink + sum;
     }
+    return best;
+}
+
+double peak_bandwidth(void) {
+    size_t size = (size_t)48 << 20;
+    char *a = app_alloc(size, 1), *b = app_alloc(size, 1);
+    double best = 0;
+    memset(a, 1, size), memset(b, 2, size);
+    for (int repeat = 0; repeat < 5; repeat++) {
+        double t0 = mn__profile_clock();
+        memcpy(repeat % 2 ? a : b, repeat % 2 ? b : a, size);
+        double rate = 2 * (double)size / (mn__profile_clock() - t0) / 1e9;
+        if (rate > best) best = rate;
+    }
+    free(a);
+    free(b);
     return best;
 }
 

@@ -1,5 +1,6 @@
 /* The tape: how an operation is applied and recorded, and how gradients flow back. */
 #include "autograd/internal.h"
+#include "autograd/profile.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,17 @@ mn_status mn__save(mn_node *n, int k, mn_dtype dtype, mn_shape shape) {
     return n->saved[k] ? MN_OK : n->ctx->error.status;
 }
 
+/* What a node computed and moved; backward, a product is computed once for each of its factors. */
+static void measure(mn_profile *p, const mn_node *n, int direction, double seconds) {
+    bool backward = direction == MN__BACKWARD, product = n->id == MN_OP_conv2d || n->id == MN_OP_linear;
+    double size = (double)mn_dtype_size(n->ctx->dtype), factors = backward ? 2 : 1, bytes = factors * (double)n->out->count * size;
+    for (int i = 0; i < n->n_in; i++) bytes += n->in[i] ? factors * (double)n->in[i]->count * size : 0;
+    const mn_tensor *w = product ? n->in[1] : NULL;
+    double flop = w ? 2 * factors * (double)n->out->count * (double)(w->count / w->shape.dim[0]) : 0;
+    mn__profile_add(p, (mn_profile_row){.layer = n->scope, .op = mn__op(n->id)->name, .backward = backward, .seconds = seconds,
+                                        .flop = flop, .bytes = bytes});
+}
+
 static mn_status run(mn_node *n, int direction) {
     mn_context *c = n->ctx;
     mn_kernel kernel = c->kernels->run[n->id][direction][c->dtype];
@@ -57,7 +69,11 @@ static mn_status run(mn_node *n, int direction) {
                            direction == MN__FORWARD ? "forward" : "backward", c->device->name,
                            mn_dtype_name(c->dtype));
     if (n->workspace_bytes && !(n->workspace = mn__workspace(c, n->workspace_bytes))) return c->error.status;
-    return kernel(n);
+    mn_profile *p = mn__profile();
+    double begun = p ? mn__profile_clock() : 0;
+    mn_status s = kernel(n);
+    if (p) measure(p, n, direction, mn__profile_clock() - begun);
+    return s;
 }
 
 static mn_status check_inputs(mn_node *n, const mn_op *op) {

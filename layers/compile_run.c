@@ -1,5 +1,6 @@
 /* Running a compiled model. With at least one image a thread, threads share out the images, and each takes its images
  * one after the other through a whole run of steps; heavy steps, and all steps of a small batch, are shared out inside. */
+#include "autograd/profile.h"
 #include "layers/compile.h"
 
 typedef struct work {
@@ -10,6 +11,7 @@ typedef struct work {
     int threads;
     bool by_image;
     char *shared, *local, *spare;
+    mn_profile *profile;     /* or NULL */
 } work;
 
 /* The map of a slot for image n of the batch, in thread t. */
@@ -34,19 +36,40 @@ static void run_part(const work *k, int i, int64_t n, int64_t images, int t, int
     k->p->kernels->way[p->s.kind]->run(&j);
 }
 
+static const char *const kind_name[MN__INFER_KINDS] = {
+    "load", "conv", "winograd", "depthwise", "separable", "max_pool", "average_pool", "mean", "flatten", "dense", "affine",
+    "add", "store"};
+
+static void measure(const work *k, int i, int64_t images, double seconds) {
+    const mn__planned *p = &k->p->step[i];
+    int64_t numbers = p->s.x->H * p->s.x->W * p->s.x->C + p->s.y->H * p->s.y->W * p->s.y->C, weights = 0;
+    bool product = p->s.w != NULL;
+    for (int w = 0; w < p->layer->n_weights && product; w++) weights += p->layer->weight[w].t ? p->layer->weight[w].t->count : 0;
+    mn__profile_add(k->profile, (mn_profile_row){.layer = p->layer->name, .op = kind_name[p->s.kind], .seconds = seconds,
+                                                 .flop = product ? 2.0 * (double)(p->layer->macs * images) : 0,
+                                                 .bytes = (double)(numbers * images + weights) * (double)k->width});
+}
+
 /* Steps [from, to), every thread on images of its own. */
 static void run_by_image(const work *k, int from, int to) {
 #pragma omp parallel for num_threads(k->threads) schedule(static, 1) if (k->threads > 1)
     for (int t = 0; t < k->threads; t++)
         for (int64_t n = k->images * t / k->threads; n < k->images * (t + 1) / k->threads; n++)
-            for (int i = from; i < to; i++) run_part(k, i, n, 1, t, 0, 1);
+            for (int i = from; i < to; i++) {
+                bool measured = k->profile && t == 0; /* one thread stands for all */
+                double begun = measured ? mn__profile_clock() : 0;
+                run_part(k, i, n, 1, t, 0, 1);
+                if (measured) measure(k, i, 1, mn__profile_clock() - begun);
+            }
 }
 
 /* One step on all images, shared out inside unless it is too small for that. */
 static void run_together(const work *k, int i) {
     int parts = k->p->step[i].cost * k->images > 65536 ? k->threads : 1;
+    double begun = k->profile ? mn__profile_clock() : 0;
 #pragma omp parallel for num_threads(parts) schedule(static, 1) if (parts > 1)
     for (int t = 0; t < parts; t++) run_part(k, i, 0, k->images, t, t, parts);
+    if (k->profile) measure(k, i, k->images, mn__profile_clock() - begun);
 }
 
 static mn_status take_memory(work *k) {
@@ -69,7 +92,8 @@ mn_status mn__plan_run(mn_model *m, mn_tensor **in) {
     mn_context *c = m->ctx;
     struct mn__plan *p = m->plan;
     if (p->pass != c->pass && mn__plan_pack(m)) return c->error.status; /* an optimiser may have moved the weights */
-    work k = {.m = m, .p = p, .images = in[0]->shape.dim[0], .width = mn_dtype_size(c->dtype), .threads = c->threads};
+    work k = {.m = m, .p = p, .images = in[0]->shape.dim[0], .width = mn_dtype_size(c->dtype), .threads = c->threads,
+              .profile = mn__profile()};
     k.by_image = k.images > 1 && k.images >= k.threads;
     for (int i = 0; i < m->n_layers; i++) m->layer[i]->out = NULL;
     for (int i = 0; i < m->n_inputs; i++) m->layer[m->input[i]]->out = in[i];

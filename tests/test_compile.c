@@ -1,5 +1,6 @@
 /* Compiled inference against the tape: every kind of step on odd shapes, with every instruction set, one to three threads,
  * several batches; what joins, what is left alone, weights that change, memory. */
+#include "autograd/profile.h"
 #include "layers/layers.h"
 #include "optim/optim.h"
 #include "tests/op_test.h"
@@ -302,6 +303,52 @@ START_TEST(test_tape_beside_it) {
 }
 END_TEST
 
+/* The row of a layer's operation; fails where there is none. */
+static const mn_profile_row *row(const mn_profile *p, const char *layer, const char *op, bool backward) {
+    for (int i = 0; i < p->rows; i++)
+        if (p->row[i].layer && !strcmp(p->row[i].layer, layer) && !strcmp(p->row[i].op, op) && p->row[i].backward == backward)
+            return &p->row[i];
+    ck_abort_msg("the profile has no row %s of %s", op, layer);
+    return NULL;
+}
+
+/* The same multiply-adds are counted on the tape and in a compiled model, and twice as many backward. */
+START_TEST(test_profile) {
+    static mn_profile p;
+    mn_context *c = op_context(MN_F32, 3);
+    mn_model *m = mn_model_create(c, "measured");
+    mn_sym x = mn_model_input(m, "in", MN_SHAPE(2, 6, 6));
+    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.name = "inner", .filters = 3, .kernel_size = {3, 3}});
+    mn_model_output(m, mn_layer_dense(m, mn_layer_flatten(m, x, (mn_plain_layer){0}), (mn_dense_layer){.name = "head", .units = 4}));
+    ASSERT_OK(mn_model_build(m), mn_context_error(c));
+    const double conv_flop = 5 * 2.0 * 3 * 16 * 18, dense_flop = 5 * 2.0 * 48 * 4;
+    mn_profile_begin(&p);
+    mn_step_begin(c);
+    mn_tensor *in = mn_input(c, MN_SHAPE(5, 2, 6, 6), NULL);
+    mn_fill_uniform(in, 4, 0, 1);
+    ASSERT_OK(mn_model_forward(m, &in, true), mn_context_error(c));
+    ASSERT_OK(mn_backward(c, mn_mean(mn_model_result(m, 0))), mn_context_error(c));
+    mn_profile_end();
+    int rows = p.rows;
+    ASSERT_CLOSE(row(&p, "inner", "conv2d", false)->flop, conv_flop, 0);
+    ASSERT_CLOSE(row(&p, "inner", "conv2d", true)->flop, 2 * conv_flop, 0);
+    ASSERT_CLOSE(row(&p, "head", "linear", false)->flop, dense_flop, 0);
+    ASSERT_CLOSE(row(&p, "head", "linear", false)->bytes, 4.0 * (5 * 48 + 4 * 48 + 4 + 5 * 4), 0);
+    int64_t count;
+    free(outputs(m, 5, &count));
+    ck_assert_int_eq(p.rows, rows); /* it had ended */
+    ck_assert_int_eq(mn_model_compile(m), 1);
+    free(outputs(m, 5, &count)); /* two threads share out the images: one of them is measured, the first 2 images */
+    mn_profile_begin(&p);
+    free(outputs(m, 5, &count));
+    mn_profile_end();
+    ASSERT_CLOSE(row(&p, "inner", "conv", false)->flop, conv_flop * 2 / 5, 0);
+    ck_assert_int_eq(row(&p, "inner", "conv", false)->calls, 2);
+    row(&p, "head", "dense", false);
+    mn_context_destroy(c);
+}
+END_TEST
+
 START_TEST(test_no_allocation) {
     mn_context *c = op_context(MN_F32, 4);
     mn_model *m = mn_model_create(c, "steady");
@@ -353,4 +400,4 @@ START_TEST(test_out_of_memory) {
 END_TEST
 
 TEST_SUITE(compile, test_conv, test_depthwise, test_separable, test_pool, test_graph, test_what_is_not_compiled,
-           test_tape_beside_it, test_no_allocation, test_out_of_memory)
+           test_tape_beside_it, test_profile, test_no_allocation, test_out_of_memory)
