@@ -108,9 +108,9 @@ $(BUILD)/run-tests: $(TEST_OBJ) $(BUILD)/libmien.a
 JOBS   := -j$(shell nproc 2>/dev/null || echo 2)
 deps:  ## installs the packages that are missing (Debian, Ubuntu); says which
 	$(Q)sh .ci/deps.sh
-demo: deps  ## trains a two-headed network on rendered faces before your eyes: 3 minutes, results in build/demo/
+demo: deps  ## trains a two-headed network on rendered faces before your eyes: 3 minutes, results in build/demo/; FACE=photo.jpg: your picture at its end
 	$(Q)$(MAKE) $(JOBS) all
-	$(Q)MIEN=$(BUILD)/mien sh apps/demo.sh $(BUILD)/demo
+	$(Q)MIEN=$(BUILD)/mien FACE='$(FACE)' sh apps/demo.sh $(BUILD)/demo
 seed1: all  ## S1's recipe on the data at hand: docs/results/seed1.md; DATA=folder, SEED_EPOCHS, SEED_ROWS, ...: apps/seed.sh
 	$(Q)MIEN=$(BUILD)/mien sh apps/seed1.sh
 seed2: all  ## S2's recipe and variations: docs/results/seed2.md
@@ -215,7 +215,7 @@ $(BUILD)/made/onnx.pb-c.c: $(BUILD)/made/onnx.pb-c.h ;
 $(BUILD)/obj/made/onnx.pb-c.o: $(BUILD)/made/onnx.pb-c.c $(BUILD)/flags
 	@mkdir -p $(@D); echo "  cc     $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
-$(call OBJ,$(wildcard data/onnx*.c)): | $(if $(HAVE_PROTOBUF),$(BUILD)/made/onnx.pb-c.h)
+$(call OBJ,$(LIB_SRC) $(TEST_SRC) $(APP_SRC)): | $(if $(HAVE_PROTOBUF),$(BUILD)/made/onnx.pb-c.h)
 
 $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D); echo "  cc     $<"
