@@ -37,8 +37,7 @@ CV_CFLAGS     := $(if $(HAVE_OPENCV),$(if $(call have,opencv4),$(call pc,--cflag
 FEATURES      := OPENBLAS HDF5 JSON PNG JPEG ZLIB OPENCV PROTOBUF
 
 WARN   := -Wall -Wextra -Wshadow -Wpointer-arith -Wundef -Wvla -Wno-unknown-pragmas
-DEFS   := -D_GNU_SOURCE -DMIEN_MODELS='"$(PREFIX)/share/mien/models"' $(foreach f,$(FEATURES),-DMN_HAVE_$(f)=$(if $(HAVE_$(f)),1,0)) \
-          $(if $(filter-out 0,$(CUDA)),$(if $(wildcard cuda/*.cu),-DMN_HAVE_CUDA=1))
+DEFS   := -D_GNU_SOURCE -DMIEN_MODELS='"$(PREFIX)/share/mien/models"' $(foreach f,$(FEATURES),-DMN_HAVE_$(f)=$(if $(HAVE_$(f)),1,0))
 OMPF   := $(if $(filter 1,$(OPENMP)),-fopenmp)
 SANF   := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 CFLAGS ?=
@@ -96,8 +95,8 @@ help:  ## this list
 	@sed -n 's/^\([a-z0-9_-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|' 2>/dev/null || \
 	 sed -n 's/^\([a-z0-9_-]*\):.*##  *\(.*\)/  make \1   \2/p' $(MAKEFILE_LIST)
 
-$(BUILD)/libmien.a: $(LIB_OBJ)
-	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/libmien.a: $(LIB_OBJ) $(BUILD)/objects
+	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
 $(BUILD)/mien: $(APP_OBJ) $(BUILD)/libmien.a
 	@echo "  link   $@"
 	$(Q)$(LINK) -o $@ $^ $(CV_LIBS) $(LDLIBS)
@@ -117,9 +116,18 @@ seed2: all  ## S2's recipe and variations: docs/results/seed2.md
 	$(Q)MIEN=$(BUILD)/mien sh apps/seed2.sh
 clips: all  ## ConvLSTM2D and LSTM on drawn clips against single frames and averaging: docs/results/clips.md
 	$(Q)MIEN=$(BUILD)/mien sh apps/clips.sh
-test: deps  ## installs what is missing, builds, runs every test
+test: deps  ## installs what is missing, builds, runs every test; CUDA=emulate: the emulated GPU's alone
+ifeq ($(CUDA),emulate)
+	$(Q)$(MAKE) CUDA=0 $(JOBS) emu-built emu-ops-built
+	$(Q)$(MAKE) CUDA=0 emu-test emu-ops-test
+else
 	$(Q)$(MAKE) $(JOBS) tests-built
 	$(Q)$(MAKE) check
+ifeq ($(CUDA),0)
+	$(Q)$(MAKE) $(JOBS) emu-ops-built
+	$(Q)$(MAKE) emu-ops-test EMU_ORDERS=random:1
+endif
+endif
 check: tests-built  ## runs the tests, installing nothing; SUITE="name name" runs some
 	$(Q)MIEN_BIN=$(abspath $(BUILD)/mien) $(BUILD)/run-tests $(SUITE)
 tests-built: $(BUILD)/run-tests $(if $(wildcard apps/main.c),$(BUILD)/mien)
@@ -206,6 +214,9 @@ config:  ## what was found on this machine and what it means for you
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) team:$(IS_GCC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' | cmp -s - $@ || \
 	 echo '$(CC) team:$(IS_GCC) $(ALL_CFLAGS) $(ISA_plain) $(ISA_avx2) $(ISA_avx512) $(ALL_CXXFLAGS) $(LDLIBS)' > $@
+# The library is made anew when its list of objects changes, as with CUDA.
+$(BUILD)/objects: FORCE
+	@mkdir -p $(@D); echo '$(LIB_OBJ)' | cmp -s - $@ || echo '$(LIB_OBJ)' > $@
 FORCE:
 
 $(BUILD)/made/onnx.pb-c.h: data/onnx.proto

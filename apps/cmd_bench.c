@@ -1,7 +1,7 @@
 /* mien bench: how fast a network trains and runs on this machine. */
-#include "apps/app.h"
 #include "apps/bench_ladder.h"
 #include "apps/bench_layers.h"
+#include "apps/device.h"
 #include "apps/peak.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +12,13 @@ typedef struct options {
     bool infer, json, ladder, layers;
     int batch, threads, size, channels;
     double seconds;
-    mn_device device;
+    device_choice device;
+    size_t memory_limit;
+    mn_precision precision;
 } options;
 
-enum { OPT_MODE = 256, OPT_THREADS, OPT_JSON, OPT_SECONDS, OPT_SIZE, OPT_CHANNELS, OPT_DEVICE, OPT_LADDER, OPT_LAYERS };
+enum { OPT_MODE = 256, OPT_THREADS, OPT_JSON, OPT_SECONDS, OPT_SIZE, OPT_CHANNELS, OPT_DEVICE, OPT_LIMIT, OPT_PRECISION,
+       OPT_LADDER, OPT_LAYERS };
 static const struct argp_option table[] = {
     {"net", 'n', "NAME|FILE", 0, "The network (default seed2)", 1},
     {"mode", OPT_MODE, "train|infer", 0,
@@ -26,7 +29,9 @@ static const struct argp_option table[] = {
     {"threads", OPT_THREADS, "N", 0, "Processors (default: all)", 1},
     {"size", OPT_SIZE, "N", 0, "Input size (default: the network's)", 1},
     {"channels", OPT_CHANNELS, "1|3", 0, "Grey or RGB (default: the network's)", 1},
-    {"device", OPT_DEVICE, "cpu|cuda", 0, "Where to compute (default cpu)", 1},
+    {"device", OPT_DEVICE, "cpu|cuda|auto", 0, DEVICE_DOC, 1},
+    {"precision", OPT_PRECISION, "HOW", 0, DEVICE_PRECISION_DOC, 1},
+    {"memory-limit", OPT_LIMIT, "MIB", 0, DEVICE_LIMIT_DOC, 1},
     {"ladder", OPT_LADDER, 0, 0, "The teaching kernels of docs/ladder.md on the GPU instead of a network; --size is the product's", 1},
     {"seconds", OPT_SECONDS, "S", 0, "How long to measure (default 3)", 2},
     {"layers", OPT_LAYERS, 0, 0, "Where the time goes, layer by layer, as shares of the peak and of memory", 2},
@@ -56,7 +61,13 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1;
         return 0;
     case OPT_DEVICE:
-        o->device = (mn_device)app_parse_word(s, "--device", arg, (const char *[]){"cpu", "cuda"}, 2);
+        o->device = device_parse(s, arg);
+        return 0;
+    case OPT_PRECISION:
+        o->precision = device_parse_precision(s, arg);
+        return 0;
+    case OPT_LIMIT:
+        o->memory_limit = device_parse_limit(s, arg);
         return 0;
     case OPT_SECONDS:
         o->seconds = app_parse_real(s, "--seconds", arg, 0.01, 3600);
@@ -124,9 +135,9 @@ static mn_status step(bench *b) {
 
 static mn_status set_up(bench *b, mn_error *err) {
     const options *o = b->o;
-    if (!(b->c = mn_context_create(&(mn_context_opt){.device = o->device, .threads = o->threads, .seed = 1},
-                                   err)))
-        return err->status;
+    mn_context_opt opt = {.threads = o->threads, .seed = 1, .memory_limit = o->memory_limit,
+                          .precision = o->precision};
+    if (!(b->c = device_open(o->device, &opt, err))) return err->status;
     b->m = mn_net_open(b->c, o->net,
                        &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
     int n = 0;
@@ -182,19 +193,27 @@ static mn_status measure(bench *b, double **time, int *n, mn_error *err) {
     return s ? mn_fail(err, s, "%s", mn_context_error(b->c)->text) : MN_OK;
 }
 
+/* Memory of the device that tensors take. */
+static double tensor_bytes(const mn_context *c) {
+    mn_memory_stats m = mn_context_memory(c);
+    return (double)(m.model_bytes + m.step_bytes + m.workspace_bytes);
+}
+
 static void print(const bench *b, const double *time, int n) {
     const options *o = b->o;
     mn_model_stats k = mn_model_count(b->m);
     double median = n % 2 ? time[n / 2] : (time[n / 2 - 1] + time[n / 2]) / 2, best = time[0];
     double flop = 2.0 * (double)k.macs * o->batch * (o->infer ? 1 : 3) / 1e9;
-    double peak = peak_gflops(mn_context_threads(b->c));
+    bool cpu = mn_context_device(b->c) == MN_CPU;
+    double peak = cpu ? peak_gflops(mn_context_threads(b->c)) : 0; /* a GPU's is not measured here */
+    mn_device_info device = device_info(mn_context_device(b->c));
     if (o->json) {
-        printf("{\"net\":\"%s\",\"mode\":\"%s\",\"batch\":%d,\"threads\":%d,\"steps\":%d,\"median_ms\":%.4f,"
+        printf("{\"net\":\"%s\",\"device\":\"%s\",\"mode\":\"%s\",\"batch\":%d,\"threads\":%d,\"steps\":%d,\"median_ms\":%.4f,"
                "\"best_ms\":%.4f,\"cpu_ms\":%.4f,"
                "\"median_images_per_second\":%.2f,\"best_images_per_second\":%.2f,\"median_gflops\":%.2f,"
                "\"best_gflops\":%.2f,"
                "\"peak_gflops\":%.1f,\"peak_rss_mb\":%.1f}\n",
-               mn_model_name(b->m), o->infer ? "infer" : "train", o->batch, mn_context_threads(b->c), n,
+               mn_model_name(b->m), device.name, o->infer ? "infer" : "train", o->batch, mn_context_threads(b->c), n,
                1e3 * median, 1e3 * best, 1e3 * b->cpu, o->batch / median, o->batch / best, flop / median, flop / best, peak,
                peak_memory() / 1e6);
         return;
@@ -202,13 +221,15 @@ static void print(const bench *b, const double *time, int n) {
     printf("%s, %s, batch %d of %d x %d x %d, %d threads, %d steps\n", mn_model_name(b->m),
            o->infer ? "inference" : "training", o->batch, (int)b->in.dim[0], (int)b->in.dim[1],
            (int)b->in.dim[2], mn_context_threads(b->c), n);
-    printf("          images/s   ms a step     GFLOP/s   of peak\n");
+    printf("device    %s, tensors %.1f MB\n", device.name, tensor_bytes(b->c) / 1e6);
+    printf("          images/s   ms a step     GFLOP/s%s\n", cpu ? "   of peak" : "");
     for (int i = 0; i < 2; i++) {
         double t = i ? best : median;
-        printf("%-8s %9.1f  %10.3f  %10.1f   %5.1f %%\n", i ? "best" : "median", o->batch / t, 1e3 * t,
-               flop / t, 100 * flop / t / peak);
+        printf("%-8s %9.1f  %10.3f  %10.1f", i ? "best" : "median", o->batch / t, 1e3 * t, flop / t);
+        if (cpu) printf("   %5.1f %%", 100 * flop / t / peak);
+        putchar('\n');
     }
-    printf("peak      %.1f GFLOP/s, memory %.1f MB\n", peak, peak_memory() / 1e6);
+    if (cpu) printf("peak      %.1f GFLOP/s, memory %.1f MB\n", peak, peak_memory() / 1e6);
 }
 
 /* Some more steps, each operation by itself. */

@@ -23,6 +23,8 @@ enum {
     OPT_CARD,
     OPT_THREADS,
     OPT_WORKERS,
+    OPT_DEVICE,
+    OPT_LIMIT,
     OPT_CLASSES
 };
 static const struct argp_option table[] = {
@@ -46,6 +48,8 @@ static const struct argp_option table[] = {
     {"batch", 'b', "N", 0, "Pictures at a time (default 64)", 3},
     {"threads", OPT_THREADS, "N", 0, "Processors (default: all)", 3},
     {"workers", OPT_WORKERS, "N", 0, "Threads that prepare batches ahead (default 1)", 3},
+    {"device", OPT_DEVICE, "cpu|cuda|auto", 0, DEVICE_DOC, 3},
+    {"memory-limit", OPT_LIMIT, "MIB", 0, DEVICE_LIMIT_DOC, 3},
     {0},
 };
 
@@ -103,6 +107,12 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         return 0;
     case OPT_THREADS:
         o->threads = (int)app_parse_int(s, "--threads", arg, 0, 1024);
+        return 0;
+    case OPT_DEVICE:
+        o->device = device_parse(s, arg);
+        return 0;
+    case OPT_LIMIT:
+        o->memory_limit = device_parse_limit(s, arg);
         return 0;
     case OPT_WORKERS:
         o->workers = (int)app_parse_int(s, "--workers", arg, 0, 64);

@@ -40,6 +40,7 @@ enum {
     OPT_EVERY,
     OPT_MAX_FRAMES,
     OPT_THREADS,
+    OPT_DEVICE,
     OPT_BENCH,
     OPT_CAMERAS,
     OPT_ALWAYS
@@ -50,6 +51,7 @@ static const struct argp_option options[] = {
      "reported",
      1},
     {"threads", OPT_THREADS, "N", 0, "processor threads (all)", 1},
+    {"device", OPT_DEVICE, "cpu|cuda|auto", 0, "where the models compute (cpu); auto: on a GPU if one can be used", 1},
     {0, 0, 0, 0, "Which faces:", 2},
     {"face", OPT_FACE, "X,Y,W,H", 0,
      "this rectangle is a face, from mid-forehead to chin; may be given again", 2},
@@ -85,6 +87,7 @@ typedef struct arguments {
     predict_opt opt;
     const char *model[PREDICTOR_MAX_MODELS], *cascade, *detector;
     int models, threads, inputs;
+    device_choice device;
     char **input;
     bool flip, cameras;
     face_box face[PREDICT_MAX_FACES];
@@ -175,6 +178,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         break;
     case OPT_THREADS:
         a->threads = (int)app_parse_int(state, "--threads", arg, 1, 1024);
+        break;
+    case OPT_DEVICE:
+        a->device = device_parse(state, arg);
         break;
     case OPT_BENCH:
         a->opt.bench = true;
@@ -310,7 +316,8 @@ int cmd_predict(int argc, char **argv) {
     mn_status s = failed && !list.n ? MN_ERR_IO : choose_annotate(j, &list, &err);
     if (s == MN_OK && j->opt.show) s = vision_check_screen(&err);
     if (s == MN_OK)
-        s = predictor_open(&j->predictor, a.model, a.models, PREDICT_MAX_FACES, a.threads, a.flip, &err);
+        s = predictor_open(&j->predictor, a.model, a.models, PREDICT_MAX_FACES, a.device, a.threads,
+                           a.flip, &err);
     for (int i = 0; i < j->predictor.heads && a.opt.always; i++) j->predictor.head[i].calibration.unsure = 0;
     if (s == MN_OK) s = follow_pipeline(j, &err);
     if (s == MN_OK) s = open_detector(j, &a, &err);

@@ -35,6 +35,8 @@ enum {
     OPT_THREADS,
     OPT_WORKERS,
     OPT_DEVICE,
+    OPT_LIMIT,
+    OPT_PRECISION,
     OPT_INIT,
     OPT_FREEZE,
     OPT_LR_SCALE,
@@ -126,7 +128,9 @@ static const struct argp_option table[] = {
     {"threads", OPT_THREADS, "N", 0, "Processors (default: all)", 4},
     {"workers", OPT_WORKERS, "N", 0,
      "Threads that prepare batches ahead (default 1; 0: in turn with computing)", 4},
-    {"device", OPT_DEVICE, "cpu|cuda", 0, "Where to compute (default cpu)", 4},
+    {"device", OPT_DEVICE, "cpu|cuda|auto", 0, DEVICE_DOC, 4},
+    {"precision", OPT_PRECISION, "HOW", 0, DEVICE_PRECISION_DOC, 4},
+    {"memory-limit", OPT_LIMIT, "MIB", 0, DEVICE_LIMIT_DOC, 4},
     {"resume", OPT_RESUME, "CKPT", 0,
      "Go on from a checkpoint; it knows its command line. Only --epochs, --patience, --threads, --workers, "
      "--out, --log, --plot, --card, --unsure, --no-baseline and --keep-checkpoint may be given with it",
@@ -342,7 +346,13 @@ static error_t parse_run(int key, char *arg, struct argp_state *s, train_options
         o->workers = (int)app_parse_int(s, "--workers", arg, 0, 64);
         return 0;
     case OPT_DEVICE:
-        o->device = (mn_device)app_parse_word(s, "--device", arg, (const char *[]){"cpu", "cuda"}, 2);
+        o->device = device_parse(s, arg);
+        return 0;
+    case OPT_PRECISION:
+        o->precision = device_parse_precision(s, arg);
+        return 0;
+    case OPT_LIMIT:
+        o->memory_limit = device_parse_limit(s, arg);
         return 0;
     case OPT_RESUME:
         o->resume = arg;

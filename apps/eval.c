@@ -142,8 +142,8 @@ static mn_status baselines(eval *e, mn_error *err) {
 /* ---- all of it ---- */
 
 static mn_status open_model(eval *e, mn_error *err) {
-    mn_context_opt opt = {.threads = e->o->threads};
-    if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, e->path, &e->info, err))) return err->status;
+    mn_context_opt opt = {.threads = e->o->threads, .memory_limit = e->o->memory_limit};
+    if (!(e->c = device_open(e->o->device, &opt, err)) || !(e->m = mn_model_load(e->c, e->path, &e->info, err))) return err->status;
     if (foreign_apply(&e->o->foreign, &e->info, err)) return err->status;
     e->record = e->info.training ? json_loads(e->info.training, 0, NULL) : NULL;
     e->stats = mn_model_count(e->m);

@@ -3,6 +3,7 @@
 #define MIEN_EVAL_H
 
 #include "apps/datasets.h"
+#include "apps/device.h"
 #include "apps/evaluate.h"
 #include "apps/foreign.h"
 #include "apps/latency.h"
@@ -21,6 +22,8 @@ extern const char *const eval_part_names[4]; /* "train", "valid", "test", "all" 
 typedef struct eval_options {
     const char *model, *against, *classes, *data[DATA_MAX_PARTS], *json, *predictions, *plot, *calibration, *card;
     int n_data, batch, threads, workers;
+    device_choice device;
+    size_t memory_limit; /* bytes; 0: none */
     bool flip, uncalibrated, near_copies, no_baseline;
     eval_part part;
     foreign foreign;

@@ -52,10 +52,10 @@ static mn_status open_model(predictor *p, const char *path, mn_error *err) {
     return s;
 }
 
-mn_status predictor_open(predictor *p, const char *const *path, int n, int capacity, int threads, bool flip,
-                         mn_error *err) {
+mn_status predictor_open(predictor *p, const char *const *path, int n, int capacity, device_choice device,
+                         int threads, bool flip, mn_error *err) {
     *p = (predictor){.capacity = capacity, .flip = flip};
-    p->ctx = mn_context_create(&(mn_context_opt){.threads = threads}, err);
+    p->ctx = device_open(device, &(mn_context_opt){.threads = threads}, err);
     mn_status s = p->ctx ? MN_OK : err->status;
     for (int i = 0; i < n && s == MN_OK; i++) s = open_model(p, path[i], err);
     if (s) predictor_close(p);

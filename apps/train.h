@@ -3,6 +3,7 @@
 #define MIEN_TRAIN_H
 
 #include "apps/datasets.h"
+#include "apps/device.h"
 #include "apps/evaluate.h"
 #include "data/data.h"
 #if MN_HAVE_JSON
@@ -47,7 +48,9 @@ typedef struct train_options {
     double smoothing, ema;
     uint64_t seed;
     int threads, workers;
-    mn_device device;
+    device_choice device;
+    size_t memory_limit; /* bytes; 0: none */
+    mn_precision precision;
     int width, height, channels; /* 0: the network's own */
     train_normalize normalize;
     int grey;    /* -1: as the initial model, or BT.601 */

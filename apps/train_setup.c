@@ -369,6 +369,7 @@ static void print_network(const train_run *r) {
     printf(", %.1f M MAC\n", (double)k.macs / 1e6);
 }
 
+/* What the run will take, before it begins. Pictures stay on the host, the rest is the device's. */
 static void print_memory(const train_run *r) {
     mn_model_stats k = mn_model_count(r->m);
     double mib = 1048576, weights = (double)k.parameters * 4 / mib;
@@ -378,12 +379,18 @@ static void print_memory(const train_run *r) {
     const mn_preprocess *p = &r->info.preprocess;
     double pictures =
         (double)(r->data.count[0] + r->data.count[1]) * p->channels * p->height * p->width / mib;
-    printf("memory    about %.0f MiB: weights %.1f, gradients and optimiser %.1f, copies %.1f,\n          "
-           "activations %.1f, pictures %.1f\n",
-           weights * (3 + states + (r->ema != NULL)) + 2 * (double)k.activation_bytes * r->o.batch / mib +
-               pictures,
-           weights, weights * (1 + states), weights * (1 + (r->ema != NULL)),
-           2 * (double)k.activation_bytes * r->o.batch / mib, pictures);
+    double activations = 2 * (double)k.activation_bytes * r->o.batch / mib;
+    double tensors = weights * (3 + states + (r->ema != NULL)) + activations;
+    mn_device_info d = device_info(mn_context_device(r->c));
+    printf("device    %s; %.0f MiB are free", d.name, (double)d.memory_free / mib);
+    if (r->o.memory_limit) printf(", %.0f MiB may be used", (double)r->o.memory_limit / mib);
+    printf("\nmemory    about %.0f MiB: weights %.1f, gradients and optimiser %.1f, copies %.1f,\n          "
+           "activations %.1f; pictures %.1f%s\n",
+           tensors + pictures, weights, weights * (1 + states), weights * (1 + (r->ema != NULL)), activations, pictures,
+           d.device == MN_CPU ? "" : " on the host");
+    double limit = (double)(r->o.memory_limit ? r->o.memory_limit : d.memory_free) / mib;
+    if (limit > 0 && tensors > limit)
+        fprintf(stderr, "mien: WARNING: that is more than the %.0f MiB there are; hint: a smaller --batch\n", limit);
 }
 
 static void print_recipe(const train_run *r) {
@@ -416,8 +423,9 @@ mn_status train_open(train_run *r, const train_options *o, mn_error *err) {
     if (!s && o->card) s = app_check_writable(o->card, err);
     if (!s) s = open_data(r, err);
     if (s) return s;
-    mn_context_opt opt = {.device = o->device, .threads = o->threads, .seed = o->seed};
-    if (!(r->c = mn_context_create(&opt, err))) return err->status;
+    mn_context_opt opt = {.threads = o->threads, .seed = o->seed, .memory_limit = o->memory_limit,
+                          .precision = o->precision};
+    if (!(r->c = device_open(o->device, &opt, err))) return err->status;
     if ((s = open_net(r, err)) || (s = open_loaders(r, err)) || (s = open_optim(r, err)))
         return mn_fail(err, s, "%s", mn_context_error(r->c)->text);
     int most = 1;

@@ -30,23 +30,30 @@ NVCC_HOME    = $(patsubst %/bin/nvcc,%,$(realpath $(shell command -v $(NVCC) 2>/
 # The kernels go into the library as one object: autograd/ops.c names them weakly, and a linker takes nothing out of
 # an archive for a weak name.
 CUDA_SRC := $(wildcard cuda/*.cu cuda/ladder/*.cu)
+# Two sources know whether there is CUDA; with it they are compiled once more, under another name.
+CUDA_AWARE = $(patsubst %,$(BUILD)/obj/%$(1).o,tensor/context.c autograd/ops.c)
+WITH_CUDA  = $(filter-out $(call CUDA_AWARE),$(1)) $(call CUDA_AWARE,.cuda)
+EMULATED   = $(BUILD)/obj/cuda/kernels.$(if $(filter 1,$(EMU_CHECK)),checked,plain).o $(call OBJ,$(EMU_RUNTIME))
+EMULATED_LIB := $(call WITH_CUDA,$(LIB_OBJ)) $(EMULATED)
 ifeq ($(CUDA),emulate)
-CUDA_KIND := $(if $(filter 1,$(EMU_CHECK)),checked,plain)
-LIB_OBJ   += $(BUILD)/obj/cuda/kernels.$(CUDA_KIND).o $(call OBJ,$(EMU_RUNTIME))
+LIB_OBJ   := $(EMULATED_LIB)
 LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
 else ifeq ($(CUDA),1)
-CUDA_KIND := nvcc
-LIB_OBJ   += $(BUILD)/obj/cuda/kernels.nvcc.o
+LIB_OBJ   := $(call WITH_CUDA,$(LIB_OBJ)) $(BUILD)/obj/cuda/kernels.nvcc.o
 LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
 LDLIBS    += -L$(NVCC_HOME)/lib64 -L$(NVCC_HOME)/targets/$(ARCH)-linux/lib -lcudart_static -ldl -lrt
 else ifneq ($(CUDA),0)
 $(error CUDA=$(CUDA) is not understood; wanted 0, 1 or emulate)
 endif
-
-ifneq ($(CUDA),0)
-$(BUILD)/obj/cuda/kernels.$(CUDA_KIND).o: $(patsubst %,$(BUILD)/obj/%.$(CUDA_KIND).o,$(CUDA_SRC))
-	$(Q)$(CXX) -r -nostdlib -o $@ $^
-endif
+$(BUILD)/obj/%.c.cuda.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D); echo "  cc     $< (with CUDA)"
+	$(Q)$(CC) $(ALL_CFLAGS) -DMN_HAVE_CUDA=1 -MMD -MP -c $< -o $@
+	$(TEAM)
+define kernels_rule
+$(BUILD)/obj/cuda/kernels.$(1).o: $(patsubst %,$(BUILD)/obj/%.$(1).o,$(CUDA_SRC))
+	$$(Q)$$(CXX) -r -nostdlib -o $$@ $$^
+endef
+$(foreach k,plain checked nvcc,$(eval $(call kernels_rule,$(k))))
 
 # The switches of these rules; every object below depends on them.
 $(BUILD)/cuda-flags: FORCE
@@ -79,8 +86,9 @@ $(EMU_BIN)/%.checked: $(BUILD)/obj/tests/emu/%.cu.checked.o $(EMU_OBJ)
 	$(Q)$(CXX) -o $@ $^
 .SECONDARY: $(foreach t,$(EMU_TESTS),$(foreach k,plain checked nvcc,$(BUILD)/obj/tests/emu/$(t).cu.$(k).o))
 
-.PHONY: emu-test emu-cost cuda-compile-test
-emu-test: $(foreach t,$(EMU_TESTS),$(EMU_BIN)/$(t).plain $(EMU_BIN)/$(t).checked)  ## the CUDA emulator's own tests: kernels, runtime, planted faults
+.PHONY: emu-test emu-built emu-cost cuda-compile-test
+emu-built: $(foreach t,$(EMU_TESTS),$(EMU_BIN)/$(t).plain $(EMU_BIN)/$(t).checked)
+emu-test: emu-built  ## the CUDA emulator's own tests: kernels, runtime, planted faults
 	$(Q)tests/emu/run $(EMU_BIN)
 emu-cost: $(EMU_BIN)/cost.plain $(EMU_BIN)/cost.checked  ## what the emulator's barriers, shuffles and launches cost
 	$(Q)echo "plain, $(EMU_OPT)"; $(EMU_BIN)/cost.plain; echo "checked, $(EMU_OPT)"; $(EMU_BIN)/cost.checked
@@ -90,11 +98,14 @@ cuda-compile-test: $(foreach t,$(EMU_TESTS),$(BUILD)/obj/tests/emu/$(t).cu.nvcc.
 
 # ---- the operations, on the emulated GPU ------------------------------------------------------------------
 EMU_OPS := unary binary loss $(shell sed -n 's/^OP(\([a-z0-9_]*\)).*/\1/p' autograd/ops.def) optim precision parity
-.PHONY: emu-ops-test
-emu-ops-test:  ## the tests of operations on the emulated GPU, under the checker, in three orders of threads; in build/emulate
-	$(Q)$(MAKE) BUILD=$(BUILD)/emulate CUDA=emulate tests-built
-	$(Q)for o in $(EMU_ORDERS); do echo "  order  $$o"; \
-	    EMU_ORDER=$$o CK_DEFAULT_TIMEOUT=300 $(BUILD)/emulate/run-tests $(EMU_OPS) || exit 1; done
+.PHONY: emu-ops-test emu-ops-built
+$(BUILD)/run-tests-emulated: $(TEST_OBJ) $(EMULATED_LIB)
+	@echo "  link   $@"
+	$(Q)$(CXX) $(OPT) $(OMPF) $(SANF) -o $@ $^ $(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)
+emu-ops-built: $(BUILD)/run-tests-emulated
+# A suite a process, as many at a time as there are processors. A suite's output is shown when it fails.
+emu-ops-test: emu-ops-built  ## the tests of operations on the emulated GPU, under the checker, in three orders of threads
+	$(Q)tests/emu/run-ops $(BUILD)/run-tests-emulated "$(EMU_ORDERS)" $(EMU_OPS)
 .PHONY: emu-mutants
 emu-mutants:  ## plants faults in CUDA kernels and expects the tests on the emulated GPU to catch each; in build/emulate
 	$(Q)$(MAKE) BUILD=$(BUILD)/emulate CUDA=emulate tests-built emu-mutants-run

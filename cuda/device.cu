@@ -60,6 +60,32 @@ static mn_status find_device(cudaDeviceProp *p, mn_error *err) {
                    p->major, p->minor, cudaGetErrorString(e));
 }
 
+static int cuda_list(mn_device_info *out, int most) {
+    cudaDeviceProp p;
+    mn_error err = {};
+    int count = 0;
+    if (most < 1) return 0;
+    mn_status first = find_device(&p, &err);
+    if (cudaGetDeviceCount(&count) != cudaSuccess) count = 0;
+    cudaGetLastError();
+    for (int i = 0; i < (count ? count : 1) && i < most; i++) {
+        mn_device_info *d = out + i;
+        *d = {};
+        d->device = MN_CUDA;
+        d->usable = i == 0 && first == MN_OK;
+        snprintf(d->why, sizeof d->why, "%s", i == 0 ? err.text : "not used: mien computes on the first GPU; hint: "
+                 "CUDA_VISIBLE_DEVICES=<number> makes this one the first");
+        snprintf(d->name, sizeof d->name, "no GPU");
+        if (i >= count || cudaGetDeviceProperties(&p, i) != cudaSuccess) continue;
+        snprintf(d->name, sizeof d->name, "%s", p.name);
+        snprintf(d->detail, sizeof d->detail, "compute capability %d.%d, %d multiprocessors", p.major, p.minor,
+                 p.multiProcessorCount);
+        d->memory = p.totalGlobalMem;
+        if (!d->usable || cudaMemGetInfo(&d->memory_free, &d->memory) != cudaSuccess) cudaGetLastError();
+    }
+    return count < 1 ? 1 : count < most ? count : most;
+}
+
 static void cuda_close(void *state) {
     gpu *g = (gpu *)state;
     if (g->stream) cudaStreamDestroy(g->stream);
@@ -133,5 +159,5 @@ static mn_status cuda_zero(void *state, void *p, size_t bytes, mn_error *err) {
 
 extern "C" const mn__device mn__device_cuda = {
     "CUDA",       cuda_open,     cuda_close, cuda_alloc, cuda_release,
-    cuda_upload,  cuda_download, cuda_copy,  cuda_zero,  cuda_synchronize,
+    cuda_upload,  cuda_download, cuda_copy,  cuda_zero,  cuda_synchronize, cuda_list,
 };

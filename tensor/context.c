@@ -9,6 +9,20 @@ static int processors(void) {
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+#define NO_CUDA \
+    "this mien was built without CUDA; hint: use the CPU, or build with make CUDA=1 (CUDA=emulate runs the kernels on the CPU)"
+
+int mn_device_list(mn_device_info *out, int most) {
+    int n = mn__device_cpu.list(out, most);
+#ifdef MN_HAVE_CUDA
+    return n + mn__device_cuda.list(out + n, most - n);
+#else
+    if (n >= most) return n;
+    out[n] = (mn_device_info){.device = MN_CUDA, .name = "no GPU", .why = NO_CUDA};
+    return n + 1;
+#endif
+}
+
 mn_context *mn_context_create(const mn_context_opt *opt, mn_error *err) {
     mn_context_opt o = opt ? *opt : (mn_context_opt){0};
     if (o.dtype != MN_F32 && o.dtype != MN_F64)
@@ -23,8 +37,7 @@ mn_context *mn_context_create(const mn_context_opt *opt, mn_error *err) {
     if (o.device == MN_CUDA) device = &mn__device_cuda;
 #endif
     if (!device)
-        return mn_fail(err, MN_ERR_DEVICE, "this mien was built without CUDA; hint: use the CPU, or build with "
-                       "make CUDA=1 (CUDA=emulate runs the kernels on the CPU)"), NULL;
+        return mn_fail(err, MN_ERR_DEVICE, NO_CUDA), NULL;
     mn_context *c = mn_alloc_zero(1, sizeof *c);
     if (!c) return mn_fail(err, MN_ERR_MEMORY, "out of host memory for a context"), NULL;
     *c = (mn_context){.device_kind = o.device, .dtype = o.dtype, .seed = o.seed, .memory_limit = o.memory_limit,

@@ -24,11 +24,10 @@ typedef struct mn__device {
     mn_status (*copy)(void *state, void *to, const void *from, size_t bytes, mn_error *err);
     mn_status (*zero)(void *state, void *p, size_t bytes, mn_error *err);
     mn_status (*synchronize)(void *state, mn_error *err);
+    int (*list)(mn_device_info *out, int most); /* see mn_device_list */
 } mn__device;
 extern const mn__device mn__device_cpu;
-#ifdef MN_HAVE_CUDA
-extern const mn__device mn__device_cuda;
-#endif
+extern const mn__device mn__device_cuda; /* where cuda/ is built */
 
 /* A bump allocator over blocks. Rewinding keeps the memory: when a step needed several blocks they are
  * replaced by one of their total size, so the step after the next one gets the same addresses again. */

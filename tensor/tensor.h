@@ -93,6 +93,18 @@ typedef enum mn_precision {
     MN_PRECISION_COUNT
 } mn_precision;
 
+/* What there is to compute on. */
+typedef struct mn_device_info {
+    mn_device device;
+    char name[96], detail[96];  /* "NVIDIA H200"; "compute capability 9.0, 132 multiprocessors" */
+    size_t memory, memory_free; /* bytes; 0: not known */
+    bool usable;                /* would a context of this device compute on it? */
+    char why[1000];             /* where not: the reason, a sentence */
+} mn_device_info;
+/* The CPU, then the GPUs of this machine, or one entry that says why there is none. Fills at most `most`; returns how
+ * many. */
+int mn_device_list(mn_device_info *out, int most);
+
 typedef struct mn_context_opt {
     mn_device device;    /* default MN_CPU */
     mn_dtype dtype;      /* MN_F32 (default) or MN_F64; f64 is for checking gradients */
