@@ -30,9 +30,9 @@ NVCC_HOME    = $(patsubst %/bin/nvcc,%,$(realpath $(shell command -v $(NVCC) 2>/
 # The kernels go into the library as one object: autograd/ops.c names them weakly, and a linker takes nothing out of
 # an archive for a weak name.
 CUDA_SRC := $(wildcard cuda/*.cu cuda/ladder/*.cu)
-# Two sources know whether there is CUDA; with it they are compiled once more, under another name.
-CUDA_AWARE = $(patsubst %,$(BUILD)/obj/%$(1).o,tensor/context.c autograd/ops.c)
-WITH_CUDA  = $(filter-out $(call CUDA_AWARE),$(1)) $(call CUDA_AWARE,.cuda)
+# These sources know whether there is CUDA; with it they are compiled once more, under another name.
+CUDA_AWARE := $(patsubst %,$(BUILD)/obj/%.o,tensor/context.c autograd/ops.c apps/bench_ladder.c)
+WITH_CUDA   = $(foreach o,$(1),$(if $(filter $(o),$(CUDA_AWARE)),$(o:.c.o=.c.cuda.o),$(o)))
 EMULATED   = $(BUILD)/obj/cuda/kernels.$(if $(filter 1,$(EMU_CHECK)),checked,plain).o $(call OBJ,$(EMU_RUNTIME))
 EMULATED_LIB := $(call WITH_CUDA,$(LIB_OBJ)) $(EMULATED)
 ifeq ($(CUDA),emulate)
@@ -44,6 +44,10 @@ LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
 LDLIBS    += -L$(NVCC_HOME)/lib64 -L$(NVCC_HOME)/targets/$(ARCH)-linux/lib -lcudart_static -ldl -lrt
 else ifneq ($(CUDA),0)
 $(error CUDA=$(CUDA) is not understood; wanted 0, 1 or emulate)
+endif
+ifneq ($(CUDA),0)
+APP_OBJ  := $(call WITH_CUDA,$(APP_OBJ))
+TEST_OBJ := $(call WITH_CUDA,$(TEST_OBJ))
 endif
 $(BUILD)/obj/%.c.cuda.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D); echo "  cc     $< (with CUDA)"
@@ -97,8 +101,10 @@ cuda-compile-test: $(foreach t,$(EMU_TESTS),$(BUILD)/obj/tests/emu/$(t).cu.nvcc.
 -include $(wildcard $(EMU_BIN)/*.d)
 
 # ---- the operations, on the emulated GPU ------------------------------------------------------------------
-EMU_OPS := unary binary loss $(shell sed -n 's/^OP(\([a-z0-9_]*\)).*/\1/p' autograd/ops.def) optim precision parity
-.PHONY: emu-ops-test emu-ops-built
+EMU_OPS := unary binary loss $(shell sed -n 's/^OP(\([a-z0-9_]*\)).*/\1/p' autograd/ops.def) optim precision parity devices
+.PHONY: emu-ops-test emu-ops-built emu-ops-list
+emu-ops-list:
+	@echo $(EMU_OPS)
 $(BUILD)/run-tests-emulated: $(TEST_OBJ) $(EMULATED_LIB)
 	@echo "  link   $@"
 	$(Q)$(CXX) $(OPT) $(OMPF) $(SANF) -o $@ $^ $(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)

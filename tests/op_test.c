@@ -31,6 +31,8 @@ mn_tensor *op_input(op_env *e, int number, mn_shape shape, double lo, double hi)
     return t;
 }
 
+int64_t op_size(op_env *e, int64_t cpu, int64_t cuda) { return mn_context_device(e->c) == MN_CPU ? cpu : cuda; }
+
 double *op_values(const mn_tensor *t) {
     ck_assert_ptr_nonnull(t);
     double *v = malloc((size_t)(t->count + 1) * sizeof *v);

@@ -20,6 +20,8 @@ void for_each_backend(void (*body)(op_env *));
 mn_tensor *op_input(op_env *e, int number, mn_shape shape, double lo, double hi);
 /* The elements as doubles (malloc'ed: free it). */
 double *op_values(const mn_tensor *t);
+/* A size that makes the CPU use all its threads; on CUDA a smaller one, as its emulator checks every access. */
+int64_t op_size(op_env *e, int64_t cpu, int64_t cuda);
 /* Fails unless t's elements equal want[0..count-1] and its shape is `shape`. */
 void op_expect(op_env *e, const mn_tensor *t, mn_shape shape, const double *want);
 /* Fails unless the last operation failed with a sentence that holds `part`; clears the error. */

@@ -46,20 +46,22 @@ static void forward(op_env *e) {
     one(e, MN_SHAPE(1, 1, 1), MN_SHAPE(1), MN_SHAPE(1, 1, 1));
     one(e, MN_SHAPE(0), MN_SHAPE(1), MN_SHAPE(0));
     one(e, MN_SHAPE(2, 0, 3), MN_SHAPE(1, 1, 3), MN_SHAPE(2, 0, 3));
-    one(e, MN_SHAPE(3, 23333), MN_SHAPE(3, 23333), MN_SHAPE(3, 23333)); /* two threads, several pieces */
-    one(e, MN_SHAPE(3, 23333), MN_SHAPE(3, 1), MN_SHAPE(3, 23333));
+    int64_t n = op_size(e, 23333, 777); /* two threads, several pieces */
+    one(e, MN_SHAPE(3, n), MN_SHAPE(3, n), MN_SHAPE(3, n));
+    one(e, MN_SHAPE(3, n), MN_SHAPE(3, 1), MN_SHAPE(3, n));
 }
 START_TEST(test_forward) { for_each_backend(forward); }
 END_TEST
 
 /* The gradient of the sum of a*b (stretched) over everything, for shapes too large for differences. */
 static void large_sums(op_env *e) {
-    enum { N = 300, C = 7, I = 41 };
+    enum { C = 7, I = 41 };
+    const int64_t N = op_size(e, 300, 60);
     mn_tensor *x = op_input(e, 0, MN_SHAPE(N, C, I), -1, 1);
     mn_tensor *b[3] = {op_input(e, 1, MN_SHAPE(C, 1), -1, 1), op_input(e, 2, MN_SHAPE(I), -1, 1),
                        op_input(e, 3, (mn_shape){0}, -1, 1)};
     double *v = op_values(x), want[3][C * I] = {{0}};
-    for (int n = 0; n < N; n++)
+    for (int64_t n = 0; n < N; n++)
         for (int c = 0; c < C; c++)
             for (int i = 0; i < I; i++) {
                 double s = v[(n * C + c) * I + i];

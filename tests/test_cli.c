@@ -476,6 +476,26 @@ START_TEST(test_no_allocation) {
 }
 END_TEST
 
-TEST_SUITE(cli, test_words, test_help_fits, test_wrong_use, test_what_is_not_there, test_train_eval_info,
+/* Where to compute: a GPU that cannot be used is a sentence, or the CPU and a warning. */
+START_TEST(test_devices) {
+    ASSERT_EXIT(0, "devices");
+    ASSERT_SAYS("cpu      ");
+    ASSERT_SAYS("kernels");
+    bool none = strstr(output, "no GPU") != NULL;
+    ASSERT_EXIT(2, "devices gpu");
+    ASSERT_EXIT(2, "bench --device gpu");
+    ASSERT_SAYS("it knows cpu, cuda, auto");
+    ASSERT_EXIT(2, "bench --memory-limit 0");
+    ASSERT_EXIT(1, "bench --net tiny --memory-limit 1 --seconds 0.01");
+    ASSERT_SAYS("the memory limit is 1 MB");
+    if (!none) return;
+    ASSERT_EXIT(1, "bench --net tiny --size 16 --batch 1 --device cuda --seconds 0.01");
+    ASSERT_SAYS("hint: ");
+    ASSERT_EXIT(0, "bench --net tiny --size 16 --batch 1 --device auto --seconds 0.01");
+    ASSERT_SAYS("WARNING: no GPU is used, the CPU computes. ");
+}
+END_TEST
+
+TEST_SUITE(cli, test_words, test_devices, test_help_fits, test_wrong_use, test_what_is_not_there, test_train_eval_info,
            test_same_validation_rows, test_two_data_sets, test_loss_runs_away, test_no_room,
            test_resume_to_the_bit, test_resume_damaged, test_on_a_terminal, test_no_allocation, test_foreign)

@@ -1,8 +1,9 @@
-"""The named networks in PyTorch, for comparison: python3 torch_peer.py NET MODE BATCH THREADS LAYOUT SECONDS
+"""The named networks in PyTorch, for comparison: python3 torch_peer.py NET MODE BATCH THREADS LAYOUT SECONDS [HOW]
 
 NET seed2|mini-xception|vgg, MODE train|infer, LAYOUT nchw|channels_last. One JSON line: median and best ms of a
 step, the least processor time of a step, images/s, peak memory. A training step is forward, cross-entropy,
-backward and SGD with momentum on data that is already in memory, as in `mien bench`.
+backward and SGD with momentum on data that is already in memory, as in `mien bench`. HOW, for a GPU: cuda, and
+with + any of tf32, bf16, fused (the optimiser), graph (the step as a CUDA graph), compile (torch.compile).
 """
 import json, os, resource, sys, time
 
@@ -15,6 +16,10 @@ from torch.nn import functional as F
 torch.set_num_threads(threads)
 torch.set_flush_denormal(True)
 torch.manual_seed(0)
+how = set(sys.argv[7].split("+")) if len(sys.argv) > 7 else set()
+cuda = "cuda" in how
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = "tf32" in how
+torch.backends.cudnn.benchmark = True
 
 
 def conv(i, o, k=3, **more):
@@ -59,33 +64,57 @@ def mini_xception():
 model, side = {"seed2": (seed2, 48), "mini-xception": (mini_xception, 64), "vgg": (vgg, 48)}[net]
 model = model()
 x, y = torch.randn(batch, 1, side, side), torch.randint(0, 7, (batch,))
+if cuda:
+    model, x, y = model.cuda(), x.cuda(), y.cuda()
 if layout == "channels_last":
     model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
 
+forward = torch.compile(model) if "compile" in how else model
+half = torch.autocast("cuda", torch.bfloat16, enabled="bf16" in how)
 if mode == "train":
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, **(dict(fused=True) if "fused" in how else {}))
 
     def step():
         optimiser.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x), y).backward()
+        with half:
+            loss = F.cross_entropy(forward(x), y)
+        loss.backward()
         optimiser.step()
 else:
     model.eval()
 
     def step():
-        with torch.inference_mode():
-            model(x)
+        with torch.inference_mode(), half:
+            forward(x)
 
-for _ in range(3):
+
+def finished():
+    """A step as mien bench measures it: until the GPU has done it."""
     step()
+    if cuda:
+        torch.cuda.synchronize()
+
+
+if "graph" in how:
+    eager, side_stream = step, torch.cuda.Stream()
+    with torch.cuda.stream(side_stream):
+        for _ in range(5):
+            eager()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        eager()
+    step = graph.replay
+for _ in range(10 if cuda else 3):
+    finished()
 wall, cpu, end = [], [], time.perf_counter() + seconds
 while time.perf_counter() < end or len(wall) < 3:
     w, c = time.perf_counter(), time.process_time()
-    step()
+    finished()
     wall.append(1e3 * (time.perf_counter() - w))
     cpu.append(1e3 * (time.process_time() - c))
 wall.sort()
 median = wall[len(wall) // 2]
-print(json.dumps(dict(net=net, mode=mode, batch=batch, threads=threads, layout=layout, version=torch.__version__, steps=len(wall),
+print(json.dumps(dict(net=net, mode=mode, batch=batch, threads=threads, layout=layout, how="+".join(sorted(how)), version=torch.__version__, steps=len(wall),
                       median_ms=round(median, 3), best_ms=round(wall[0], 3), cpu_ms=round(min(cpu), 3), images_s=round(1e3 * batch / median, 1),
                       rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1))))
