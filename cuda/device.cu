@@ -77,7 +77,7 @@ static int cuda_list(mn_device_info *out, int most) {
                  "CUDA_VISIBLE_DEVICES=<number> makes this one the first");
         snprintf(d->name, sizeof d->name, "no GPU");
         if (i >= count || cudaGetDeviceProperties(&p, i) != cudaSuccess) continue;
-        snprintf(d->name, sizeof d->name, "%s", p.name);
+        snprintf(d->name, sizeof d->name, "%.95s", p.name);
         snprintf(d->detail, sizeof d->detail, "compute capability %d.%d, %d multiprocessors", p.major, p.minor,
                  p.multiProcessorCount);
         d->memory = p.totalGlobalMem;
