@@ -231,13 +231,15 @@ static bool in_image(const void *p) {
                 return 0;
             },
             nullptr);
+    static std::pair<uintptr_t, uintptr_t> last; /* hundreds of libraries may be loaded; threadIdx is asked for most */
+    if ((uintptr_t)p >= last.first && (uintptr_t)p < last.second) return true;
     for (auto &i : images)
-        if ((uintptr_t)p >= i.first && (uintptr_t)p < i.second) return true;
+        if ((uintptr_t)p >= i.first && (uintptr_t)p < i.second) return last = i, true;
     return false;
 }
 static bool kernel_may_touch(const char *p) {
     const Launch &l = *now.launch;
-    return in_image(p) || (p >= l.args.get() && p < l.args.get() + l.args_bytes) || is_pinned(p);
+    return (p >= l.args.get() && p < l.args.get() + l.args_bytes) || in_image(p) || is_pinned(p);
 }
 
 static void out_of_bounds(const char *p, size_t n, const Buffer *f, bool writes, const Where &w) {
