@@ -8,7 +8,7 @@ static const struct argp_option table[] = {
     {0, 0, 0, 0, "Model files of other programs do not say how they want their pictures:", 8},
     {"input-range", OPT_RANGE, "LO,HI", 0, "What black and white become (default: what the file says, else 0,1)", 8},
     {"grey", OPT_GREY, "bt601|mean", 0, "How colours become grey: 0.299 R + 0.587 G + 0.114 B, or their mean", 8},
-    {"classes", OPT_CLASSES, "[HEAD=]NAME,...", 0,
+    {"classes", OPT_CLASSES, "[HEAD:]NAME,...", 0,
      "The names of a head's classes in their order, and of the head; given again for the next head", 8},
     {0},
 };
@@ -44,9 +44,9 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
 }
 const struct argp foreign_argp = {table, parse, NULL, NULL, NULL, NULL, NULL};
 
-/* "emotion=angry,happy" or "angry,happy" into a head that has that many classes. */
+/* "emotion:angry,happy" (or with =) or "angry,happy" into a head that has that many classes. */
 static mn_status name_classes(const char *text, mn_head *h, mn_error *err) {
-    const char *equals = strchr(text, '=');
+    const char *equals = strpbrk(text, ":=");
     char *name[MN_MAX_CLASSES], *rest = mn_strdup(equals ? equals + 1 : text), *at = rest;
     int n = 0;
     mn_head named = {.n_classes = h->n_classes, .class_name = name}, copy;
