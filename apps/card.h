@@ -1,5 +1,5 @@
-/* The model card: what a model is, what it was made of, how well it does and for whom, what it is not for. A function of
- * what is in the model file, so that it can be written anew whenever something is added there. */
+/* The model card: what a model is, what it was made of, how well it does and for whom, what it is not for. A
+ * function of what is in the model file, so that it can be written anew whenever something is added there. */
 #ifndef MIEN_CARD_H
 #define MIEN_CARD_H
 

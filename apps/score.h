@@ -1,5 +1,5 @@
-/* Everything that is said about a model's answers: metrics, intervals, calibration, groups, copies, the baseline. One
- * computation for training's validation rows and for mien eval. */
+/* Everything that is said about a model's answers: metrics, intervals, calibration, groups, copies, the
+ * baseline. One computation for training's validation rows and for mien eval. */
 #ifndef MIEN_SCORE_H
 #define MIEN_SCORE_H
 
@@ -24,7 +24,8 @@ typedef struct score_rows {
     char trait_name[MN_MAX_TRAITS + MN_MAX_HEADS][32];
     const char **trait; /* (n, n_traits); NULL: not known; the data set's strings */
 } score_rows;
-/* The traits are the data set's own and its labels ("gender", for the scores of emotion). Free with score_rows_free. */
+/* The traits are the data set's own and its labels ("gender", for the scores of emotion). Free with
+ * score_rows_free. */
 mn_status score_rows_create(score_rows *r, const mn_dataset *rows, mn_error *err);
 void score_rows_free(score_rows *r);
 
@@ -59,9 +60,10 @@ typedef struct score {
     metrics baseline; /* of a logistic regression on the same rows */
 } score;
 
-/* p (n, classes) and label (n) are of rows r. `head`: its name, whose own labels are no trait. Free with score_free. */
-void score_compute(score *s, const score_rows *r, const char *head, const float *p, const int32_t *label, int classes,
-                   mn_calibration applied);
+/* p (n, classes) and label (n) are of rows r. `head`: its name, whose own labels are no trait. Free with
+ * score_free. */
+void score_compute(score *s, const score_rows *r, const char *head, const float *p, const int32_t *label,
+                   int classes, mn_calibration applied);
 /* baseline (n, classes): probabilities of the same rows. */
 void score_set_baseline(score *s, const float *baseline, const int32_t *label, int64_t n);
 void score_free(score *s);

@@ -12,7 +12,8 @@ extern const char *const svg_palette[7]; /* Okabe and Ito's colours (2008) */
 
 typedef enum svg_anchor { SVG_START, SVG_MIDDLE, SVG_END } svg_anchor;
 
-/* A page in memory, closed by svg_close, which returns the text (to be freed); its length is then in *size. */
+/* A page in memory, closed by svg_close, which returns the text (to be freed); its length is then in *size.
+ */
 FILE *svg_open(char **text, size_t *size, int width, int height, const char *title);
 char *svg_close(FILE *f, char **text);
 void svg_text(FILE *f, double x, double y, int size, svg_anchor a, const char *colour, const char *text);

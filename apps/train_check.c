@@ -1,6 +1,6 @@
-/* Would the scores of this run mean what they say? The split is examined before a step is taken. Training and validation
- * pictures are compared as mien doctor does; of test rows only the groups are read (people, hashes of content), never a
- * picture. */
+/* Would the scores of this run mean what they say? The split is examined before a step is taken. Training and
+ * validation pictures are compared as mien doctor does; of test rows only the groups are read (people, hashes
+ * of content), never a picture. */
 #include "apps/train.h"
 #if MN_HAVE_JSON
 #include "apps/app.h"
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A cut of our own may separate a few near copies, whose training half is left out. More than this share of the
- * validation rows is no accident. */
+/* A cut of our own may separate a few near copies, whose training half is left out. More than this share of
+ * the validation rows is no accident. */
 static const double most_dropped = 0.1;
 
 /* ---- test rows, by their groups ---- */
@@ -50,7 +50,8 @@ static mn_status collect(const data_rows *d, row_key *out, mn_error *err) {
     return MN_OK;
 }
 
-/* Counts test rows with a copy or their subject elsewhere, and validation rows of --val that are test rows. */
+/* Counts test rows with a copy or their subject elsewhere, and validation rows of --val that are test rows.
+ */
 static mn_status check_test(train_run *r, mn_error *err) {
     const data_rows *d = &r->data;
     int64_t n = d->count[0] + d->count[1] + d->count[2], chosen = 0;
@@ -64,12 +65,17 @@ static mn_status check_test(train_run *r, mn_error *err) {
             r->leaks.test_copies += in[MN_SPLIT_TRAIN] ? in[MN_SPLIT_TEST] : 0;
         else if (in[MN_SPLIT_TRAIN] + in[MN_SPLIT_VALID])
             r->leaks.test_subjects += in[MN_SPLIT_TEST];
-        for (int64_t i = a; i < b; i++) chosen += key[i].to == MN_SPLIT_VALID && d->part[part_of(d, key[i].row)].use == USE_VALID;
+        for (int64_t i = a; i < b; i++)
+            chosen += key[i].to == MN_SPLIT_VALID && d->part[part_of(d, key[i].row)].use == USE_VALID;
     }
     free(key);
     if (s || !chosen) return s;
-    return mn_fail(err, MN_ERR_ARG, "--val %s: %lld of its pictures are test rows of the data: choosing on them is choosing on the test, and then "
-                   "there is no test; hint: leave --val out, and validation rows are carved out of the training rows", r->o.val, (long long)chosen);
+    return mn_fail(
+        err, MN_ERR_ARG,
+        "--val %s: %lld of its pictures are test rows of the data: choosing on them is choosing on the test, "
+        "and then "
+        "there is no test; hint: leave --val out, and validation rows are carved out of the training rows",
+        r->o.val, (long long)chosen);
 }
 
 /* ---- training against validation rows ---- */
@@ -80,7 +86,8 @@ static bool has_partner(const doctor *d, int64_t row, mn_split in, bool subjects
     return false;
 }
 
-/* Did the files themselves (or --val) make these validation rows? Then no row of theirs is ours to leave out. */
+/* Did the files themselves (or --val) make these validation rows? Then no row of theirs is ours to leave out.
+ */
 static mn_status stated(const train_run *r, bool *out, mn_error *err) {
     *out = r->o.val != NULL;
     for (int64_t i = 0; i < r->data.count[MN_SPLIT_VALID] && !*out; i++) {
@@ -104,14 +111,21 @@ static mn_status refuse(const train_run *r, const doctor *d, mn_error *err) {
     char like[160] = "";
     for (int64_t i = 0; i < d->n_pairs && !like[0]; i++)
         if (d->pair[i].across)
-            snprintf(like, sizeof like, ", like %s and %s (%s)", tail(id_of(r, d->pair[i].a)), tail(id_of(r, d->pair[i].b)),
-                     doctor_kind_names[d->pair[i].kind]);
+            snprintf(like, sizeof like, ", like %s and %s (%s)", tail(id_of(r, d->pair[i].a)),
+                     tail(id_of(r, d->pair[i].b)), doctor_kind_names[d->pair[i].kind]);
     if (r->leaks.valid)
-        return mn_fail(err, MN_ERR_ARG, "the split leaks: %lld of %lld validation pictures have a copy or their subject among the training rows%s; "
-                       "hint: `mien doctor` lists them; list: with a column group keeps people together; --allow-leak trains nevertheless and "
-                       "says so in the model file", (long long)r->leaks.valid, (long long)r->data.count[MN_SPLIT_VALID], like);
-    return mn_fail(err, MN_ERR_ARG, "the split leaks: %lld of %lld test pictures show people who are also in training or validation pictures; hint: "
-                   "the files' split should keep people together; --allow-leak trains nevertheless and says so in the model file",
+        return mn_fail(err, MN_ERR_ARG,
+                       "the split leaks: %lld of %lld validation pictures have a copy or their subject among "
+                       "the training rows%s; "
+                       "hint: `mien doctor` lists them; list: with a column group keeps people together; "
+                       "--allow-leak trains nevertheless and "
+                       "says so in the model file",
+                       (long long)r->leaks.valid, (long long)r->data.count[MN_SPLIT_VALID], like);
+    return mn_fail(err, MN_ERR_ARG,
+                   "the split leaks: %lld of %lld test pictures show people who are also in training or "
+                   "validation pictures; hint: "
+                   "the files' split should keep people together; --allow-leak trains nevertheless and says "
+                   "so in the model file",
                    (long long)r->leaks.test_subjects, (long long)r->data.count[MN_SPLIT_TEST]);
 }
 
@@ -137,7 +151,8 @@ static mn_status judge(train_run *r, const doctor *d, mn_error *err) {
     for (int64_t i = 0; i < rows->count[MN_SPLIT_TRAIN]; i++)
         r->leaks.dropped += drop[i] = has_partner(d, rows->index[MN_SPLIT_TRAIN][i], MN_SPLIT_VALID, false);
     mn_status s = stated(r, &theirs, err);
-    bool few = !theirs && !by_subject && (double)r->leaks.valid <= most_dropped * (double)rows->count[MN_SPLIT_VALID];
+    bool few = !theirs && !by_subject &&
+               (double)r->leaks.valid <= most_dropped * (double)rows->count[MN_SPLIT_VALID];
     if (!s && !few && r->leaks.valid && !r->o.allow_leak) s = refuse(r, d, err);
     if (!s && r->leaks.test_subjects && !r->o.allow_leak) s = refuse(r, d, err);
     r->leaks.allowed = r->o.allow_leak && (r->leaks.test_subjects || (r->leaks.valid && !few));
@@ -151,13 +166,17 @@ static void print(const train_run *r) {
     const train_leaks *k = &r->leaks;
     char n[3][24];
     if (k->allowed)
-        printf("LEAK      allowed: %s validation pictures have a copy or their subject in training, %s test\n          pictures show people of the "
-               "other rows; the scores say more than is true\n", progress_number(n[0], sizeof n[0], k->valid),
+        printf("LEAK      allowed: %s validation pictures have a copy or their subject in training, %s "
+               "test\n          pictures show people of the "
+               "other rows; the scores say more than is true\n",
+               progress_number(n[0], sizeof n[0], k->valid),
                progress_number(n[1], sizeof n[1], k->test_subjects));
     else if (k->dropped)
-        printf("split     %s training pictures that copy validation pictures are left out\n", progress_number(n[0], sizeof n[0], k->dropped));
+        printf("split     %s training pictures that copy validation pictures are left out\n",
+               progress_number(n[0], sizeof n[0], k->dropped));
     if (k->test_copies)
-        printf("split     %s test rows copy other rows, as the files have it: mien eval scores with and\n          without them\n",
+        printf("split     %s test rows copy other rows, as the files have it: mien eval scores with and\n    "
+               "      without them\n",
                progress_number(n[2], sizeof n[2], k->test_copies));
 }
 
@@ -168,7 +187,8 @@ mn_status train_check_split(train_run *r, mn_error *err) {
     seen.count[MN_SPLIT_TEST] = 0;
     doctor_opt opt = {.distance = 8, .likeness = 0.98, .threads = r->o.threads};
     /* Near copies are known from near strangers among faces; handwritten ones all look alike. */
-    for (int k = 0; k < r->data.n_parts; k++) opt.exact = opt.exact || !strncmp(r->data.part[k].spec, "idx:", 4);
+    for (int k = 0; k < r->data.n_parts; k++)
+        opt.exact = opt.exact || !strncmp(r->data.part[k].spec, "idx:", 4);
     /* Under an ellipse all pictures share their corners, and would look more alike than they are. */
     if (!r->info.preprocess.ellipse) opt.decoded[0] = r->train_pixels, opt.decoded[1] = r->valid_pixels;
     doctor d;

@@ -21,8 +21,8 @@ static int quantile(int n, double p, double q) {
 
 enum { PEOPLE = 60, EACH = 10 };
 
-/* People who are right always or never: the bootstrap's accuracy is Binomial(people, p) / people, however many pictures
- * each has. Without clusters the same answers look surer than they are. */
+/* People who are right always or never: the bootstrap's accuracy is Binomial(people, p) / people, however
+ * many pictures each has. Without clusters the same answers look surer than they are. */
 START_TEST(test_clusters) {
     int32_t label[PEOPLE * EACH], predicted[PEOPLE * EACH];
     int64_t cluster[PEOPLE * EACH];
@@ -59,7 +59,8 @@ START_TEST(test_macro_f1) {
 END_TEST
 
 START_TEST(test_rows_without_a_label) {
-    int32_t label[6] = {0, -1, 1, -1, -1, -1}, predicted[6] = {0, 0, 1, 1, 1, 1}, none[6] = {-1, -1, -1, -1, -1, -1};
+    int32_t label[6] = {0, -1, 1, -1, -1, -1}, predicted[6] = {0, 0, 1, 1, 1, 1},
+            none[6] = {-1, -1, -1, -1, -1, -1};
     int64_t cluster[6] = {2, 2, 0, 1, 1, 1};
     answers a = {6, 2, label, predicted, cluster, 3};
     interval accuracy, f1;
@@ -104,7 +105,8 @@ START_TEST(test_mcnemar) {
     for (int k = 0; k <= 86; k++) sum += 2 * b[k];
     ASSERT_CLOSE(intervals_sign_test(86, 150), sum, 1e-12);
     ck_assert(sum < 4e-5 && sum > 2e-5); /* z = -4.17 */
-    ASSERT_CLOSE(intervals_sign_test(50000, 50600), 2 * .5 * erfc((600 - 1) / sqrt(100600) / sqrt(2)), 1e-4); /* normal, with continuity */
+    ASSERT_CLOSE(intervals_sign_test(50000, 50600), 2 * .5 * erfc((600 - 1) / sqrt(100600) / sqrt(2)),
+                 1e-4); /* normal, with continuity */
 
     int32_t label[20], pa[20], pb[20];
     for (int i = 0; i < 20; i++) { /* both right 8, only a 2, only b 7, neither 2, no label 1 */

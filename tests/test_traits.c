@@ -1,4 +1,5 @@
-/* What data sets say of a picture beside its labels: traits for scores by group, and whether a group is a person. */
+/* What data sets say of a picture beside its labels: traits for scores by group, and whether a group is a
+ * person. */
 #include "data/data.h"
 #include "tests/data_help.h"
 
@@ -19,16 +20,17 @@ static void expect(const mn_dataset *d, const char *id, const char *a, const cha
         if (strcmp(s.id, id) != 0) continue;
         const char *want[2] = {a, b};
         for (int k = 0; k < 2; k++)
-            ck_assert_msg(want[k] ? s.trait[k] && !strcmp(s.trait[k], want[k]) : !s.trait[k], "%s: trait %d is %s", id, k,
-                          s.trait[k] ? s.trait[k] : "unknown");
+            ck_assert_msg(want[k] ? s.trait[k] && !strcmp(s.trait[k], want[k]) : !s.trait[k],
+                          "%s: trait %d is %s", id, k, s.trait[k] ? s.trait[k] : "unknown");
         return;
     }
     ck_abort_msg("no %s", id);
 }
 
 static void write_utkface(void) {
-    static const char *const name[] = {"3_0_4_20170101.jpg.chip.jpg", "4_1_0_20170102.jpg.chip.jpg", "29_1_2_20170103.jpg.chip.jpg",
-                                       "70_0_1_20170104.jpg.chip.jpg", "116_1_3_20170105.jpg.chip.jpg", "61_1_20170106.jpg.chip.jpg"};
+    static const char *const name[] = {"3_0_4_20170101.jpg.chip.jpg",   "4_1_0_20170102.jpg.chip.jpg",
+                                       "29_1_2_20170103.jpg.chip.jpg",  "70_0_1_20170104.jpg.chip.jpg",
+                                       "116_1_3_20170105.jpg.chip.jpg", "61_1_20170106.jpg.chip.jpg"};
     help_folder("utk");
     for (int i = 0; i < 6; i++) {
         char path[200];
@@ -59,7 +61,8 @@ END_TEST
 
 START_TEST(test_list_and_concat) {
     write_utkface();
-    help_write_text(test_path("list.csv"), "path,gender,group,by:race,by:glasses\na.png,man,p1,Asian,yes\nb.png,woman,p2,,no\n");
+    help_write_text(test_path("list.csv"),
+                    "path,gender,group,by:race,by:glasses\na.png,man,p1,Asian,yes\nb.png,woman,p2,,no\n");
     mn_dataset *list = open_spec("list", test_path("list.csv"));
     ck_assert_int_eq(list->n_heads, 1);
     ck_assert_int_eq(list->n_traits, 2);
@@ -92,7 +95,8 @@ START_TEST(test_too_many) {
     ck_assert_ptr_null(mn_dataset_list(test_path("many.csv"), NULL, &err));
     ASSERT_FAILS(err, MN_ERR_FORMAT, "by:NAME");
     mn_error_clear(&err);
-    help_write_text(test_path("unnamed.csv"), "path,label,by:\nx.png,1,\n"); /* "by:" names nothing: a column like others */
+    help_write_text(test_path("unnamed.csv"),
+                    "path,label,by:\nx.png,1,\n"); /* "by:" names nothing: a column like others */
     ck_assert_ptr_null(mn_dataset_list(test_path("unnamed.csv"), NULL, &err));
     ASSERT_FAILS(err, MN_ERR_FORMAT, "empty in every row");
 }
