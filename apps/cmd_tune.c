@@ -59,9 +59,10 @@ static void add_list(const struct argp_state *s, options *o, const char *option,
     parameter *p = &o->p[o->n_parameters++];
     *p = (parameter){.option = option, .logarithmic = logarithmic};
     char *dots = strstr(arg, ".."), *end, cut[2] = {separator, 0};
-    if (dots && separator == ',') {
+    p->lo = strtod(arg, &end);
+    if (dots && end == dots) { /* "../net.json" has two dots as well */
         p->range = true;
-        p->lo = strtod(arg, &end), p->hi = strtod(dots + 2, NULL);
+        p->hi = strtod(dots + 2, NULL);
         if (!(p->lo < p->hi) || (logarithmic && p->lo <= 0)) argp_error(s, "%s %s: wanted LO..HI with LO below HI%s", option, arg, logarithmic ? " and above 0" : "");
         return;
     }

@@ -10,7 +10,7 @@ recipe="--net seed1 --optimizer sgd --lr 0.001 --momentum 0.9 --batch 32 --augme
 {
 once ckplus-train "$mien" train --data "$ckplus" --classes 6 --labels emotion --pipeline ellipse $recipe --size "$size" --epochs "$epochs" --out "$out/ckplus.h5"
 once ckplus "$mien" eval --model "$out/ckplus.h5" --data "$ckplus" --threads "$threads"
-once ckplus-split "$mien" doctor --data "$ckplus" --threads "$threads" || true
+once ckplus-split "$mien" doctor --data "$ckplus" --show-inflation --threads "$threads" || true
 once wild-train "$mien" train --data "$fer" --data "$utk" --classes 6 $recipe --size "$size" --epochs "$wild_epochs" --out "$out/wild.h5"
 once wild-emotion "$mien" eval --model "$out/wild.h5" --data "$fer" --threads "$threads"
 once wild-gender "$mien" eval --model "$out/wild.h5" --data "$utk" --threads "$threads"
@@ -47,7 +47,7 @@ Percent right. The CK+ row is a split by person. S1 does not name its split; the
 | uniform size, not given | $size x $size |
 | grey or RGB | grey |
 | pixel values 0 to 1 | the same |
-| convolutions, pooling, fully connected, batch norm; numbers not given | the network \`seed1\`: three blocks of two convolutions, 1.47 M parameters |
+| convolutions, pooling, fully connected, batch norm; numbers not given | the network \`seed1\`: three blocks of two convolutions, 1.47 M parameters at 48 x 48 with seven classes |
 | CK+: background removed, faces aligned | CK+48's crops are aligned; an ellipse masks the background |
 | AffectNet: faces detected and cropped | not at hand; FER2013's and UTKFace's crops |
 | six emotions, two genders | \`--classes 6\`; in the wild one network with two heads, each picture trains the head it has a label for |
@@ -74,7 +74,7 @@ $(block speed)
 - CK+ with gender: neither CK+ nor AffectNet ships gender labels, and S1 does not say where its labels come from.
 - AffectNet: access is by request; \`mien train --data affectnet:DIR\` runs this recipe where it is. FER2013 is another set: the numbers
   cannot be compared, only the recipe.
-- The split: a split of CK+ by picture puts nearly the same frame on both sides. What the doctor says about it:
+- The split: a split of CK+ by picture puts nearly the same frame on both sides. What \`mien doctor --show-inflation\` says about it:
 
 $(block ckplus-split | head -n 60)
 

@@ -64,10 +64,11 @@ once dropout "$mien" tune --data "$fer" --net seed2 --dropout 0,0.25,0.5 --searc
 
 # The lines of a search, best first, as a table with names for settings.
 table() { # NAME
+    [ -e "$out/$1.txt" ] || { echo "Not run."; return; }
     printf '| validation, %% right (95 %%) | an epoch | network |\n|---|---|---|\n'
     sed -n '/^best first/,/^winner/p' "$out/$1.txt" | tidy |
         sed -n 's/^ *[0-9]* *\([0-9.]*\) *(\( *[0-9.]*- *[0-9.]*\)) *[0-9]* *\([0-9.]*s\) *\(.*\)/| \1 (\2) | \3 | \4 |/p' |
-        sed -e 's#OUT/##' -e 's#\.json##' -e 's#net [^ ]*nets/#net #'
+        sed -e 's#OUT/##' -e 's#\.j[son]* |# |#' -e 's#net [^ ]*nets/#net #'
 }
 
 cat > "$report" <<END
