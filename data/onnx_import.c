@@ -128,7 +128,8 @@ static void clean(char *text) {
 static const char *make_unique(mn_model *m, const char *base) {
     char text[MN__MAX_NAME];
     snprintf(text, sizeof text, "%.150s", *base ? base : "node");
-    for (int k = 2; mn__layer_named(m, text); k++) snprintf(text, sizeof text, "%.150s_%d", *base ? base : "node", k);
+    for (int k = 2; mn__layer_named(m, text); k = k < 9 ? k + 1 : k + m->n_layers) /* soon a number that no other has */
+        snprintf(text, sizeof text, "%.150s_%d", *base ? base : "node", k);
     char *copy = mn__host(m->ctx, MN_MODEL, strlen(text) + 1);
     return copy ? strcpy(copy, text) : NULL;
 }
@@ -282,6 +283,7 @@ static mn_status read_shape(mn__onnx_reader *r, const Onnx__ValueInfoProto *in, 
 static mn_status read_input(mn__onnx_reader *r, const Onnx__ValueInfoProto *in) {
     mn_shape s;
     char name[300];
+    if (r->m->n_inputs == MN__MAX_LAYER_INPUTS) return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the graph has more than %d inputs", MN__MAX_LAYER_INPUTS);
     mn__onnx_value *v = declare(r, in->name, "input");
     if (!v || read_shape(r, in, &s)) return r->err->status;
     v->kind = MN__ONNX_LAYER;
@@ -369,9 +371,9 @@ static mn_status mark_outputs(mn__onnx_reader *r) {
 
 mn_model *mn__onnx_import(mn__onnx_reader *r) {
     const Onnx__GraphProto *g = r->graph;
-    if (g->n_node > MN__ONNX_MAX_NODES || g->n_output < 1 || g->n_output > MN__MAX_LAYER_INPUTS)
-        return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the graph has %zu nodes and %zu outputs; wanted at most %d and 1 to %d", g->n_node,
-                       g->n_output, MN__ONNX_MAX_NODES, MN__MAX_LAYER_INPUTS), NULL;
+    if (g->n_node > MN__ONNX_MAX_NODES || g->n_initializer > MN__ONNX_MAX_NODES || g->n_output < 1 || g->n_output > MN__MAX_LAYER_INPUTS)
+        return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the graph has %zu nodes, %zu weights and %zu outputs; wanted at most %d, %d and 1 to %d", g->n_node,
+                       g->n_initializer, g->n_output, MN__ONNX_MAX_NODES, MN__ONNX_MAX_NODES, MN__MAX_LAYER_INPUTS), NULL;
     char name[300];
     snprintf(name, sizeof name, "%.150s", g->name && *g->name ? g->name : "model");
     r->m = mn_model_create(r->c, name);

@@ -164,7 +164,7 @@ static mn_model *own_model(mn_context *c, const Onnx__ModelProto *model, uint64_
     const char *network = entry(model, "mien_network"), *mark = entry(model, "mien_graph");
     char text[32];
     snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
-    if (!network || !mark || strcmp(mark, text)) return NULL;
+    if (!network || !mark || strcmp(mark, text) || model->graph->n_initializer > MN__ONNX_MAX_NODES / 2) return NULL;
     mn_model *m = mn__model_parse(c, network, strlen(network), NULL);
     bool fits = m != NULL;
     for (int i = 0; fits && i < m->n_layers; i++)

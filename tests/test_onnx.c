@@ -1,6 +1,8 @@
 /* ONNX files: what is written comes back, by mien's own description of the layers and by the graph alone. */
 #include "data/onnx.h"
+#include "tests/data_help.h"
 #include "tests/op_test.h"
+#include <sys/wait.h>
 
 #if MN_HAVE_PROTOBUF && MN_HAVE_JSON
 
@@ -366,6 +368,104 @@ START_TEST(test_sentences) {
 }
 END_TEST
 
+/* ---- other programs: ONNX Runtime and PyTorch, where MIEN_PYTHON (python3) has them ---- */
+
+/* The exit status of a script of tests/onnx on a folder; 77 where Python lacks the packages. */
+static int python(const char *script, const char *folder) {
+    const char *program = getenv("MIEN_PYTHON");
+    char command[2048];
+    snprintf(command, sizeof command, "%s tests/onnx/%s %s >%s/log 2>&1", program ? program : "python3", script, folder, folder);
+    int status = system(command);
+    return status == -1 ? 77 : WEXITSTATUS(status);
+}
+
+static void fail_with_log(const char *folder) {
+    char path[600];
+    size_t n;
+    snprintf(path, sizeof path, "%s/log", folder);
+    ck_abort_msg("%s", test_read_file(path, &n));
+}
+
+static void save_npy(const char *folder, const char *name, const char *what, mn_tensor *t) {
+    char path[600];
+    mn_error err = {0};
+    float *v = malloc((size_t)t->count * sizeof *v);
+    ASSERT_OK(mn_get(t, v), mn_context_error(t->ctx));
+    snprintf(path, sizeof path, "%s/%s.%s.npy", folder, name, what);
+    ASSERT_OK(mn_npy_save(path, MN_F32, t->shape, v, &err), &err);
+    free(v);
+}
+
+START_TEST(test_runtime) {
+    static const mn_net_head heads[] = {{"emotion", 7}, {"gender", 2}};
+    char folder[600], path[700], what[16];
+    snprintf(folder, sizeof folder, "%s", help_folder("runtime"));
+    for (int i = 0; mn_net_names[i]; i++) {
+        if (!strcmp(mn_net_names[i], "vgg")) continue; /* has no layer that the others lack */
+        mn_context *c = op_context(MN_F32, 3);
+        mn_error err = {0};
+        mn_model *m = mn_net_create(c, mn_net_names[i], &(mn_net_opt){.channels = 3, .height = 29, .width = 34, .heads = heads, .n_heads = 2});
+        ck_assert_msg(m != NULL, "%s", mn_context_error(c)->text);
+        scramble(m);
+        mn_model_info info = example_info(m);
+        snprintf(path, sizeof path, "%s/%s.onnx", folder, mn_net_names[i]);
+        ASSERT_OK(mn_model_save(m, &info, path, &err), &err);
+        mn_shape s = mn_model_input_shape(m, 0), batch = {.ndim = s.ndim + 1, .dim = {2}};
+        for (int d = 0; d < s.ndim; d++) batch.dim[d + 1] = s.dim[d];
+        mn_step_begin(c);
+        mn_tensor *x = mn_tensor_create(c, MN_MODEL, MN_F32, batch);
+        mn_fill_uniform(x, 5, -1, 1);
+        mn_no_grad_begin(c);
+        ASSERT_OK(mn_model_forward(m, &x, false), mn_context_error(c));
+        save_npy(folder, mn_net_names[i], "in", x);
+        for (int o = 0; o < 2; o++) {
+            snprintf(what, sizeof what, "out%d", o);
+            save_npy(folder, mn_net_names[i], what, mn_softmax(mn_model_result(m, o)));
+        }
+        mn_no_grad_end(c);
+        mn_context_destroy(c);
+    }
+    int status = python("runtime.py", folder);
+    if (status == 77 || status == 127) test_skip("ONNX Runtime: MIEN_PYTHON has no onnx and onnxruntime");
+    else if (status) fail_with_log(folder);
+}
+END_TEST
+
+START_TEST(test_pytorch) {
+    char folder[600], path[1200];
+    snprintf(folder, sizeof folder, "%s", help_folder("pytorch"));
+    int status = python("pytorch.py", folder);
+    if (status == 77 || status == 127) {
+        test_skip("PyTorch: MIEN_PYTHON has none that exports");
+        return;
+    }
+    if (status) fail_with_log(folder);
+    static const char *const names[] = {"residual", "mobile", "recurrent", "mixed", "split"};
+    for (int i = 0; i < 10; i++) {
+        mn_context *c = op_context(MN_F32, 3);
+        mn_error err = {0};
+        mn_array in, want;
+        snprintf(path, sizeof path, "%s/%s%d.onnx", folder, names[i / 2], i % 2);
+        mn_model *m = mn_model_load(c, path, NULL, &err);
+        ck_assert_msg(m != NULL, "%s", err.text);
+        snprintf(path, sizeof path, "%s/%s%d.in.npy", folder, names[i / 2], i % 2);
+        ASSERT_OK(mn_npy_load(path, &in, &err), &err);
+        snprintf(path, sizeof path, "%s/%s%d.out.npy", folder, names[i / 2], i % 2);
+        ASSERT_OK(mn_npy_load(path, &want, &err), &err);
+        mn_step_begin(c);
+        mn_tensor *x = mn_input(c, in.shape, in.data);
+        ASSERT_OK(mn_model_forward(m, &x, false), mn_context_error(c));
+        ck_assert(mn_shape_equal(mn_model_result(m, 0)->shape, want.shape));
+        double *y = op_values(mn_model_result(m, 0));
+        for (int64_t k = 0; k < mn_shape_count(want.shape); k++) ASSERT_CLOSE(y[k], ((const float *)want.data)[k], 1e-5);
+        free(y);
+        mn_array_free(&in);
+        mn_array_free(&want);
+        mn_context_destroy(c);
+    }
+}
+END_TEST
+
 /* ---- broken files ---- */
 
 static char *little_file(size_t *n) {
@@ -489,7 +589,7 @@ START_TEST(test_no_memory) {
 }
 END_TEST
 
-TEST_SUITE(onnx, test_round_trip, test_all_layers, test_gradients, test_torch, test_channels_last, test_sentences, test_truncated,
+TEST_SUITE(onnx, test_round_trip, test_all_layers, test_gradients, test_torch, test_channels_last, test_runtime, test_pytorch, test_sentences, test_truncated,
            test_flipped, test_versions, test_no_memory)
 #else
 START_TEST(test_missing) {
