@@ -1,6 +1,6 @@
 #!/bin/sh
 # make demo: faces are drawn, a network with two heads learns from them, and what it learnt is shown.
-#   sh apps/demo.sh [FOLDER]      MIEN=build/mien names the program
+#   sh apps/demo.sh [FOLDER]      MIEN=build/mien names the program, FACE=photo.jpg a picture of yours for the last step
 set -eu
 mien=${MIEN:-build/mien}
 out=${1:-build/demo}
@@ -34,6 +34,15 @@ done
 # shellcheck disable=SC2086  # the list is meant to be split
 "$mien" predict --model "$out/faces.h5" "$out/sheet.png" $faces --annotate "$out/labelled.png" > "$out/labelled.txt"
 
+if [ -n "${FACE:-}" ]; then
+    say "The model that comes with mien (tiny, trained on photographs), on $FACE"
+    "$mien" predict "$FACE" --annotate "$out/face_labelled.png"
+else
+    say "The model that comes with mien (tiny, trained on photographs), on a drawn face; make demo FACE=photo.jpg takes yours"
+    "$mien" render --face "$out/face.png" --rgb --expression happy --gender woman --seed 5
+    "$mien" predict "$out/face.png" --whole --annotate "$out/face_labelled.png"
+fi
+
 cat <<END
 
 Done. In $out:
@@ -41,10 +50,11 @@ Done. In $out:
   curves.svg      loss and accuracy, epoch by epoch
   confusion.svg   what was taken for what
   labelled.png    the sheet with the model's labels
+  face_labelled.png  a face with the labels of the model that comes with mien
 
 Try next:
-  $mien predict --model $out/faces.h5 YOUR-PHOTO.jpg --annotate labelled.png
+  $mien predict YOUR-PHOTO.jpg --annotate labelled.png
   $mien train --data folder:YOUR-PICTURES --net tiny --augment default --out own.h5
   $mien help train
-A label is a network's guess about a picture, not what a person feels or is; this network has seen drawings only.
+A label is a network's guess about a picture, not what a person feels or is; faces.h5 has seen drawings only.
 END
