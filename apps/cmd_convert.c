@@ -15,7 +15,7 @@ static const struct argp_option table[] = {
     {"net", 'n', "NAME|FILE.json", 0, "The network of a .safetensors file, which holds weights alone", 1},
     {"size", OPT_SIZE, "N", 0, "Input size of --net (default: its own)", 1},
     {"channels", OPT_CHANNELS, "1|3", 0, "Input channels of --net (default: its own)", 1},
-    {"classes", OPT_CLASSES, "HEAD:A,B,..", 0, "Names of a head's classes; once for each head, in their order", 2},
+    {"class-names", OPT_CLASSES, "HEAD:A,B,..", 0, "Names of a head's classes; once for each head, in their order", 2},
     {"input-range", OPT_RANGE, "LO,HI", 0, "The numbers that stand for black and white in the input", 2},
     {"grey", OPT_GREY, "bt601|mean", 0, "How colours become grey", 2},
     {0},
@@ -30,7 +30,7 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
     case OPT_SIZE: o->size = (int)app_parse_int(s, "--size", arg, 8, 1024); return 0;
     case OPT_CHANNELS: o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1; return 0;
     case OPT_CLASSES:
-        if (o->n_classes == MN_MAX_HEADS) argp_error(s, "--classes is given more than %d times", MN_MAX_HEADS);
+        if (o->n_classes == MN_MAX_HEADS) argp_error(s, "--class-names is given more than %d times", MN_MAX_HEADS);
         o->classes[o->n_classes++] = arg;
         return 0;
     case ARGP_KEY_ARG:
@@ -51,7 +51,7 @@ static const char doc[] = "Turns a model file into one of another kind. The endi
                           "which classes they predict or what numbers they want; what is said here is written into OUT.\n\n"
                           "Examples:\n"
                           "  mien convert faces.h5 faces.onnx\n"
-                          "  mien convert resnet.onnx resnet.h5 --classes emotion:angry,happy,neutral --input-range -1,1\n"
+                          "  mien convert resnet.onnx resnet.h5 --class-names emotion:angry,happy,neutral --input-range -1,1\n"
                           "  mien convert --net tiny weights.safetensors tiny.h5\n";
 static const struct argp argp = {table, parse, "IN OUT", doc, NULL, NULL, NULL};
 
@@ -67,14 +67,14 @@ static mn_status parse_head(const char *text, mn_head *h, mn_error *err) {
     const char *colon = strchr(text, ':');
     *h = (mn_head){0};
     if (!colon || colon == text || (size_t)(colon - text) >= sizeof h->name)
-        return mn_fail(err, MN_ERR_ARG, "--classes is \"%s\"; wanted HEAD:A,B,..", text);
+        return mn_fail(err, MN_ERR_ARG, "--class-names is \"%s\"; wanted HEAD:A,B,..", text);
     memcpy(h->name, text, (size_t)(colon - text));
     char *copy = app_text("%s", colon + 1), *rest = copy, *word;
     char *names[MN_MAX_CLASSES];
     mn_head view = {.class_name = names};
     memcpy(view.name, h->name, sizeof view.name);
     while ((word = strsep(&rest, ",")) && view.n_classes < MN_MAX_CLASSES) names[view.n_classes++] = word;
-    mn_status s = word ? mn_fail(err, MN_ERR_ARG, "--classes names more than %d classes", MN_MAX_CLASSES) : mn_head_copy(h, &view, err);
+    mn_status s = word ? mn_fail(err, MN_ERR_ARG, "--class-names names more than %d classes", MN_MAX_CLASSES) : mn_head_copy(h, &view, err);
     free(copy);
     return s;
 }
@@ -86,13 +86,13 @@ static mn_status amend(const options *o, const mn_model *m, mn_model_info *info,
         s = mn_fail(err, MN_ERR_ARG, "--input-range is \"%s\"; wanted LO,HI", o->range);
     if (o->grey) info->preprocess.grey = strcmp(o->grey, "mean") ? MN_GREY_BT601 : MN_GREY_MEAN;
     if (!s && o->n_classes > mn_model_outputs(m))
-        s = mn_fail(err, MN_ERR_ARG, "--classes is given %d times; the network has %d outputs", o->n_classes, mn_model_outputs(m));
+        s = mn_fail(err, MN_ERR_ARG, "--class-names is given %d times; the network has %d outputs", o->n_classes, mn_model_outputs(m));
     for (int i = 0; i < o->n_classes && !s; i++) {
         mn_head h;
         mn_shape out = mn_model_output_shape(m, i);
         if ((s = parse_head(o->classes[i], &h, err))) break;
         if (out.ndim != 1 || out.dim[0] != h.n_classes) {
-            s = mn_fail(err, MN_ERR_ARG, "--classes names %d classes of \"%s\"; output %d of the network has %lld numbers", h.n_classes, h.name,
+            s = mn_fail(err, MN_ERR_ARG, "--class-names names %d classes of \"%s\"; output %d of the network has %lld numbers", h.n_classes, h.name,
                         i, (long long)out.dim[0]);
             mn_head_free(&h);
             break;

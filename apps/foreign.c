@@ -1,4 +1,4 @@
-/* --input-range, --grey, --classes: what files of other programs do not say. */
+/* --input-range, --grey, --class-names: what files of other programs do not say. */
 #include "apps/foreign.h"
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@ static const struct argp_option table[] = {
     {0, 0, 0, 0, "Model files of other programs do not say how they want their pictures:", 8},
     {"input-range", OPT_RANGE, "LO,HI", 0, "What black and white become (default: what the file says, else 0,1)", 8},
     {"grey", OPT_GREY, "bt601|mean", 0, "How colours become grey: 0.299 R + 0.587 G + 0.114 B, or their mean", 8},
-    {"classes", OPT_CLASSES, "[HEAD:]NAME,...", 0,
+    {"class-names", OPT_CLASSES, "[HEAD:]NAME,...", 0,
      "The names of a head's classes in their order, and of the head; given again for the next head", 8},
     {0},
 };
@@ -35,7 +35,7 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         f->grey = greys[app_parse_word(s, "--grey", arg, greys, 2)];
         return 0;
     case OPT_CLASSES:
-        if (f->n_heads == MN_MAX_HEADS) argp_error(s, "--classes is given more than %d times", MN_MAX_HEADS);
+        if (f->n_heads == MN_MAX_HEADS) argp_error(s, "--class-names is given more than %d times", MN_MAX_HEADS);
         f->classes[f->n_heads++] = arg;
         return 0;
     default:
@@ -54,13 +54,13 @@ static mn_status name_classes(const char *text, mn_head *h, mn_error *err) {
     for (char *word; n < MN_MAX_CLASSES && (word = strsep(&at, ","));) name[n++] = word;
     mn_status s = MN_OK;
     if (at || n != h->n_classes)
-        s = mn_fail(err, MN_ERR_ARG, "--classes names %d%s classes, the model's head \"%s\" has %d", n, at ? " and more" : "",
+        s = mn_fail(err, MN_ERR_ARG, "--class-names names %d%s classes, the model's head \"%s\" has %d", n, at ? " and more" : "",
                     h->name, h->n_classes);
     for (int k = 0; k < n && !s; k++)
-        if (!*name[k]) s = mn_fail(err, MN_ERR_ARG, "--classes has an empty name at place %d", k + 1);
+        if (!*name[k]) s = mn_fail(err, MN_ERR_ARG, "--class-names has an empty name at place %d", k + 1);
     size_t length = equals ? (size_t)(equals - text) : strlen(h->name);
     if (!s && (length == 0 || length >= sizeof h->name))
-        s = mn_fail(err, MN_ERR_ARG, "--classes: a head's name has 1 to %zu characters", sizeof h->name - 1);
+        s = mn_fail(err, MN_ERR_ARG, "--class-names: a head's name has 1 to %zu characters", sizeof h->name - 1);
     snprintf(named.name, sizeof named.name, "%.*s", s ? 0 : (int)length, equals ? text : h->name);
     if (!s) s = mn_head_copy(&copy, &named, err);
     if (!s) mn_head_free(h), *h = copy;
@@ -73,7 +73,7 @@ mn_status foreign_apply(const foreign *f, mn_model_info *info, mn_error *err) {
     if (f->range) *p = (mn_preprocess){.channels = p->channels, .height = p->height, .width = p->width, .grey = p->grey, .lo = f->lo, .hi = f->hi};
     if (f->grey) p->grey = strcmp(f->grey, "mean") ? MN_GREY_BT601 : MN_GREY_MEAN;
     if (f->n_heads > info->n_heads)
-        return mn_fail(err, MN_ERR_ARG, "--classes is given for %d heads, the model has %d", f->n_heads, info->n_heads);
+        return mn_fail(err, MN_ERR_ARG, "--class-names is given for %d heads, the model has %d", f->n_heads, info->n_heads);
     mn_status s = MN_OK;
     for (int h = 0; h < f->n_heads && !s; h++) s = name_classes(f->classes[h], &info->head[h], err);
     return s;

@@ -187,8 +187,8 @@ mn_status mn_npy_save(const char *path, mn_dtype dtype, mn_shape shape, const vo
     memcpy(text, "\x93NUMPY\x01\x00", 8);
     int n = 10 + snprintf(text + 10, sizeof text - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (", codes[dtype]);
     for (int d = 0; d < shape.ndim; d++)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%lld, ", (long long)shape.dim[d]);
-    n += snprintf(text + n, sizeof text - (size_t)n, "), }");
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s%lld", d ? ", " : "", (long long)shape.dim[d]);
+    n += snprintf(text + n, sizeof text - (size_t)n, "%s), }", shape.ndim == 1 ? "," : "");
     int whole = (n + PIECE) / PIECE * PIECE;
     memset(text + n, ' ', (size_t)(whole - n - 1));
     text[whole - 1] = '\n';

@@ -415,11 +415,11 @@ START_TEST(test_foreign) {
     if (!have_model_files()) return;
     ASSERT_EXIT(0, "train --data rendered:60,size=16 --net logreg --epochs 1 --out f.h5");
     ASSERT_EXIT(0, "eval --model f.h5 --data rendered:40,size=16 --no-baseline --input-range -1,1 --grey mean");
-    ASSERT_EXIT(1, "eval --model f.h5 --data rendered:40,size=16 --classes a,b");
-    ASSERT_SAYS("--classes names 2 classes, the model's head \"emotion\" has 7");
+    ASSERT_EXIT(1, "eval --model f.h5 --data rendered:40,size=16 --class-names a,b");
+    ASSERT_SAYS("--class-names names 2 classes, the model's head \"emotion\" has 7");
     ASSERT_EXIT(2, "eval --model f.h5 --data rendered:40,size=16 --input-range 1,0");
     ASSERT_SAYS("--input-range is \"1,0\"; wanted two numbers");
-    ASSERT_EXIT(0, "export f.h5 --c f.c --int8 --data rendered:40,size=16 --classes mood=a,b,c,d,e,f,g");
+    ASSERT_EXIT(0, "export f.h5 --c f.c --int8 --data rendered:40,size=16 --class-names mood=a,b,c,d,e,f,g");
     ASSERT_SAYS("on 40 pictures");
     ck_assert(exists("f.c"));
     ASSERT_EXIT(2, "export f.h5");
@@ -484,7 +484,7 @@ START_TEST(test_devices) {
     bool none = strstr(output, "no GPU") != NULL;
     ASSERT_EXIT(2, "devices gpu");
     ASSERT_EXIT(2, "bench --device gpu");
-    ASSERT_SAYS("it knows cpu, cuda, auto");
+    ASSERT_SAYS("knows cpu, cuda, auto");
     ASSERT_EXIT(2, "bench --memory-limit 0");
     ASSERT_EXIT(1, "bench --net tiny --memory-limit 1 --seconds 0.01");
     ASSERT_SAYS("the memory limit is 1 MB");

@@ -488,7 +488,10 @@ END_TEST
 
 START_TEST(test_refused) {
     const char *m = save_model(0, 1, 1), *one = save_faces("one.png", 1, 3);
-    expect_sentence(predict(one, NULL), 2, "no model; wanted --model FILE.h5");
+    setenv("MIEN_MODELS", keep_path("."), 1); /* where no model named tiny is that could be read */
+    test_write_file(keep_path("tiny.h5"), "not HDF5", 8);
+    expect_sentence(predict(one, "--whole", NULL), 1, "tiny.h5");
+    unsetenv("MIEN_MODELS");
     expect_sentence(predict("-m", m, NULL), 2, "no input; wanted a picture");
     expect_sentence(predict("-m", m, one, "--face", "1,2,3", NULL), 2, "--face is \"1,2,3\"; wanted X,Y,W,H");
     expect_sentence(predict("-m", m, one, "--face", "1,2,3,nan", NULL), 2, "wanted X,Y,W,H");
