@@ -139,6 +139,10 @@ $(BUILD)/examples/%: docs/examples/%.c $(BUILD)/libmien.a
 	@mkdir -p $(@D); echo "  link   $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/run_model: tests/keras/run_model.c $(BUILD)/libmien.a  # for tests/keras/zoo.py
+	@mkdir -p $(@D); echo "  link   $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
+
 # Fuzzers (clang): every tests/fuzz/fuzz_*.c for FUZZ_SECONDS; what they find is kept in build/fuzz.
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := BUILD=$(BUILD)/fuzz CC=clang OPENMP=0 OPT="-O1 -g"

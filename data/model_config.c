@@ -118,8 +118,12 @@ static json_t *layer_config(const writer *w, mn_sym x) {
     return o;
 }
 
-/* LeakyReLU and ELU have a number that Keras's Activation has no place for. */
+/* LeakyReLU and ELU have a number that Keras's Activation has no place for; a Clip from 0 is its ReLU with max_value. */
 static const char *class_name_of(const mn__layer *l, json_t *config) {
+    if (l->class == &mn__class_clip && ((const mn_clip_layer *)l->opt)->min_value == 0) {
+        json_object_del(config, "min_value");
+        return "ReLU";
+    }
     if (l->class != &mn__class_activation) return l->class->name;
     const mn_activation_layer *o = l->opt;
     bool leaky = o->activation == MN_ACT_LEAKY_RELU, elu = o->activation == MN_ACT_ELU && o->alpha != 0 && o->alpha != 1;

@@ -227,14 +227,23 @@ static mn_status check_keys(const reader *r, const mn__layer_class *k, json_t *c
     return MN_OK;
 }
 
-/* ---- classes that are an Activation here ---- */
+/* ---- classes that are an Activation or a Clip here ---- */
 
-static bool plain_relu(json_t *config) {
-    json_t *max = json_object_get(config, "max_value"), *threshold = json_object_get(config, "threshold");
-    return (!max || json_is_null(max)) && (!threshold || json_is_null(threshold) || json_number_value(threshold) == 0);
+static double number_or(json_t *v, double otherwise) { return json_is_number(v) ? json_number_value(v) : otherwise; }
+
+/* 1: ReLU with max_value is a Clip; 0: it has none; -1: failed. */
+static int read_clipped_relu(const reader *r, json_t *config, mn_clip_layer *o) {
+    json_t *max = json_object_get(config, "max_value");
+    if (number_or(json_object_get(config, "threshold"), 0) != 0)
+        return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: threshold is not supported", r->who), -1;
+    if (!max || json_is_null(max)) return 0;
+    o->max_value = number_or(max, 0);
+    if (o->max_value <= 0 || number_or(json_object_get(config, "negative_slope"), 0) != 0)
+        return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: max_value beside negative_slope, or not above 0, is not supported", r->who), -1;
+    return 1;
 }
 
-static mn_status read_alias(const reader *r, const char *class_name, json_t *config, mn_activation_layer *o) {
+static void read_alias(const char *class_name, json_t *config, mn_activation_layer *o) {
     json_t *alpha = json_object_get(config, "alpha"), *slope = json_object_get(config, "negative_slope");
     if (!alpha || json_is_null(alpha)) alpha = slope;
     bool given = alpha && json_is_number(alpha);
@@ -244,12 +253,27 @@ static mn_status read_alias(const reader *r, const char *class_name, json_t *con
     else if (!strcmp(class_name, "LeakyReLU")) {
         o->activation = given && o->alpha == 0 ? MN_ACT_RELU : MN_ACT_LEAKY_RELU;
         if (!given) o->alpha = 0.3;
-    } else {
-        o->activation = o->alpha != 0 ? MN_ACT_LEAKY_RELU : MN_ACT_RELU;
-        if (!plain_relu(config))
-            return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: max_value and threshold are not supported", r->who);
-    }
-    return MN_OK;
+    } else o->activation = o->alpha != 0 ? MN_ACT_LEAKY_RELU : MN_ACT_RELU;
+}
+
+static mn_sym alias_layer(const reader *r, const char *class_name, const char *name, json_t *config, const mn_sym *in, int n_in) {
+    mn_clip_layer clip = {.name = name};
+    mn_activation_layer o = {.name = name};
+    int clipped = strcmp(class_name, "ReLU") ? 0 : read_clipped_relu(r, config, &clip);
+    if (clipped < 0) return -1;
+    if (clipped) return mn__layer_add(r->m, &mn__class_clip, in, n_in, &clip);
+    read_alias(class_name, config, &o);
+    return mn__layer_add(r->m, &mn__class_activation, in, n_in, &o);
+}
+
+/* The word "leaky_relu" means a slope of 0.2 in Keras, of 0.01 here, where only Activation has a number for it. */
+static mn_status check_leaky_word(const reader *r, const mn__layer_class *k, json_t *config) {
+    const char *word = json_string_value(json_object_get(config, "activation"));
+    if (!r->form->keras || !word || strcmp(word, "leaky_relu")) return MN_OK;
+    if (k == &mn__class_activation) return json_object_get(config, "alpha") || !json_object_set_new(config, "alpha", json_real(0.2))
+               ? MN_OK : mn__model_fail(r->m, MN_ERR_MEMORY, "out of host memory");
+    return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: leaky_relu, with Keras's slope of 0.2, is not supported inside another layer; "
+                          "hint: a LeakyReLU layer behind it", r->who);
 }
 
 static bool is_alias(const char *name) {
@@ -270,11 +294,7 @@ static mn_sym json_layer(mn_model *m, const char *class_name, const char *name, 
     reader r = {.m = m, .form = form, .ndim = n_in > 0 && in[0] >= 0 && in[0] < m->n_layers ? m->layer[in[0]]->shape.ndim - m->each_step : 0};
     if (name) snprintf(r.who, sizeof r.who, "%.60s \"%s\"", class_name, name);
     else snprintf(r.who, sizeof r.who, "%.60s (layer %d)", class_name, m->n_layers);
-    if (is_alias(class_name)) {
-        mn_activation_layer o = {.name = name};
-        if (read_alias(&r, class_name, config, &o)) return -1;
-        return mn__layer_add(m, &mn__class_activation, in, n_in, &o);
-    }
+    if (is_alias(class_name)) return alias_layer(&r, class_name, name, config, in, n_in);
     const mn__layer_class *k = mn__layer_class_find(class_name);
     if (!k) {
         char known[500];
@@ -284,7 +304,7 @@ static mn_sym json_layer(mn_model *m, const char *class_name, const char *name, 
     }
     _Alignas(16) char opt[256] = {0};
     if (k->opt_bytes > sizeof opt) return mn__model_fail(m, MN_ERR_UNSUPPORTED, "%s has too many options", r.who), -1;
-    if (check_keys(&r, k, config)) return -1;
+    if (check_keys(&r, k, config) || check_leaky_word(&r, k, config)) return -1;
     for (const mn__field *f = k->fields; f && f->kind; f++) {
         json_t *v = json_object_get(config, f->key);
         if (v && read_field(&r, f, v, opt + f->at)) return -1;
@@ -310,7 +330,9 @@ mn_sym mn__json_layer(mn_model *m, const char *class_name, const char *name, jso
     }
     if (flag && !json_is_boolean(flag))
         return mn__model_fail(m, MN_ERR_FORMAT, "%.60s: \"time_distributed\" wants true or false", class_name), -1;
-    mn_model_time_distributed(m, wrapped || json_is_true(flag));
+    bool sequence = n_in == 1 && in[0] >= 0 && in[0] < m->n_layers && m->layer[in[0]]->shape.ndim == 2;
+    bool dense_steps = form->keras && sequence && !strcmp(class_name, "Dense"); /* which Keras applies to the last dimension */
+    mn_model_time_distributed(m, wrapped || dense_steps || json_is_true(flag));
     mn_sym x = json_layer(m, class_name, name, config, in, n_in, form);
     mn_model_time_distributed(m, false);
     return x;

@@ -1,4 +1,5 @@
 /* Networks as JSON: what may be written, the words, and a sentence for everything else. */
+#include "data/model_config.h"
 #include "layers/layers.h"
 #include "tests/op_test.h"
 
@@ -191,7 +192,48 @@ START_TEST(test_shipped) {
 }
 END_TEST
 
-TEST_SUITE(json, test_small, test_words, test_write, test_refused, test_hostile, test_truncated, test_shipped)
+/* A Keras model of one layer behind an input, through mn__config_read. */
+static mn_model *keras_layer(mn_context *c, const char *input, const char *class_name, const char *config, mn_error *err) {
+    char text[600];
+    snprintf(text, sizeof text, "{\"class_name\": \"Sequential\", \"config\": [{\"class_name\": \"%s\", \"config\": {\"name\": \"x\", "
+             "\"batch_input_shape\": [null, %s]%s}}]}", class_name, input, config);
+    mn_model *m = mn__config_read(c, text, err);
+    return m && mn_model_build(m) == MN_OK ? m : NULL;
+}
+
+/* What Keras's numbers mean: a slope of 0.2 in the word leaky_relu, a ceiling in ReLU, Dense on the last dimension. */
+START_TEST(test_keras_numbers) {
+    static const struct { const char *class_name, *config; float at_minus_2, at_9; const char *part; } c[] = {
+        {"Activation", ", \"activation\": \"leaky_relu\"", -0.4f, 9, NULL},
+        {"LeakyReLU", "", -0.6f, 9, NULL}, {"LeakyReLU", ", \"alpha\": 0.13", -0.26f, 9, NULL},
+        {"ReLU", ", \"max_value\": null, \"negative_slope\": 0.0, \"threshold\": 0.0", 0, 9, NULL},
+        {"ReLU", ", \"max_value\": 6.0", 0, 6, NULL}, {"ReLU", ", \"max_value\": 0.5, \"negative_slope\": 0.0", 0, 0.5f, NULL},
+        {"ReLU", ", \"max_value\": 6, \"negative_slope\": 0.1", 0, 0, "ReLU \"x\": max_value beside negative_slope"},
+        {"ReLU", ", \"max_value\": 0", 0, 0, "ReLU \"x\": max_value"}, {"ReLU", ", \"threshold\": 1.0", 0, 0, "ReLU \"x\": threshold"},
+        {"Dense", ", \"units\": 2, \"activation\": \"leaky_relu\"", 0, 0, "Dense \"x\": leaky_relu, with Keras's slope of 0.2"}};
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        mn_context *x = op_context(MN_F32, 1);
+        mn_error err = {0};
+        mn_model *m = keras_layer(x, "2", c[i].class_name, c[i].config, &err);
+        ck_assert_msg(c[i].part ? !m && strstr(err.text, c[i].part) : m != NULL, "%zu: %s", i, err.text);
+        if (m) {
+            mn_step_begin(x);
+            mn_tensor *in = mn_input(x, MN_SHAPE(1, 2), (float[]){-2, 9});
+            float y[2];
+            ck_assert(mn_model_forward(m, &in, false) == MN_OK && mn_get(mn_model_result(m, 0), y) == MN_OK);
+            ck_assert_msg(fabsf(y[0] - c[i].at_minus_2) < 1e-6f && fabsf(y[1] - c[i].at_9) < 1e-6f, "%zu: %g, %g", i, y[0], y[1]);
+        }
+        mn_context_destroy(x);
+    }
+    mn_context *x = op_context(MN_F32, 1);
+    mn_error err = {0};
+    mn_model *m = keras_layer(x, "4, 3", "Dense", ", \"units\": 5", &err);
+    ck_assert_msg(m && mn_shape_equal(mn_model_output_shape(m, 0), MN_SHAPE(4, 5)), "%s", err.text);
+    mn_context_destroy(x);
+}
+END_TEST
+
+TEST_SUITE(json, test_small, test_words, test_write, test_refused, test_hostile, test_truncated, test_shipped, test_keras_numbers)
 #else
 START_TEST(test_missing) {
     mn_context *c = op_context(MN_F32, 1);
