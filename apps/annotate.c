@@ -21,7 +21,9 @@ static int gender_of(const char *word) {
 static draw_colour colour_of(const predictor *p, const findings_face *f, annotate_palette palette) {
     for (int i = 0; i < p->heads; i++) {
         const predictor_head *h = &p->head[i];
-        int g = strcmp(h->name, "gender") || predictor_unsure(h, f->value) ? -1 : gender_of(h->class_name[predictor_best(h, f->value)]);
+        int g = strcmp(h->name, "gender") || predictor_unsure(h, f->value)
+                    ? -1
+                    : gender_of(h->class_name[predictor_best(h, f->value)]);
         if (g >= 0) return colours[palette][g];
     }
     return neutral;
@@ -89,14 +91,12 @@ static bool covers(const findings_face *face, int n, const findings_face *own, d
 }
 
 /* Name and probability of every class; left out where they would hide another face. */
-static void bars(mn_image *im, const predictor *p, const findings_face *face, int n, const findings_face *f,
-                 const style *s) {
+static void bars(mn_image *im, const predictor *p, const findings_face *face, int n, const findings_face *f, const style *s) {
     const predictor_head *h = bars_head(p);
     if (!h) return;
     double row = fmax(3, s->text * 1.1), small = row * 0.6, names = s->pad, x, y;
     bool named = small >= 6;
-    for (int k = 0; k < h->classes && named; k++)
-        names = fmax(names, draw_text_width(small, h->class_name[k]) + 2 * s->pad);
+    for (int k = 0; k < h->classes && named; k++) names = fmax(names, draw_text_width(small, h->class_name[k]) + 2 * s->pad);
     double width = fmax(fmin(f->box.w, 2.5 * names), 1.6 * names), room = width - names - s->pad;
     if (!named) { /* too small to read: bars alone */
         row = s->text / 2;
@@ -122,8 +122,7 @@ void annotate(mn_image *im, const predictor *p, const findings_face *face, int n
         double text = fmax(8, fmin(f->box.w / 9, side / 32));
         style s = {.text = text, .pad = round(text * 0.4), .colour = colour_of(p, f, palette)};
         s.line = round(text + 2 * s.pad + text / 6);
-        draw_frame(im, f->box.x, f->box.y, f->box.w, f->box.h, fmax(1, fmin(f->box.w / 40, side / 200)),
-                   s.colour);
+        draw_frame(im, f->box.x, f->box.y, f->box.w, f->box.h, fmax(1, fmin(f->box.w / 40, side / 200)), s.colour);
         bars(im, p, face, n, f, &s);
         labels(im, p, f, &s);
     }

@@ -25,8 +25,7 @@ const app_command *app_command_find(const char *name) {
 }
 
 void app_print_commands(FILE *out) {
-    fputs("mien trains, evaluates and runs small face networks.\n\nUsage: mien SUBCOMMAND [OPTION...]\n\n",
-          out);
+    fputs("mien trains, evaluates and runs small face networks.\n\nUsage: mien SUBCOMMAND [OPTION...]\n\n", out);
     for (const app_command *c = app_commands; c->name; c++) fprintf(out, "  %-10s %s\n", c->name, c->line);
     fputs("\n`mien help SUBCOMMAND` explains one, with examples. Start with:\n"
           "  mien train --data rendered:2000 --net tiny --epochs 5 --out faces.h5\n",
@@ -41,8 +40,7 @@ int app_fail(const mn_error *err) {
 
 int app_without(int argc, char **argv, const char *library, const char *package) {
     (void)argc;
-    fprintf(stderr, "%s: this program was built without %s; hint: install %s and build again\n", argv[0],
-            library, package);
+    fprintf(stderr, "%s: this program was built without %s; hint: install %s and build again\n", argv[0], library, package);
     return APP_FAILED;
 }
 
@@ -138,8 +136,7 @@ const char *app_nearest(const char *word, const char *const *list, int n) {
     return best;
 }
 
-long long app_parse_int(const struct argp_state *s, const char *option, const char *text, long long lo,
-                        long long hi) {
+long long app_parse_int(const struct argp_state *s, const char *option, const char *text, long long lo, long long hi) {
     char *end;
     errno = 0;
     long long v = strtoll(text, &end, 10);
@@ -148,8 +145,7 @@ long long app_parse_int(const struct argp_state *s, const char *option, const ch
     return v;
 }
 
-double app_parse_real(const struct argp_state *s, const char *option, const char *text, double lo,
-                      double hi) {
+double app_parse_real(const struct argp_state *s, const char *option, const char *text, double lo, double hi) {
     char *end;
     double v = strtod(text, &end);
     if (end == text || *end || !(v >= lo && v <= hi))
@@ -157,8 +153,7 @@ double app_parse_real(const struct argp_state *s, const char *option, const char
     return v;
 }
 
-int app_parse_word(const struct argp_state *s, const char *option, const char *text, const char *const *words,
-                   int n) {
+int app_parse_word(const struct argp_state *s, const char *option, const char *text, const char *const *words, int n) {
     char list[400] = "";
     for (int i = 0; i < n; i++) {
         if (!strcmp(words[i], text)) return i;

@@ -52,11 +52,9 @@ const char *app_nearest(const char *word, const char *const *list, int n);
 
 /* For argp parsers: the value of an option as a number in [lo, hi]. What is not one ends the program with a
  * sentence that names the option, and exit status 2. */
-long long app_parse_int(const struct argp_state *s, const char *option, const char *text, long long lo,
-                        long long hi);
+long long app_parse_int(const struct argp_state *s, const char *option, const char *text, long long lo, long long hi);
 double app_parse_real(const struct argp_state *s, const char *option, const char *text, double lo, double hi);
 /* The position of `text` in words[0..n-1]; else as above, listing the words. */
-int app_parse_word(const struct argp_state *s, const char *option, const char *text, const char *const *words,
-                   int n);
+int app_parse_word(const struct argp_state *s, const char *option, const char *text, const char *const *words, int n);
 
 #endif

@@ -8,8 +8,8 @@
  * BASELINE_SIDE pixels wide and high, each less its mean and divided by its deviation. class_of[k]: the
  * model's class for the data's class k. p (rows->length, classes): probabilities. */
 #define BASELINE_SIDE 32
-mn_status baseline_run(const mn_dataset *train, const mn_dataset *rows, int head, const int32_t *class_of,
-                       int classes, int threads, float *p, mn_error *err);
+mn_status baseline_run(const mn_dataset *train, const mn_dataset *rows, int head, const int32_t *class_of, int classes,
+                       int threads, float *p, mn_error *err);
 /* Is it done in seconds, in memory that a network needs as well? */
 bool baseline_is_cheap(const mn_dataset *train);
 

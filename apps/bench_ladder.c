@@ -20,7 +20,8 @@ static double convolution_at(const mn__ladder *l, const double *x, const double 
     int64_t n = l->size, c = l->channels, q = at % n, p = at / n % n, k = at / n / n % c, image = at / n / n / c;
     double sum = 0;
     for (int64_t i = 0; i < 9 * c; i++) {
-        int64_t ch = i / 9, r = i % 9 / 3, s = i % 3, h = backwards ? p + 1 - r : p + r - 1, v = backwards ? q + 1 - s : q + s - 1;
+        int64_t ch = i / 9, r = i % 9 / 3, s = i % 3, h = backwards ? p + 1 - r : p + r - 1,
+                v = backwards ? q + 1 - s : q + s - 1;
         if (h < 0 || h >= n || v < 0 || v >= n) continue;
         sum += x[((image * c + ch) * n + h) * n + v] * w[((backwards ? ch * c + k : k * c + ch) * 3 + r) * 3 + s];
     }
@@ -75,7 +76,8 @@ static mn_status one_ladder(mn_context *c, mn__ladder l, double budget) {
     if (l.convolution)
         printf("\nconvolution 3x3, %d images of %d channels of %dx%d to %d channels\n", l.images, l.channels, l.size, l.size,
                l.channels);
-    else printf("\nproduct, %dx%d times %dx%d\n", l.size, l.size, l.size, l.size);
+    else
+        printf("\nproduct, %dx%d times %dx%d\n", l.size, l.size, l.size, l.size);
     return run_steps(c, &l, budget);
 }
 
@@ -89,7 +91,8 @@ int bench_ladder(int size, double seconds) {
     int n = size ? size : emulated ? 64 : 2048;
     double budget = seconds / 2 / MN__LADDER_STEPS;
     mn_status s = one_ladder(c, (mn__ladder){.size = n}, budget);
-    mn__ladder v = {.convolution = true, .size = emulated ? 12 : 48, .images = emulated ? 2 : 128, .channels = emulated ? 20 : 64};
+    mn__ladder v = {
+        .convolution = true, .size = emulated ? 12 : 48, .images = emulated ? 2 : 128, .channels = emulated ? 20 : 64};
     if (!s) s = one_ladder(c, v, budget);
     if (s) mn_fail(&err, s, "%s", mn_context_error(c)->text);
     mn_context_destroy(c);
@@ -99,7 +102,8 @@ int bench_ladder(int size, double seconds) {
 int bench_ladder(int size, double seconds) {
     (void)size, (void)seconds;
     mn_error err = {0};
-    mn_fail(&err, MN_ERR_DEVICE, "--ladder measures GPU kernels, and this mien was built without CUDA; hint: build with "
+    mn_fail(&err, MN_ERR_DEVICE,
+            "--ladder measures GPU kernels, and this mien was built without CUDA; hint: build with "
             "make CUDA=1 (CUDA=emulate runs the kernels on the CPU)");
     return app_fail(&err);
 }

@@ -81,8 +81,8 @@ double calibrate_threshold(const float *p, const int32_t *label, int64_t n, int 
     return threshold;
 }
 
-void calibrate_answered(const float *p, const int32_t *label, int64_t n, int classes, double threshold,
-                        int64_t *answered, int64_t *right) {
+void calibrate_answered(const float *p, const int32_t *label, int64_t n, int classes, double threshold, int64_t *answered,
+                        int64_t *right) {
     *answered = *right = 0;
     for (int64_t i = 0; i < n; i++) {
         int k = metrics_argmax(p + i * classes, classes);
@@ -92,15 +92,13 @@ void calibrate_answered(const float *p, const int32_t *label, int64_t n, int cla
     }
 }
 
-double *calibrate_risk(const float *p, const int32_t *label, int64_t n, int classes, int64_t *points,
-                       double *area) {
+double *calibrate_risk(const float *p, const int32_t *label, int64_t n, int classes, int64_t *points, double *area) {
     answer *a = sorted_answers(p, label, n, classes, points);
     double *risk = *points ? app_alloc((size_t)*points, sizeof *risk) : NULL;
     int64_t wrong = 0;
     *area = *points ? 0 : NAN;
     for (int64_t first = 0, next; first < *points; first = next) {
-        for (next = first; next < *points && a[next].confidence == a[first].confidence; next++)
-            wrong += !a[next].right;
+        for (next = first; next < *points && a[next].confidence == a[first].confidence; next++) wrong += !a[next].right;
         for (int64_t i = first; i < next; i++) {
             risk[i] = (double)wrong / (double)next;
             *area += risk[i] / (double)*points;

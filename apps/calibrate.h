@@ -17,13 +17,12 @@ void calibrate_apply(float *p, int64_t n, int classes, double temperature);
  * at most `share` of the labelled rows lie. 0 where there are none, or share is 0. */
 double calibrate_threshold(const float *p, const int32_t *label, int64_t n, int classes, double share);
 /* Labelled rows whose largest probability is at least `threshold`, and how many of them are right. */
-void calibrate_answered(const float *p, const int32_t *label, int64_t n, int classes, double threshold,
-                        int64_t *answered, int64_t *right);
+void calibrate_answered(const float *p, const int32_t *label, int64_t n, int classes, double threshold, int64_t *answered,
+                        int64_t *right);
 
 /* The risk-coverage curve: point i is the error among the (i+1) surest labelled rows, i = 0 .. *points-1.
  * Rows that are equally sure share one error, so their order does not matter. Free with free; NULL for no
  * rows. *area: the mean error over all coverages (AURC). */
-double *calibrate_risk(const float *p, const int32_t *label, int64_t n, int classes, int64_t *points,
-                       double *area);
+double *calibrate_risk(const float *p, const int32_t *label, int64_t n, int classes, int64_t *points, double *area);
 
 #endif

@@ -63,35 +63,32 @@ static void write_heads(FILE *f, const mn_model_info *info) {
         fputs("| predicts | ", f);
         cell_text(f, head->name);
         fprintf(f, ": %d classes", head->n_classes);
-        for (int k = 0; k < head->n_classes && k < 24; k++)
-            fputs(k ? ", " : ": ", f), cell_text(f, head->class_name[k]);
+        for (int k = 0; k < head->n_classes && k < 24; k++) fputs(k ? ", " : ": ", f), cell_text(f, head->class_name[k]);
         fputs(head->n_classes > 24 ? ", ... |\n" : " |\n", f);
         if (c->temperature <= 0 && c->unsure <= 0) continue;
         fputs("| calibration | ", f);
         cell_text(f, head->name);
-        fprintf(f,
-                ": temperature %.3f, \"unsure\" where no class reaches %.9g, both from validation rows |\n",
+        fprintf(f, ": temperature %.3f, \"unsure\" where no class reaches %.9g, both from validation rows |\n",
                 c->temperature > 0 ? c->temperature : 1, c->unsure);
     }
 }
 
-static void write_what(FILE *f, const char *name, const mn_model_stats *k, const mn_model_info *info,
-                       const json_t *tests) {
+static void write_what(FILE *f, const char *name, const mn_model_stats *k, const mn_model_info *info, const json_t *tests) {
     const mn_preprocess *p = &info->preprocess;
     char n[24], steps[80];
     const json_t *speed = json_object_get(json_array_get(tests, json_array_size(tests) - 1), "latency");
     fputs("## What it is\n\n| | |\n|---|---|\n| network | ", f);
     cell_text(f, name);
-    fprintf(f, ", %s parameters, %.1f M multiply-adds a picture |\n",
-            progress_number(n, sizeof n, k->parameters), (double)k->macs / 1e6);
+    fprintf(f, ", %s parameters, %.1f M multiply-adds a picture |\n", progress_number(n, sizeof n, k->parameters),
+            (double)k->macs / 1e6);
     fprintf(f, "| size | %.2f MB of weights |\n", (double)k->parameters * 4e-6);
     fprintf(f, "| pictures | %d x %d, %s%s", p->width, p->height, p->channels == 3 ? "RGB" : "grey",
             p->standardize ? ", each less its mean, divided by its deviation" : "");
     fprintf(f, "; pipeline: %s |\n", mn_pipeline_text(p, steps, sizeof steps));
     write_heads(f, info);
     if (json_is_object(speed)) {
-        fprintf(f, "| latency | %.3g ms a picture (99 %%: %.3g), %lld threads, ", real(speed, "p50_ms"),
-                real(speed, "p99_ms"), (long long)whole(speed, "threads"));
+        fprintf(f, "| latency | %.3g ms a picture (99 %%: %.3g), %lld threads, ", real(speed, "p50_ms"), real(speed, "p99_ms"),
+                (long long)whole(speed, "threads"));
         cell_text(f, text(speed, "device"));
         fputs(" |\n", f);
     }
@@ -106,8 +103,7 @@ static const char *licence_of(const char *spec) {
     } known[] = {
         {"rendered:", "drawn by mien, free of rights of others"},
         {"fer2013:", "pictures from the web, published for research; not to be passed on"},
-        {"utkface:",
-         "pictures from the web, for non-commercial research only; rights stay with their owners"},
+        {"utkface:", "pictures from the web, for non-commercial research only; rights stay with their owners"},
         {"ckplus:", "by agreement with its authors, for research only; not to be passed on"},
         {"affectnet:", "by agreement with its authors, for research only; not to be passed on"},
         {"adience:", "Flickr albums, for research; rights stay with their owners"},
@@ -123,9 +119,8 @@ static const char *licence_of(const char *spec) {
 static void write_data(FILE *f, const json_t *data, bool training) {
     size_t i;
     json_t *part;
-    fputs(training
-              ? "| data | pictures | fingerprint | use | licence of the pictures |\n|---|---|---|---|---|\n"
-              : "| data | pictures | fingerprint |\n|---|---|---|\n",
+    fputs(training ? "| data | pictures | fingerprint | use | licence of the pictures |\n|---|---|---|---|---|\n"
+                   : "| data | pictures | fingerprint |\n|---|---|---|\n",
           f);
     json_array_foreach(data, i, part) {
         fputs("| ", f);
@@ -167,17 +162,14 @@ static void write_training(FILE *f, const json_t *r) {
     for (const char *c = text(r, "command"); *c; c++) fputc((unsigned char)*c < 32 ? ' ' : *c, f);
     fputs("\n\n", f);
     write_data(f, json_object_get(r, "data"), true);
-    fprintf(f, "\n%lld training rows, %lld validation rows, %lld test rows that nothing read. ",
-            (long long)whole(rows, "train"), (long long)whole(rows, "valid"), (long long)whole(rows, "test"));
+    fprintf(f, "\n%lld training rows, %lld validation rows, %lld test rows that nothing read. ", (long long)whole(rows, "train"),
+            (long long)whole(rows, "valid"), (long long)whole(rows, "test"));
     fprintf(f, "%s, learning rate %g, schedule ", text(r, "optimizer"), real(r, "lr"));
     cell_text(f, text(r, "schedule"));
     fputs(", augmentation ", f);
     cell_text(f, text(r, "augment"));
-    fprintf(
-        f,
-        ", batches of %lld, %lld epochs, seed %lld (one run: another seed gives another score), mien %s.\n",
-        (long long)whole(r, "batch"), (long long)whole(r, "epochs_run"), (long long)whole(r, "seed"),
-        text(r, "mien"));
+    fprintf(f, ", batches of %lld, %lld epochs, seed %lld (one run: another seed gives another score), mien %s.\n",
+            (long long)whole(r, "batch"), (long long)whole(r, "epochs_run"), (long long)whole(r, "seed"), text(r, "mien"));
     write_leaks(f, json_object_get(r, "leaks"));
 }
 
@@ -195,8 +187,7 @@ static void write_overall(FILE *f, const json_t *heads) {
         count(f, whole(s, "n"));
         percent(f, real(s, "accuracy")), interval(f, json_object_get(s, "accuracy_95"), true);
         number(f, real(s, "macro_f1")), interval(f, json_object_get(s, "macro_f1_95"), false);
-        number(f, real(s, "weighted_f1")), number(f, real(s, "loss")),
-            number(f, real(s, "calibration_error"));
+        number(f, real(s, "weighted_f1")), number(f, real(s, "loss")), number(f, real(s, "calibration_error"));
         percent(f, real(json_object_get(s, "logistic_regression"), "accuracy"));
         fputc('\n', f);
     }
@@ -210,9 +201,7 @@ static void write_classes(FILE *f, const char *name, const json_t *s) {
     size_t i;
     json_t *c;
     fputs("\n**", f), cell_text(f, name),
-        fputs(
-            "**, class by class:\n\n| class | precision | recall | F1 | pictures |\n|---|---|---|---|---|\n",
-            f);
+        fputs("**, class by class:\n\n| class | precision | recall | F1 | pictures |\n|---|---|---|---|---|\n", f);
     json_array_foreach(json_object_get(s, "classes"), i, c) {
         fputs("| ", f), cell_text(f, text(c, "name")), fputs(" |", f);
         number(f, real(c, "precision")), number(f, real(c, "recall")), number(f, real(c, "f1"));
@@ -222,8 +211,7 @@ static void write_classes(FILE *f, const char *name, const json_t *s) {
 }
 
 /* Parts of the pictures: those answered, those that copy nothing, each group. */
-static void write_part(FILE *f, const char *by, const char *value, int64_t n, double accuracy,
-                       const json_t *pair) {
+static void write_part(FILE *f, const char *by, const char *value, int64_t n, double accuracy, const json_t *pair) {
     fputs("| ", f), cell_text(f, by), fputs(" | ", f), cell_text(f, value), fputs(" |", f);
     count(f, n), percent(f, accuracy), interval(f, pair, true);
     fputc('\n', f);
@@ -239,13 +227,12 @@ static void write_parts(FILE *f, const char *name, const json_t *s) {
               "|\n|---|---|---|---|---|\n",
               f);
     if (real(unsure, "below") > 0 && whole(unsure, "answered"))
-        write_part(f, "answer", "not unsure", whole(unsure, "answered"),
-                   real(unsure, "right") / real(unsure, "answered"), NULL);
+        write_part(f, "answer", "not unsure", whole(unsure, "answered"), real(unsure, "right") / real(unsure, "answered"), NULL);
     if (whole(without, "identical") + whole(without, "near"))
         write_part(f, "copy", "no copy of a training picture", whole(without, "n"), real(without, "accuracy"),
                    json_object_get(without, "accuracy_95"));
-    json_object_foreach(json_object_get(s, "groups"), trait, list) json_array_foreach(list, i, g) write_part(
-        f, trait, text(g, "value"), whole(g, "n"), real(g, "accuracy"), json_object_get(g, "accuracy_95"));
+    json_object_foreach(json_object_get(s, "groups"), trait, list) json_array_foreach(list, i, g)
+        write_part(f, trait, text(g, "value"), whole(g, "n"), real(g, "accuracy"), json_object_get(g, "accuracy_95"));
 }
 
 static void write_scores(FILE *f, const json_t *heads) {
@@ -260,8 +247,7 @@ static void write_scores(FILE *f, const json_t *heads) {
 
 static bool same_rows(const json_t *a, const json_t *b) {
     const json_t *da = json_object_get(a, "data"), *db = json_object_get(b, "data");
-    bool same = json_array_size(da) == json_array_size(db) &&
-                json_equal(json_object_get(a, "rows"), json_object_get(b, "rows"));
+    bool same = json_array_size(da) == json_array_size(db) && json_equal(json_object_get(a, "rows"), json_object_get(b, "rows"));
     for (size_t i = 0; i < json_array_size(da) && same; i++)
         same = json_equal(json_object_get(json_array_get(da, i), "fingerprint"),
                           json_object_get(json_array_get(db, i), "fingerprint"));
@@ -283,15 +269,13 @@ static void write_tests(FILE *f, const json_t *tests) {
             latest = latest && k < i;
         }
         if (!latest) continue;
-        fprintf(f, "### Test %zu: %s rows, %lld pictures, %.10s\n\n", i + 1, text(t, "rows"),
-                (long long)whole(t, "n"), text(t, "date"));
+        fprintf(f, "### Test %zu: %s rows, %lld pictures, %.10s\n\n", i + 1, text(t, "rows"), (long long)whole(t, "n"),
+                text(t, "date"));
         write_data(f, json_object_get(t, "data"), false);
         fprintf(f, "\nScored %zu time%s%s%s\n\n", times, times == 1 ? "" : "s; these are the last ones",
-                json_is_true(json_object_get(t, "flip"))
-                    ? "; probabilities are means over each picture and its mirror image"
-                    : "",
-                json_is_true(json_object_get(t, "trained_on")) ? "."
-                                                               : "; the model was not trained on this data.");
+                json_is_true(json_object_get(t, "flip")) ? "; probabilities are means over each picture and its mirror image"
+                                                         : "",
+                json_is_true(json_object_get(t, "trained_on")) ? "." : "; the model was not trained on this data.");
         write_scores(f, json_object_get(t, "heads"));
         fputc('\n', f);
     }
@@ -313,8 +297,7 @@ static void write_log(FILE *f, const json_t *tests) {
         }
         fprintf(f, " | %s | ", text(t, "rows"));
         cell_text(f, name), fputs(" |", f);
-        count(f, whole(s, "n")), percent(f, real(s, "accuracy")),
-            interval(f, json_object_get(s, "accuracy_95"), true);
+        count(f, whole(s, "n")), percent(f, real(s, "accuracy")), interval(f, json_object_get(s, "accuracy_95"), true);
         fputc('\n', f);
     }
     fputs("\nThe best of several scores on the same rows is partly luck on these rows.\n", f);

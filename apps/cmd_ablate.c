@@ -24,11 +24,16 @@ enum { OPT_DROP = 256, OPT_WITHOUT, OPT_SWAP, OPT_SEEDS };
 static const struct argp_option table[] = {
     {"data", 'd', "SPEC", 0, "As for mien train; may be given several times", 1},
     {"net", 'n', "NAME|FILE", 0, "The network (default seed2)", 1},
-    {"drop", OPT_DROP, "PATTERN", 0, "Leave out the layers whose class or name matches, like BatchNormalization or \"conv2d_3\"; may be given several "
-     "times (default: BatchNormalization, Dropout, Dense, and the last Conv2D)", 2},
-    {"without", OPT_WITHOUT, "OPTION", 0, "Leave out this option of the recipe, like augment; may be given several times (default: augment)", 2},
-    {"swap", OPT_SWAP, "A=B", 0, "Layers of class A become class B, which takes the same options, like MaxPooling2D=AveragePooling2D; may be given "
-     "several times (with --swap alone nothing is left out)", 2},
+    {"drop", OPT_DROP, "PATTERN", 0,
+     "Leave out the layers whose class or name matches, like BatchNormalization or \"conv2d_3\"; may be given several "
+     "times (default: BatchNormalization, Dropout, Dense, and the last Conv2D)",
+     2},
+    {"without", OPT_WITHOUT, "OPTION", 0,
+     "Leave out this option of the recipe, like augment; may be given several times (default: augment)", 2},
+    {"swap", OPT_SWAP, "A=B", 0,
+     "Layers of class A become class B, which takes the same options, like MaxPooling2D=AveragePooling2D; may be given "
+     "several times (with --swap alone nothing is left out)",
+     2},
     {"seeds", OPT_SEEDS, "N", 0, "Trainings of each (default 3)", 2},
     {"out", 'o', "FOLDER", 0, "Networks (JSON) and log.jsonl; what is in the log is not trained again (default ablate)", 2},
     {0},
@@ -41,8 +46,12 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         if (o->n_data == DATA_MAX_PARTS - 1) argp_error(s, "--data is given more than %d times", DATA_MAX_PARTS - 1);
         o->data[o->n_data++] = arg;
         return 0;
-    case 'n': o->net = arg; return 0;
-    case 'o': o->folder = arg; return 0;
+    case 'n':
+        o->net = arg;
+        return 0;
+    case 'o':
+        o->folder = arg;
+        return 0;
     case OPT_DROP:
         if (o->n_drop == MOST_PARTS) argp_error(s, "--drop is given more than %d times", MOST_PARTS);
         o->drop[o->n_drop++] = arg;
@@ -56,24 +65,30 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         if (!strchr(arg, '=')) argp_error(s, "--swap wants A=B, not \"%s\"", arg);
         o->swap[o->n_swap++] = arg;
         return 0;
-    case OPT_SEEDS: o->seeds = (int)app_parse_int(s, "--seeds", arg, 2, MOST_SEEDS); return 0;
-    case ARGP_KEY_ARGS: o->rest = s->argv + s->next, o->n_rest = s->argc - s->next; return 0;
+    case OPT_SEEDS:
+        o->seeds = (int)app_parse_int(s, "--seeds", arg, 2, MOST_SEEDS);
+        return 0;
+    case ARGP_KEY_ARGS:
+        o->rest = s->argv + s->next, o->n_rest = s->argc - s->next;
+        return 0;
     case ARGP_KEY_END:
         if (!o->n_data) argp_error(s, "the data is missing: --data SPEC");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const char doc[] =
-    "Trains a network whole and with one part left out at a time, each with several seeds, and compares validation accuracy, parameters "
-    "and time. Test rows are never read."
-    "\vWhat follows -- goes to every training. A seed decides the weights, the order and the split; differences are taken seed by "
-    "seed.\n\n"
-    "Examples:\n"
-    "  mien ablate --data rendered:2000 --net tiny --seeds 5 -- --epochs 10\n"
-    "  mien ablate --data fer2013:fer2013.csv --net seed1 --drop 'batch*' --drop Dense\n"
-    "              -- --epochs 20 --augment default\n";
+static const char doc[] = "Trains a network whole and with one part left out at a time, each with several seeds, and compares "
+                          "validation accuracy, parameters "
+                          "and time. Test rows are never read."
+                          "\vWhat follows -- goes to every training. A seed decides the weights, the order and the split; "
+                          "differences are taken seed by "
+                          "seed.\n\n"
+                          "Examples:\n"
+                          "  mien ablate --data rendered:2000 --net tiny --seeds 5 -- --epochs 10\n"
+                          "  mien ablate --data fer2013:fer2013.csv --net seed1 --drop 'batch*' --drop Dense\n"
+                          "              -- --epochs 20 --augment default\n";
 static const struct argp argp = {table, parse, "[-- TRAIN-OPTION...]", doc, NULL, NULL, NULL};
 
 /* ---- networks without a part ---- */
@@ -83,8 +98,7 @@ static const char *text_of(const json_t *layer, const char *key) { return json_s
 static bool is_output(const json_t *net, const char *name) {
     size_t i;
     json_t *v;
-    json_array_foreach(json_object_get(net, "outputs"), i, v)
-        if (!strcmp(json_string_value(v), name)) return true;
+    json_array_foreach(json_object_get(net, "outputs"), i, v) if (!strcmp(json_string_value(v), name)) return true;
     return false;
 }
 
@@ -93,8 +107,8 @@ static void redirect(json_t *layers, const char *from, const char *to) {
     size_t i, k;
     json_t *layer, *in;
     json_array_foreach(layers, i, layer)
-        json_array_foreach(json_object_get(layer, "inputs"), k, in)
-            if (!strcmp(json_string_value(in), from)) json_array_set_new(json_object_get(layer, "inputs"), k, json_string(to));
+        json_array_foreach(json_object_get(layer, "inputs"), k, in) if (!strcmp(json_string_value(in), from))
+            json_array_set_new(json_object_get(layer, "inputs"), k, json_string(to));
 }
 
 /* Every layer but the inputs says what it reads, so that layers can go. */
@@ -160,7 +174,8 @@ static char **words(const options *o, const variant *v, int seed, int *n) {
     for (int k = 0; k < o->n_rest; k++) {
         const char *word = o->rest[k];
         size_t length = v->without ? strlen(v->without) : 0;
-        if (length && !strncmp(word, "--", 2) && !strncmp(word + 2, v->without, length) && (!word[2 + length] || word[2 + length] == '=')) {
+        if (length && !strncmp(word, "--", 2) && !strncmp(word + 2, v->without, length) &&
+            (!word[2 + length] || word[2 + length] == '=')) {
             k += !word[2 + length] && k + 1 < o->n_rest && o->rest[k + 1][0] != '-'; /* its value */
             continue;
         }
@@ -174,13 +189,16 @@ static char **words(const options *o, const variant *v, int seed, int *n) {
 static json_t *describe(const options *o, mn_error *err) {
     variant v = {.net = (char *)(o->net ? o->net : "seed2")};
     int n;
-    char **w = words(o, &v, 0, &n), **line = app_alloc((size_t)n + 4, sizeof *line), *model = app_text("%s/model", o->folder), *text = NULL;
+    char **w = words(o, &v, 0, &n), **line = app_alloc((size_t)n + 4, sizeof *line), *model = app_text("%s/model", o->folder),
+         *text = NULL;
     line[0] = (char *)"mien train", line[n + 1] = (char *)"--out", line[n + 2] = model;
     memcpy(line + 1, w, (size_t)n * sizeof *line);
     train_options t;
     train_run r = {0};
-    if (!train_parse(&t, n + 3, line)) mn_fail(err, MN_ERR_ARG, "mien train cannot run with these options");
-    else if (t.quiet = true, !train_open(&r, &t, err)) text = mn_model_to_json(r.m, err);
+    if (!train_parse(&t, n + 3, line))
+        mn_fail(err, MN_ERR_ARG, "mien train cannot run with these options");
+    else if (t.quiet = true, !train_open(&r, &t, err))
+        text = mn_model_to_json(r.m, err);
     json_t *net = text ? json_loads(text, 0, NULL) : NULL;
     mn_free(text);
     train_close(&r);
@@ -191,7 +209,8 @@ static json_t *describe(const options *o, mn_error *err) {
     return net;
 }
 
-static mn_status add(const options *o, variant *v, const json_t *whole, const char *drop, const char *without, bool *found, mn_error *err) {
+static mn_status add(const options *o, variant *v, const json_t *whole, const char *drop, const char *without, bool *found,
+                     mn_error *err) {
     json_t *net = json_deep_copy(whole);
     bool swaps = drop && strchr(drop, '=');
     *found = !drop || (swaps ? swap(net, drop) : take_out(net, drop)) > 0;
@@ -199,7 +218,8 @@ static mn_status add(const options *o, variant *v, const json_t *whole, const ch
     char *file = app_text("%s", drop ? drop : "whole");
     for (char *p = file; *p; p++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *p)) *p = '-';
-    *v = (variant){.name = drop || without ? app_text("%s%s", swaps ? "" : "no ", drop ? drop : without) : app_text("whole"), .without = without};
+    *v = (variant){.name = drop || without ? app_text("%s%s", swaps ? "" : "no ", drop ? drop : without) : app_text("whole"),
+                   .without = without};
     v->net = app_text("%s/%s.json", o->folder, file);
     free(file);
     char *text = json_dumps(net, JSON_INDENT(1));
@@ -231,12 +251,15 @@ static mn_status make_variants(const options *o, variant *v, int *n, mn_error *e
         const char *pattern = o->n_drop ? o->drop[k] : usual[k];
         s = add(o, &v[*n], whole, pattern, NULL, &found, err);
         *n += found;
-        if (!s && !found && o->n_drop) s = mn_fail(err, MN_ERR_ARG, "--drop \"%s\" matches no layer that can go; hint: mien info lists them", pattern);
+        if (!s && !found && o->n_drop)
+            s = mn_fail(err, MN_ERR_ARG, "--drop \"%s\" matches no layer that can go; hint: mien info lists them", pattern);
     }
     for (int k = 0; k < (o->n_without ? o->n_without : 1) && !s; k++) {
         const char *option = o->n_without ? o->without[k] : "augment";
-        if (in_recipe(o, option)) s = add(o, &v[(*n)++], whole, NULL, option, &found, err);
-        else if (o->n_without) s = mn_fail(err, MN_ERR_ARG, "--without %s: the options after -- have no --%s", option, option);
+        if (in_recipe(o, option))
+            s = add(o, &v[(*n)++], whole, NULL, option, &found, err);
+        else if (o->n_without)
+            s = mn_fail(err, MN_ERR_ARG, "--without %s: the options after -- have no --%s", option, option);
     }
     json_decref(whole);
     return s;
@@ -246,8 +269,9 @@ static mn_status make_variants(const options *o, variant *v, int *n, mn_error *e
 
 /* Mean and half the width of its 95 % interval, by Student's t: 97.5 % quantiles for 1 to 29 degrees of freedom. */
 static void t_interval(const double *x, int n, double *mean, double *half) {
-    static const double t[29] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-                                 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045};
+    static const double t[29] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+                                 2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+                                 2.080,  2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045};
     double sum = 0, squares = 0;
     for (int i = 0; i < n; i++) sum += x[i];
     *mean = sum / n;
@@ -269,8 +293,10 @@ static void print_row(const options *o, const variant *v, const variant *whole) 
     t_interval(x, o->seeds, &mean, &half);
     printf("%-22.22s %5.1f +- %4.1f", v->name, mean, half);
     t_interval(d, o->seeds, &d_mean, &d_half);
-    if (v == whole) printf(" %15s", "");
-    else printf("  %+5.1f +- %4.1f", d_mean, d_half);
+    if (v == whole)
+        printf(" %15s", "");
+    else
+        printf("  %+5.1f +- %4.1f", d_mean, d_half);
     printf(" %11lld %8.2f s\n", (long long)v->result[0].parameters, seconds);
     fflush(stdout);
 }
@@ -307,8 +333,8 @@ int cmd_ablate(int argc, char **argv) {
     sigaction(SIGINT, &a, NULL);
     train_end end = make_variants(&o, v, &n, &err) ? TRAIN_FAILED : TRAIN_DONE;
     if (end == TRAIN_DONE)
-        printf("validation accuracy, mean and 95 %% interval (Student's t) over %d seeds\n%-22s %13s %15s %12s %9s\n", o.seeds, "", "% right",
-               "less the whole", "parameters", "an epoch");
+        printf("validation accuracy, mean and 95 %% interval (Student's t) over %d seeds\n%-22s %13s %15s %12s %9s\n", o.seeds,
+               "", "% right", "less the whole", "parameters", "an epoch");
     for (int i = 0; i < n && end == TRAIN_DONE; i++) {
         end = run_variant(&o, &v[i], i == 0, log, &err);
         if (end == TRAIN_DONE) print_row(&o, &v[i], &v[0]);

@@ -17,8 +17,19 @@ typedef struct options {
     mn_precision precision;
 } options;
 
-enum { OPT_MODE = 256, OPT_THREADS, OPT_JSON, OPT_SECONDS, OPT_SIZE, OPT_CHANNELS, OPT_DEVICE, OPT_LIMIT, OPT_PRECISION,
-       OPT_LADDER, OPT_LAYERS };
+enum {
+    OPT_MODE = 256,
+    OPT_THREADS,
+    OPT_JSON,
+    OPT_SECONDS,
+    OPT_SIZE,
+    OPT_CHANNELS,
+    OPT_DEVICE,
+    OPT_LIMIT,
+    OPT_PRECISION,
+    OPT_LADDER,
+    OPT_LAYERS
+};
 static const struct argp_option table[] = {
     {"net", 'n', "NAME|FILE", 0, "The network (default seed2)", 1},
     {"mode", OPT_MODE, "train|infer", 0,
@@ -32,7 +43,8 @@ static const struct argp_option table[] = {
     {"device", OPT_DEVICE, "cpu|cuda|auto", 0, DEVICE_DOC, 1},
     {"precision", OPT_PRECISION, "HOW", 0, DEVICE_PRECISION_DOC, 1},
     {"memory-limit", OPT_LIMIT, "MIB", 0, DEVICE_LIMIT_DOC, 1},
-    {"ladder", OPT_LADDER, 0, 0, "The teaching kernels of docs/ladder.md on the GPU instead of a network; --size is the product's", 1},
+    {"ladder", OPT_LADDER, 0, 0,
+     "The teaching kernels of docs/ladder.md on the GPU instead of a network; --size is the product's", 1},
     {"seconds", OPT_SECONDS, "S", 0, "How long to measure (default 3)", 2},
     {"layers", OPT_LAYERS, 0, 0, "Where the time goes, layer by layer, as shares of the peak and of memory", 2},
     {"json", OPT_JSON, 0, 0, "One line of JSON", 2},
@@ -124,8 +136,7 @@ static mn_status step(bench *b) {
     }
     mn_status s = mn_model_forward(b->m, &x, true);
     for (int h = 0; h < mn_model_outputs(b->m) && !s; h++) {
-        mn_tensor *l = mn_cross_entropy(mn_model_result(b->m, h), mn_labels(b->c, n, b->label), NULL,
-                                        (mn_cross_entropy_opt){0});
+        mn_tensor *l = mn_cross_entropy(mn_model_result(b->m, h), mn_labels(b->c, n, b->label), NULL, (mn_cross_entropy_opt){0});
         loss = loss ? mn_add(loss, l) : l;
     }
     if (!s) s = mn_backward(b->c, loss);
@@ -135,15 +146,12 @@ static mn_status step(bench *b) {
 
 static mn_status set_up(bench *b, mn_error *err) {
     const options *o = b->o;
-    mn_context_opt opt = {.threads = o->threads, .seed = 1, .memory_limit = o->memory_limit,
-                          .precision = o->precision};
+    mn_context_opt opt = {.threads = o->threads, .seed = 1, .memory_limit = o->memory_limit, .precision = o->precision};
     if (!(b->c = device_open(o->device, &opt, err))) return err->status;
-    b->m = mn_net_open(b->c, o->net,
-                       &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
+    b->m = mn_net_open(b->c, o->net, &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
     int n = 0;
     mn_tensor **w = b->m ? mn_model_parameters(b->m, &n, NULL) : NULL;
-    if (b->m && !o->infer)
-        b->optim = mn_optim_create(b->c, w, n, (mn_optim_opt){.lr = 1e-4, .momentum = 0.9});
+    if (b->m && !o->infer) b->optim = mn_optim_create(b->c, w, n, (mn_optim_opt){.lr = 1e-4, .momentum = 0.9});
     if (!b->m || (!o->infer && !b->optim) || (o->infer && mn_model_compile(b->m) < 0))
         return mn_fail(err, mn_context_error(b->c)->status, "%s", mn_context_error(b->c)->text);
     b->in = mn_model_input_shape(b->m, 0);
@@ -218,9 +226,8 @@ static void print(const bench *b, const double *time, int n) {
                peak_memory() / 1e6);
         return;
     }
-    printf("%s, %s, batch %d of %d x %d x %d, %d threads, %d steps\n", mn_model_name(b->m),
-           o->infer ? "inference" : "training", o->batch, (int)b->in.dim[0], (int)b->in.dim[1],
-           (int)b->in.dim[2], mn_context_threads(b->c), n);
+    printf("%s, %s, batch %d of %d x %d x %d, %d threads, %d steps\n", mn_model_name(b->m), o->infer ? "inference" : "training",
+           o->batch, (int)b->in.dim[0], (int)b->in.dim[1], (int)b->in.dim[2], mn_context_threads(b->c), n);
     printf("device    %s, tensors %.1f MB\n", device.name, tensor_bytes(b->c) / 1e6);
     printf("          images/s   ms a step     GFLOP/s%s\n", cpu ? "   of peak" : "");
     for (int i = 0; i < 2; i++) {
@@ -242,8 +249,10 @@ static mn_status profile(bench *b, int n, mn_error *err) {
     for (int i = 0; i < steps && !s; i++) s = step(b);
     mn_profile_end();
     double seconds = mn__profile_clock() - begun;
-    if (s) mn_fail(err, s, "%s", mn_context_error(b->c)->text);
-    else bench_layers(stdout, p, steps, seconds, peak_gflops(mn_context_threads(b->c)), peak_bandwidth());
+    if (s)
+        mn_fail(err, s, "%s", mn_context_error(b->c)->text);
+    else
+        bench_layers(stdout, p, steps, seconds, peak_gflops(mn_context_threads(b->c)), peak_bandwidth());
     free(p);
     return s;
 }

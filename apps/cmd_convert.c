@@ -24,11 +24,21 @@ static const struct argp_option table[] = {
 static error_t parse(int key, char *arg, struct argp_state *s) {
     options *o = s->input;
     switch (key) {
-    case 'n': o->net = arg; return 0;
-    case OPT_RANGE: o->range = arg; return 0;
-    case OPT_GREY: o->grey = (const char *[]){"bt601", "mean"}[app_parse_word(s, "--grey", arg, (const char *[]){"bt601", "mean"}, 2)]; return 0;
-    case OPT_SIZE: o->size = (int)app_parse_int(s, "--size", arg, 8, 1024); return 0;
-    case OPT_CHANNELS: o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1; return 0;
+    case 'n':
+        o->net = arg;
+        return 0;
+    case OPT_RANGE:
+        o->range = arg;
+        return 0;
+    case OPT_GREY:
+        o->grey = (const char *[]){"bt601", "mean"}[app_parse_word(s, "--grey", arg, (const char *[]){"bt601", "mean"}, 2)];
+        return 0;
+    case OPT_SIZE:
+        o->size = (int)app_parse_int(s, "--size", arg, 8, 1024);
+        return 0;
+    case OPT_CHANNELS:
+        o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1;
+        return 0;
     case OPT_CLASSES:
         if (o->n_classes == MN_MAX_HEADS) argp_error(s, "--class-names is given more than %d times", MN_MAX_HEADS);
         o->classes[o->n_classes++] = arg;
@@ -40,19 +50,21 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
     case ARGP_KEY_END:
         if (!o->out) argp_error(s, "wanted two files: mien convert IN OUT");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const char doc[] = "Turns a model file into one of another kind. The endings say which: .h5 (Keras), .onnx, .safetensors (weights "
-                          "alone). Then the written file is read again, both networks run on the same random input, and the largest "
-                          "difference is printed; more than 1e-4 is a failure."
-                          "\vAn .onnx file is checked by its graph, which is what other programs read. Files of other programs do not say "
-                          "which classes they predict or what numbers they want; what is said here is written into OUT.\n\n"
-                          "Examples:\n"
-                          "  mien convert faces.h5 faces.onnx\n"
-                          "  mien convert resnet.onnx resnet.h5 --class-names emotion:angry,happy,neutral --input-range -1,1\n"
-                          "  mien convert --net tiny weights.safetensors tiny.h5\n";
+static const char doc[] =
+    "Turns a model file into one of another kind. The endings say which: .h5 (Keras), .onnx, .safetensors (weights "
+    "alone). Then the written file is read again, both networks run on the same random input, and the largest "
+    "difference is printed; more than 1e-4 is a failure."
+    "\vAn .onnx file is checked by its graph, which is what other programs read. Files of other programs do not say "
+    "which classes they predict or what numbers they want; what is said here is written into OUT.\n\n"
+    "Examples:\n"
+    "  mien convert faces.h5 faces.onnx\n"
+    "  mien convert resnet.onnx resnet.h5 --class-names emotion:angry,happy,neutral --input-range -1,1\n"
+    "  mien convert --net tiny weights.safetensors tiny.h5\n";
 static const struct argp argp = {table, parse, "IN OUT", doc, NULL, NULL, NULL};
 
 static bool ends_in(const char *path, const char *extension) {
@@ -74,7 +86,8 @@ static mn_status parse_head(const char *text, mn_head *h, mn_error *err) {
     mn_head view = {.class_name = names};
     memcpy(view.name, h->name, sizeof view.name);
     while ((word = strsep(&rest, ",")) && view.n_classes < MN_MAX_CLASSES) names[view.n_classes++] = word;
-    mn_status s = word ? mn_fail(err, MN_ERR_ARG, "--class-names names more than %d classes", MN_MAX_CLASSES) : mn_head_copy(h, &view, err);
+    mn_status s =
+        word ? mn_fail(err, MN_ERR_ARG, "--class-names names more than %d classes", MN_MAX_CLASSES) : mn_head_copy(h, &view, err);
     free(copy);
     return s;
 }
@@ -86,14 +99,15 @@ static mn_status amend(const options *o, const mn_model *m, mn_model_info *info,
         s = mn_fail(err, MN_ERR_ARG, "--input-range is \"%s\"; wanted LO,HI", o->range);
     if (o->grey) info->preprocess.grey = strcmp(o->grey, "mean") ? MN_GREY_BT601 : MN_GREY_MEAN;
     if (!s && o->n_classes > mn_model_outputs(m))
-        s = mn_fail(err, MN_ERR_ARG, "--class-names is given %d times; the network has %d outputs", o->n_classes, mn_model_outputs(m));
+        s = mn_fail(err, MN_ERR_ARG, "--class-names is given %d times; the network has %d outputs", o->n_classes,
+                    mn_model_outputs(m));
     for (int i = 0; i < o->n_classes && !s; i++) {
         mn_head h;
         mn_shape out = mn_model_output_shape(m, i);
         if ((s = parse_head(o->classes[i], &h, err))) break;
         if (out.ndim != 1 || out.dim[0] != h.n_classes) {
-            s = mn_fail(err, MN_ERR_ARG, "--class-names names %d classes of \"%s\"; output %d of the network has %lld numbers", h.n_classes, h.name,
-                        i, (long long)out.dim[0]);
+            s = mn_fail(err, MN_ERR_ARG, "--class-names names %d classes of \"%s\"; output %d of the network has %lld numbers",
+                        h.n_classes, h.name, i, (long long)out.dim[0]);
             mn_head_free(&h);
             break;
         }
@@ -121,7 +135,11 @@ static mn_model *open_weights(const options *o, mn_context *c, mn_model_info *in
         s = parse_head(o->classes[i], &head[i], err);
         net[i] = (mn_net_head){head[i].name, head[i].n_classes};
     }
-    mn_net_opt opt = {.channels = o->channels, .height = o->size, .width = o->size, .heads = o->n_classes ? net : NULL, .n_heads = o->n_classes};
+    mn_net_opt opt = {.channels = o->channels,
+                      .height = o->size,
+                      .width = o->size,
+                      .heads = o->n_classes ? net : NULL,
+                      .n_heads = o->n_classes};
     mn_model *m = s ? NULL : from_context(c, mn_net_open(c, o->net, &opt), err);
     for (int i = 0; i < o->n_classes; i++) mn_head_free(&head[i]);
     if (!m || mn_weights_load(m, o->in, true, err) < 0) return NULL;
@@ -203,7 +221,8 @@ static mn_status compare(mn_model *a, mn_model *b, mn_error *err) {
 }
 
 static mn_status convert(const options *o, mn_context *c, mn_context *d, mn_model_info *info, mn_error *err) {
-    mn_model *m = ends_in(o->in, ".safetensors") ? open_weights(o, c, info, err) : mn_model_load(c, app_model_path(o->in), info, err);
+    mn_model *m =
+        ends_in(o->in, ".safetensors") ? open_weights(o, c, info, err) : mn_model_load(c, app_model_path(o->in), info, err);
     if (!m) return err->status;
     mn_status s = amend(o, m, info, err);
     if (!s) s = mn_model_save(m, info, o->out, err);

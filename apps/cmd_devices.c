@@ -36,8 +36,8 @@ int cmd_devices(int argc, char **argv) {
         const mn_device_info *d = &all[i];
         printf("%-7s  %s", d->device == MN_CPU ? "cpu" : "cuda", d->name);
         if (d->detail[0]) printf("\n         %s", d->detail);
-        if (d->memory) printf("\n         %.1f GiB of memory, %.1f free", (double)d->memory / (1 << 30),
-                              (double)d->memory_free / (1 << 30));
+        if (d->memory)
+            printf("\n         %.1f GiB of memory, %.1f free", (double)d->memory / (1 << 30), (double)d->memory_free / (1 << 30));
         if (!d->usable) print_sentence(d->why);
         putchar('\n');
     }

@@ -24,8 +24,10 @@ static const struct argp_option table[] = {
     {"val", OPT_VAL, "SHARE", 0, "As for mien train, whose cut is examined (default 0.1)", 1},
     {"test", OPT_TEST, "SHARE", 0, "As for mien train (default 0.1)", 1},
     {"seed", OPT_SEED, "N", 0, "As for mien train (default 0)", 1},
-    {"group-from-name", OPT_GROUP, "REGEX|prefix", 0, "Whose picture it is, by its file's name: what the first (...) of the extended regular "
-     "expression finds, or all of it. prefix: up to the first _ or -", 2},
+    {"group-from-name", OPT_GROUP, "REGEX|prefix", 0,
+     "Whose picture it is, by its file's name: what the first (...) of the extended regular "
+     "expression finds, or all of it. prefix: up to the first _ or -",
+     2},
     {"distance", OPT_DISTANCE, "BITS", 0, "Near copies differ in at most this many of 64 bits (default 8)", 2},
     {"likeness", OPT_LIKENESS, "X", 0, "... and correlate at least so much (default 0.98)", 2},
     {"show-inflation", OPT_INFLATION, 0, 0, "Also trains logistic regressions, folds cut by picture and by subject", 2},
@@ -42,26 +44,50 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         if (o->n_data == DATA_MAX_PARTS) argp_error(s, "--data is given more than %d times", DATA_MAX_PARTS);
         o->data[o->n_data++] = arg;
         return 0;
-    case OPT_VAL: o->valid = app_parse_real(s, "--val", arg, 0, 0.9); return 0;
-    case OPT_TEST: o->test = app_parse_real(s, "--test", arg, 0, 0.9); return 0;
-    case OPT_SEED: o->seed = (uint64_t)app_parse_int(s, "--seed", arg, 0, INT64_MAX); return 0;
-    case OPT_GROUP: o->doctor.subject = arg; return 0;
-    case OPT_DISTANCE: o->doctor.distance = (int)app_parse_int(s, "--distance", arg, 0, 15); return 0;
-    case OPT_LIKENESS: o->doctor.likeness = app_parse_real(s, "--likeness", arg, 0.5, 1); return 0;
-    case OPT_INFLATION: o->inflation = true; return 0;
-    case OPT_JSON: o->json = arg; return 0;
-    case OPT_LIST: o->list = arg; return 0;
-    case OPT_THREADS: o->doctor.threads = (int)app_parse_int(s, "--threads", arg, 0, 1024); return 0;
-    case ARGP_KEY_ARG: argp_error(s, "\"%s\" is not an option; data is given with --data SPEC", arg); return 0;
+    case OPT_VAL:
+        o->valid = app_parse_real(s, "--val", arg, 0, 0.9);
+        return 0;
+    case OPT_TEST:
+        o->test = app_parse_real(s, "--test", arg, 0, 0.9);
+        return 0;
+    case OPT_SEED:
+        o->seed = (uint64_t)app_parse_int(s, "--seed", arg, 0, INT64_MAX);
+        return 0;
+    case OPT_GROUP:
+        o->doctor.subject = arg;
+        return 0;
+    case OPT_DISTANCE:
+        o->doctor.distance = (int)app_parse_int(s, "--distance", arg, 0, 15);
+        return 0;
+    case OPT_LIKENESS:
+        o->doctor.likeness = app_parse_real(s, "--likeness", arg, 0.5, 1);
+        return 0;
+    case OPT_INFLATION:
+        o->inflation = true;
+        return 0;
+    case OPT_JSON:
+        o->json = arg;
+        return 0;
+    case OPT_LIST:
+        o->list = arg;
+        return 0;
+    case OPT_THREADS:
+        o->doctor.threads = (int)app_parse_int(s, "--threads", arg, 0, 1024);
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(s, "\"%s\" is not an option; data is given with --data SPEC", arg);
+        return 0;
     case ARGP_KEY_END:
         if (!o->n_data) argp_error(s, "the data is missing: --data SPEC");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
 static const char doc[] =
-    "Examines the cut that mien train would make of this data: pictures of one part that are identical, mirrored or nearly the same "
+    "Examines the cut that mien train would make of this data: pictures of one part that are identical, mirrored or nearly the "
+    "same "
     "in another, the same subject on both sides, blank pictures, labels that contradict each other, class balance."
     "\vThe exit status is 1 when a validation or test picture has a partner in another part (or when the data cannot be read), "
     "else 0. docs/doctor.md says how copies are found.\n\n"
@@ -115,13 +141,18 @@ static void print_rest(const doctor *d) {
     if (d->has_subjects)
         printf("subjects  %s, %s of them in more than one part\n", progress_number(n[0], sizeof n[0], d->subjects),
                progress_number(n[1], sizeof n[1], d->subjects_across));
-    else puts("subjects  not known: no two different pictures share a group;\n          hint: --group-from-name, if names tell whose a picture is");
+    else
+        puts("subjects  not known: no two different pictures share a group;\n          hint: --group-from-name, if names tell "
+             "whose a picture is");
     if (d->blank)
-        printf("blank     %s pictures of one grey, the first %.30s\n", progress_number(n[0], sizeof n[0], d->blank), tail(id_of(d, d->first_blank), 30));
+        printf("blank     %s pictures of one grey, the first %.30s\n", progress_number(n[0], sizeof n[0], d->blank),
+               tail(id_of(d, d->first_blank), 30));
     if (d->conflict_pictures)
-        printf("labels    %s identical pictures contradict each other's label\n", progress_number(n[0], sizeof n[0], d->conflict_pictures));
+        printf("labels    %s identical pictures contradict each other's label\n",
+               progress_number(n[0], sizeof n[0], d->conflict_pictures));
     int64_t near = d->conflict_pairs[DOCTOR_NEAR] + d->conflict_pairs[DOCTOR_MIRRORED];
-    if (near) printf("labels    %s pairs of near or mirrored copies contradict each other\n", progress_number(n[0], sizeof n[0], near));
+    if (near)
+        printf("labels    %s pairs of near or mirrored copies contradict each other\n", progress_number(n[0], sizeof n[0], near));
 }
 
 /* Rarest and commonest class of the training rows, and what saying always the commonest scores on the others. */
@@ -137,8 +168,8 @@ static mn_status print_balance(const doctor *d, int h, mn_error *err) {
         if (count[k] && (least < 0 || count[k] < count[least])) least = k;
     }
     if (!s && least >= 0)
-        printf("balance   %.16s: %.16s %.1f %% of train, %.16s %.1f %%%s\n", head->name, head->class_name[most], 100.0 * (double)count[most] / (double)all,
-               head->class_name[least], 100.0 * (double)count[least] / (double)all,
+        printf("balance   %.16s: %.16s %.1f %% of train, %.16s %.1f %%%s\n", head->name, head->class_name[most],
+               100.0 * (double)count[most] / (double)all, head->class_name[least], 100.0 * (double)count[least] / (double)all,
                count[most] > 5 * count[least] ? "; see macro F1, not accuracy" : "");
     free(count);
     return s;
@@ -149,11 +180,14 @@ static void print_verdict(const doctor *d) {
     puts("");
     for (int k = MN_SPLIT_VALID; k <= MN_SPLIT_TEST; k++)
         if (d->leaked[k])
-            printf("LEAK      %s of %s %s pictures (%.1f %%) have a partner in %s\n", progress_number(n[0], sizeof n[0], d->leaked[k]),
-                   progress_number(n[1], sizeof n[1], d->data->count[k]), part_name[k], 100.0 * (double)d->leaked[k] / (double)d->data->count[k],
+            printf("LEAK      %s of %s %s pictures (%.1f %%) have a partner in %s\n",
+                   progress_number(n[0], sizeof n[0], d->leaked[k]), progress_number(n[1], sizeof n[1], d->data->count[k]),
+                   part_name[k], 100.0 * (double)d->leaked[k] / (double)d->data->count[k],
                    k == MN_SPLIT_TEST ? "train or valid" : "train");
-    if (!doctor_leaks(d)) puts("verdict   no leak found: no validation or test picture has a partner elsewhere");
-    else puts("verdict   scores on these rows say more than is true: they are partly remembered");
+    if (!doctor_leaks(d))
+        puts("verdict   no leak found: no validation or test picture has a partner elsewhere");
+    else
+        puts("verdict   scores on these rows say more than is true: they are partly remembered");
 }
 
 static void print_inflation(const mn_head *head, const doctor_inflation *f) {
@@ -171,8 +205,9 @@ static void print_inflation(const mn_head *head, const doctor_inflation *f) {
 static json_t *kinds_json(const doctor *d) {
     json_t *kinds = json_object();
     for (int k = 0; k < DOCTOR_KINDS; k++)
-        json_object_set_new(kinds, doctor_kind_names[k], json_pack("{s:I,s:I,s:I}", "inside", (json_int_t)d->inside[k], "across", (json_int_t)d->across[k],
-                            "conflicting_pairs", (json_int_t)d->conflict_pairs[k]));
+        json_object_set_new(kinds, doctor_kind_names[k],
+                            json_pack("{s:I,s:I,s:I}", "inside", (json_int_t)d->inside[k], "across", (json_int_t)d->across[k],
+                                      "conflicting_pairs", (json_int_t)d->conflict_pairs[k]));
     return kinds;
 }
 
@@ -180,7 +215,9 @@ static mn_status write_json(const options *o, const doctor *d, const doctor_infl
     json_t *j = json_object(), *parts = json_object(), *data = json_array();
     for (int k = 0; k < o->n_data; k++) json_array_append_new(data, json_string_nocheck(o->data[k]));
     for (int k = 0; k < 3; k++)
-        json_object_set_new(parts, part_name[k], json_pack("{s:I,s:I}", "pictures", (json_int_t)d->data->count[k], "leaked", (json_int_t)d->leaked[k]));
+        json_object_set_new(
+            parts, part_name[k],
+            json_pack("{s:I,s:I}", "pictures", (json_int_t)d->data->count[k], "leaked", (json_int_t)d->leaked[k]));
     json_object_set_new(j, "mien", json_string(APP_VERSION));
     json_object_set_new(j, "data", data);
     json_object_set_new(j, "leak", json_boolean(doctor_leaks(d)));
@@ -190,8 +227,10 @@ static mn_status write_json(const options *o, const doctor *d, const doctor_infl
     json_object_set_new(j, "subjects_across", d->has_subjects ? json_integer(d->subjects_across) : json_null());
     json_object_set_new(j, "blank", json_integer(d->blank));
     json_object_set_new(j, "conflicting_identical", json_integer(d->conflict_pictures));
-    if (f) json_object_set_new(j, "inflation", json_pack("{s:I,s:I,s:I}", "n", (json_int_t)f->n, "right_by_picture", (json_int_t)f->by_picture,
-                               "right_by_subject", (json_int_t)f->by_subject));
+    if (f)
+        json_object_set_new(j, "inflation",
+                            json_pack("{s:I,s:I,s:I}", "n", (json_int_t)f->n, "right_by_picture", (json_int_t)f->by_picture,
+                                      "right_by_subject", (json_int_t)f->by_subject));
     return report_save(j, o->json, err);
 }
 
@@ -203,7 +242,8 @@ static mn_status write_list(const char *path, const doctor *d, mn_error *err) {
     fputs("kind,part_a,part_b,likeness,labels_differ,id_a,id_b\n", f);
     for (int64_t i = 0; i < d->n_pairs; i++) {
         const doctor_pair *p = &d->pair[i];
-        fprintf(f, "%s,%s,%s,%.4f,%d,", doctor_kind_names[p->kind], part_name[d->part[p->a]], part_name[d->part[p->b]], p->likeness, p->conflict);
+        fprintf(f, "%s,%s,%s,%.4f,%d,", doctor_kind_names[p->kind], part_name[d->part[p->a]], part_name[d->part[p->b]],
+                p->likeness, p->conflict);
         report_csv_field(f, id_of(d, p->a));
         fputc(',', f);
         report_csv_field(f, id_of(d, p->b));
@@ -236,7 +276,8 @@ static mn_status report(const options *o, const doctor *d, mn_error *err) {
     fflush(stdout);
     if (!s && o->inflation && !d->has_subjects)
         s = mn_fail(err, MN_ERR_ARG, "--show-inflation: no two pictures are known to be of one subject; hint: --group-from-name");
-    if (!s && o->inflation && !(s = doctor_inflate(d, 0, o->doctor.threads, &f, err))) print_inflation(&d->data->all->head[0], &f);
+    if (!s && o->inflation && !(s = doctor_inflate(d, 0, o->doctor.threads, &f, err)))
+        print_inflation(&d->data->all->head[0], &f);
     if (!s && o->json) s = write_json(o, d, o->inflation ? &f : NULL, err);
     if (!s && o->list) s = write_list(o->list, d, err);
     return s;

@@ -11,14 +11,16 @@
 #if MN_HAVE_JSON
 
 typedef struct options {
-    const char *word[3], *out; /* model, layer, data */
+    const char *word[3], *out;          /* model, layer, data */
     int n_words, batch, threads, probe; /* probe: -1 none */
 } options;
 
 enum { OPT_PROBE = 256, OPT_THREADS };
 static const struct argp_option table[] = {
-    {"out", 'o', "FILE.csv|.npy", 0, "csv: id, part, labels and numbers of each picture; npy: a float32 array (pictures, numbers), its rows named in "
-     "FILE.npy.csv", 1},
+    {"out", 'o', "FILE.csv|.npy", 0,
+     "csv: id, part, labels and numbers of each picture; npy: a float32 array (pictures, numbers), its rows named in "
+     "FILE.npy.csv",
+     1},
     {"probe", OPT_PROBE, "logreg|knn", 0, "Learns the labels from the training rows' numbers and scores the others", 1},
     {"batch", 'b', "N", 0, "Pictures at a time (default 64)", 2},
     {"threads", OPT_THREADS, "N", 0, "Processors (default: all)", 2},
@@ -28,19 +30,29 @@ static const struct argp_option table[] = {
 static error_t parse(int key, char *arg, struct argp_state *s) {
     options *o = s->input;
     switch (key) {
-    case 'o': o->out = arg; return 0;
-    case OPT_PROBE: o->probe = app_parse_word(s, "--probe", arg, probe_names, 2); return 0;
-    case 'b': o->batch = (int)app_parse_int(s, "--batch", arg, 1, 65536); return 0;
-    case OPT_THREADS: o->threads = (int)app_parse_int(s, "--threads", arg, 0, 1024); return 0;
+    case 'o':
+        o->out = arg;
+        return 0;
+    case OPT_PROBE:
+        o->probe = app_parse_word(s, "--probe", arg, probe_names, 2);
+        return 0;
+    case 'b':
+        o->batch = (int)app_parse_int(s, "--batch", arg, 1, 65536);
+        return 0;
+    case OPT_THREADS:
+        o->threads = (int)app_parse_int(s, "--threads", arg, 0, 1024);
+        return 0;
     case ARGP_KEY_ARG:
         if (o->n_words == 3) argp_error(s, "\"%s\" is too much; wanted MODEL.h5 LAYER SPEC", arg);
         o->word[o->n_words++] = arg;
         return 0;
     case ARGP_KEY_END:
-        if (o->n_words < 3) argp_error(s, "wanted a model, one of its layers (mien info lists them) and data: MODEL.h5 LAYER SPEC");
+        if (o->n_words < 3)
+            argp_error(s, "wanted a model, one of its layers (mien info lists them) and data: MODEL.h5 LAYER SPEC");
         if (!o->out && o->probe < 0) argp_error(s, "nothing to do: --out FILE or --probe logreg");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -72,7 +84,8 @@ static mn_status failed(const embed *e, mn_error *err) {
 
 static mn_status open_all(embed *e, mn_error *err) {
     mn_context_opt opt = {.threads = e->o->threads};
-    if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, app_model_path(e->o->word[0]), &e->info, err))) return err->status;
+    if (!(e->c = mn_context_create(&opt, err)) || !(e->m = mn_model_load(e->c, app_model_path(e->o->word[0]), &e->info, err)))
+        return err->status;
     e->record = e->info.training ? json_loads(e->info.training, 0, NULL) : NULL;
     const char *classes = json_string_value(json_object_get(e->record, "classes"));
     mn_status s = data_open_classes(&e->data, &e->o->word[2], 1, classes, e->o->threads, err);
@@ -100,7 +113,9 @@ static mn_status run_batch(embed *e, const mn_batch *b, int64_t first, mn_error 
     mn_no_grad_end(e->c);
     if (s) return failed(e, err);
     mn_tensor *out = mn_model_activation(e->m, layer);
-    if (!out) return mn_fail(err, MN_ERR_ARG, "%s has no layer \"%s\"; hint: `mien info %s` lists them", e->o->word[0], layer, e->o->word[0]);
+    if (!out)
+        return mn_fail(err, MN_ERR_ARG, "%s has no layer \"%s\"; hint: `mien info %s` lists them", e->o->word[0], layer,
+                       e->o->word[0]);
     if (!e->x) {
         e->width = 1;
         for (int k = 1; k < out->shape.ndim; k++) e->width *= (int)out->shape.dim[k];
@@ -195,12 +210,14 @@ static mn_status probe(const embed *e, int h, mn_error *err) {
     for (int k = MN_SPLIT_VALID; k <= MN_SPLIT_TEST && !s; k++) {
         int64_t n = e->data.count[k];
         const int64_t *row = e->data.index[k];
-        if (!n || (s = probe_run(e->o->probe, &f, e->data.index[0], e->data.count[0], row, n, e->o->threads, 0, p, err))) continue;
+        if (!n || (s = probe_run(e->o->probe, &f, e->data.index[0], e->data.count[0], row, n, e->o->threads, 0, p, err)))
+            continue;
         for (int64_t i = 0; i < n; i++) wanted[i] = label[row[i]];
         metrics m;
         char text[64];
         metrics_compute(&m, p, wanted, n, head->n_classes);
-        printf("%-9s %.24s, %s rows: %s\n", probe_names[e->o->probe], head->name, k == MN_SPLIT_VALID ? "valid" : "test", report_accuracy(text, sizeof text, &m));
+        printf("%-9s %.24s, %s rows: %s\n", probe_names[e->o->probe], head->name, k == MN_SPLIT_VALID ? "valid" : "test",
+               report_accuracy(text, sizeof text, &m));
         metrics_free(&m);
     }
     free(label);

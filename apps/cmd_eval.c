@@ -30,8 +30,7 @@ enum {
 static const struct argp_option table[] = {
     {"model", 'm', "MODEL.h5", 0, "The model", 1},
     {"data", 'd', "SPEC", 0, "Labelled pictures (see mien help train); may be given several times", 1},
-    {"split", OPT_SPLIT, "train|valid|test|all", 0,
-     "Which rows (default: test where there are any, else all)", 1},
+    {"split", OPT_SPLIT, "train|valid|test|all", 0, "Which rows (default: test where there are any, else all)", 1},
     {"flip", OPT_FLIP, 0, 0, "Average over each picture and its mirror image", 1},
     {"uncalibrated", OPT_RAW, 0, 0, "Probabilities as the network gives them: no temperature, never unsure", 1},
     {"against", OPT_AGAINST, "OTHER.h5", 0, "Compare with another model on the same pictures (McNemar's test)", 1},
@@ -40,8 +39,7 @@ static const struct argp_option table[] = {
     {"no-baseline", OPT_NO_BASELINE, 0, 0, "Do not train a logistic regression to stand beside the scores", 1},
     {"classes", OPT_CLASSES, "LIST", 0, "See the data through this list of expressions (default: as the model was trained)", 1},
     {"json", OPT_JSON, "FILE", 0, "All scores as JSON", 2},
-    {"predictions", OPT_PREDICTIONS, "FILE.csv", 0, "A row a picture: id, label, prediction, probabilities, groups",
-     2},
+    {"predictions", OPT_PREDICTIONS, "FILE.csv", 0, "A row a picture: id, label, prediction, probabilities, groups", 2},
     {"plot", OPT_PLOT, "CONFUSION.svg", 0, "The confusion matrices", 2},
     {"calibration", OPT_CALIBRATION, "FILE.svg", 0, "Reliability diagrams and risk-coverage curves", 2},
     {"card", OPT_CARD, "FILE.md", 0, "Where the model card goes beside the model file (default MODEL.card.md)", 2},
@@ -159,26 +157,31 @@ static int same_head(const eval *b, const mn_head *head) {
 
 static int32_t *said(const eval *e, int h) {
     int32_t *out = app_alloc((size_t)e->n, sizeof *out);
-    for (int64_t i = 0; i < e->n; i++) out[i] = metrics_argmax(e->answers.p[h] + i * e->answers.classes[h], e->answers.classes[h]);
+    for (int64_t i = 0; i < e->n; i++)
+        out[i] = metrics_argmax(e->answers.p[h] + i * e->answers.classes[h], e->answers.classes[h]);
     return out;
 }
 
 /* McNemar's test on some of the labels (-1: left out), printed; as JSON. */
-static json_t *compare_labels(const eval *a, const int32_t *label, const int32_t *by_a, const int32_t *by_b, int classes, const char *which) {
+static json_t *compare_labels(const eval *a, const int32_t *label, const int32_t *by_a, const int32_t *by_b, int classes,
+                              const char *which) {
     answers rows = {a->n, classes, label, by_a, a->about.cluster, a->about.clusters};
     mcnemar m = intervals_mcnemar(&rows, by_b);
     interval d = intervals_difference(&rows, by_b);
     double gain = (double)(m.only_b - m.only_a) / (double)m.n;
     char n[5][24];
-    printf("  %s%s pictures: both right %s, only the first %s, only the second %s, neither %s\n", which, progress_number(n[0], sizeof n[0], m.n),
-           progress_number(n[1], sizeof n[1], m.both), progress_number(n[2], sizeof n[2], m.only_a), progress_number(n[3], sizeof n[3], m.only_b),
+    printf("  %s%s pictures: both right %s, only the first %s, only the second %s, neither %s\n", which,
+           progress_number(n[0], sizeof n[0], m.n), progress_number(n[1], sizeof n[1], m.both),
+           progress_number(n[2], sizeof n[2], m.only_a), progress_number(n[3], sizeof n[3], m.only_b),
            progress_number(n[4], sizeof n[4], m.n - m.both - m.only_a - m.only_b));
-    printf("    the second less the first: %+.2f points (95 %%: %+.2f to %+.2f), McNemar's p = %.3g\n", 100 * gain, 100 * d.lo, 100 * d.hi, m.p);
+    printf("    the second less the first: %+.2f points (95 %%: %+.2f to %+.2f), McNemar's p = %.3g\n", 100 * gain, 100 * d.lo,
+           100 * d.hi, m.p);
     json_t *pair = json_array();
     json_array_append_new(pair, report_number(d.lo));
     json_array_append_new(pair, report_number(d.hi));
-    return json_pack("{s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "n", (json_int_t)m.n, "both", (json_int_t)m.both, "only_first", (json_int_t)m.only_a,
-                     "only_second", (json_int_t)m.only_b, "difference", report_number(gain), "difference_95", pair, "p", report_number(m.p));
+    return json_pack("{s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "n", (json_int_t)m.n, "both", (json_int_t)m.both, "only_first",
+                     (json_int_t)m.only_a, "only_second", (json_int_t)m.only_b, "difference", report_number(gain),
+                     "difference_95", pair, "p", report_number(m.p));
 }
 
 static json_t *compare_heads(const eval *a, int ha, const eval *b, int hb) {
@@ -189,7 +192,8 @@ static json_t *compare_heads(const eval *a, int ha, const eval *b, int hb) {
     if (a->score[ha].identical + a->score[ha].near) {
         int32_t *kept = app_alloc((size_t)a->n, sizeof *kept);
         for (int64_t i = 0; i < a->n; i++) kept[i] = a->about.copy[i] ? -1 : label[i];
-        json_object_set_new(j, "without_copies", compare_labels(a, kept, by_a, by_b, classes, "without copies of training pictures, "));
+        json_object_set_new(j, "without_copies",
+                            compare_labels(a, kept, by_a, by_b, classes, "without copies of training pictures, "));
         free(kept);
     }
     free(by_a);
@@ -201,10 +205,13 @@ static mn_status compare(const eval *a, const eval *b, json_t **out, mn_error *e
     json_t *heads = json_object();
     for (int h = 0; h < a->info.n_heads; h++) {
         int other = same_head(b, &a->info.head[h]);
-        if (other >= 0 && a->score[h].m.n) json_object_set_new_nocheck(heads, a->info.head[h].name, compare_heads(a, h, b, other));
+        if (other >= 0 && a->score[h].m.n)
+            json_object_set_new_nocheck(heads, a->info.head[h].name, compare_heads(a, h, b, other));
     }
     *out = json_pack("{s:s,s:o}", "model", b->path, "heads", heads);
-    return json_object_size(heads) ? MN_OK : mn_fail(err, MN_ERR_SHAPE, "--against %s: it has no labelled head with the classes of %s", b->path, a->path);
+    return json_object_size(heads)
+               ? MN_OK
+               : mn_fail(err, MN_ERR_SHAPE, "--against %s: it has no labelled head with the classes of %s", b->path, a->path);
 }
 
 /* ---- the model file ---- */
@@ -233,8 +240,10 @@ static mn_status log_test(eval *e, mn_error *err) {
     json_decref(all);
     mn_free(e->info.tests);
     e->info.tests = list;
-    if (before) printf("\nnote      these rows were scored %zu time%s before with this model: the best of\n"
-                       "          several scores is partly luck on these rows\n", before, before == 1 ? "" : "s");
+    if (before)
+        printf("\nnote      these rows were scored %zu time%s before with this model: the best of\n"
+               "          several scores is partly luck on these rows\n",
+               before, before == 1 ? "" : "s");
     return MN_OK;
 }
 
@@ -253,7 +262,8 @@ static mn_status write_card(const eval *e, const char *path, mn_error *err) {
 static void note_in_model(eval *e, const char *card) {
     mn_error err = {0};
     if (e->part == EVAL_TRAIN || e->part == EVAL_VALID) return;
-    if (log_test(e, &err) || write_card(e, card, &err)) fprintf(stderr, "mien: warning: this test is not written down: %s\n", err.text);
+    if (log_test(e, &err) || write_card(e, card, &err))
+        fprintf(stderr, "mien: warning: this test is not written down: %s\n", err.text);
 }
 
 /* ---- all of it ---- */

@@ -93,8 +93,10 @@ static mn_status open_pair(pair *p, const options *o, mn_error *err) {
         mn_model_info unused;
         if (!(p->c[i] = mn_context_create(&opt, err))) return err->status;
         if (!(p->m[i] = mn_model_load(p->c[i], o->model, i ? &unused : &p->info, err))) return err->status;
-        if (i) mn_model_info_free(&unused);
-        else if (foreign_apply(&o->foreign, &p->info, err)) return err->status;
+        if (i)
+            mn_model_info_free(&unused);
+        else if (foreign_apply(&o->foreign, &p->info, err))
+            return err->status;
         mn_status s = i ? mn_model_round_int8(p->m[i]) : mn_model_fold_batch_norm(p->m[i]) < 0 ? MN_ERR_ARG : MN_OK;
         if (s) return mn_fail(err, s, "%s", mn_context_error(p->c[i])->text);
     }

@@ -51,8 +51,7 @@ static bool check(int op, mn_error *err) {
         elements += r.elements;
         if (!(r.worst <= worst)) worst = r.worst;
     }
-    printf("%-24s %6d %9lld %12.1e  %s\n", mn_op_name(op), cases, (long long)elements, worst,
-           s ? "FAILED" : "ok");
+    printf("%-24s %6d %9lld %12.1e  %s\n", mn_op_name(op), cases, (long long)elements, worst, s ? "FAILED" : "ok");
     if (s) printf("    %s\n", mn_context_error(c)->text);
     fflush(stdout);
     mn_context_destroy(c);

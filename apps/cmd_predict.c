@@ -47,17 +47,17 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"model", 'm', "FILE.h5", 0, "a model file, or the name of one that comes with mien (tiny, the default); may be given again: every head of every model is "
+    {"model", 'm', "FILE.h5", 0,
+     "a model file, or the name of one that comes with mien (tiny, the default); may be given again: every head of every model "
+     "is "
      "reported",
      1},
     {"threads", OPT_THREADS, "N", 0, "processor threads (all)", 1},
     {"device", OPT_DEVICE, "cpu|cuda|auto", 0, "where the models compute (cpu); auto: on a GPU if one can be used", 1},
     {0, 0, 0, 0, "Which faces:", 2},
-    {"face", OPT_FACE, "X,Y,W,H", 0,
-     "this rectangle is a face, from mid-forehead to chin; may be given again", 2},
+    {"face", OPT_FACE, "X,Y,W,H", 0, "this rectangle is a face, from mid-forehead to chin; may be given again", 2},
     {"whole", OPT_WHOLE, 0, 0, "every picture is one cropped face", 2},
-    {"min-face", OPT_MIN_FACE, "PIXELS", 0,
-     "smallest face looked for (1/20 of the shorter side; in videos 1/12)", 2},
+    {"min-face", OPT_MIN_FACE, "PIXELS", 0, "smallest face looked for (1/20 of the shorter side; in videos 1/12)", 2},
     {"margin", OPT_MARGIN, "X", 0, "cut out X more (or less) than the detected face: -0.3 to 1 (as the model was trained)", 2},
     {"cascade", OPT_CASCADE, "FILE.xml", 0, "a Haar cascade; also $MIEN_CASCADE", 2},
     {"detector", OPT_DETECTOR, "FILE.onnx", 0, "the YuNet detector of OpenCV's model zoo instead", 2},
@@ -65,16 +65,14 @@ static const struct argp_option options[] = {
     {"json", OPT_JSON, 0, 0, "a line of JSON for each picture or frame", 3},
     {"csv", OPT_CSV, 0, 0, "a line for each head of each face", 3},
     {"annotate", 'a', "OUT", 0, "an annotated copy: FILE.png; a video: .mp4, .mkv, .avi; else a folder", 3},
-    {"palette", OPT_PALETTE, "NAME", 0,
-     "paper (red for man, blue for woman), safe for any colour vision, or plain (paper)", 3},
+    {"palette", OPT_PALETTE, "NAME", 0, "paper (red for man, blue for woman), safe for any colour vision, or plain (paper)", 3},
     {"show", OPT_SHOW, 0, 0, "a window; q closes it", 3},
     {"bench", OPT_BENCH, 0, 0, "afterwards: median and 99th percentile of the time of each stage", 3},
     {0, 0, 0, 0, "How:", 4},
-    {"always", OPT_ALWAYS, 0, 0, "never answer \"unsure\", which a model says below the probability that its validation rows gave", 4},
-    {"flip", OPT_FLIP, 0, 0, "average over each face and its mirror image: a little better, twice the work",
-     4},
-    {"smooth", OPT_SMOOTH, "X", 0,
-     "videos: how much of a person's last probabilities is kept, 0 to 0.99 (0.7)", 4},
+    {"always", OPT_ALWAYS, 0, 0,
+     "never answer \"unsure\", which a model says below the probability that its validation rows gave", 4},
+    {"flip", OPT_FLIP, 0, 0, "average over each face and its mirror image: a little better, twice the work", 4},
+    {"smooth", OPT_SMOOTH, "X", 0, "videos: how much of a person's last probabilities is kept, 0 to 0.99 (0.7)", 4},
     {"every", OPT_EVERY, "N", 0, "videos: look at every N-th frame (1)", 4},
     {"max-frames", OPT_MAX_FRAMES, "N", 0, "videos: stop after N frames", 4},
     {"list-cameras", OPT_CAMERAS, 0, 0, "say which cameras give a picture, and end", 4},
@@ -96,13 +94,10 @@ typedef struct arguments {
 static void add_face(arguments *a, const char *text, struct argp_state *state) {
     face_box *b = &a->face[a->opt.faces];
     char tail;
-    if (sscanf(text, "%lf,%lf,%lf,%lf%c", &b->x, &b->y, &b->w, &b->h, &tail) != 4 ||
-        !(b->w >= 1 && b->h >= 1) ||
-        !(b->w <= 32768 && b->h <= 32768 && b->x >= -32768 && b->y >= -32768 && b->x <= 32768 &&
-          b->y <= 32768))
+    if (sscanf(text, "%lf,%lf,%lf,%lf%c", &b->x, &b->y, &b->w, &b->h, &tail) != 4 || !(b->w >= 1 && b->h >= 1) ||
+        !(b->w <= 32768 && b->h <= 32768 && b->x >= -32768 && b->y >= -32768 && b->x <= 32768 && b->y <= 32768))
         argp_error(state, "--face is \"%s\"; wanted X,Y,W,H in pixels, such as 176,66,97,97", text);
-    if (++a->opt.faces == PREDICT_MAX_FACES)
-        argp_error(state, "--face: at most %d can be given", PREDICT_MAX_FACES - 1);
+    if (++a->opt.faces == PREDICT_MAX_FACES) argp_error(state, "--face: at most %d can be given", PREDICT_MAX_FACES - 1);
 }
 
 static void check(arguments *a, struct argp_state *state) {
@@ -114,8 +109,7 @@ static void check(arguments *a, struct argp_state *state) {
     if (!a->inputs) argp_error(state, "no input; wanted a picture, a folder, a video, camera:0 or test:");
     if (a->opt.whole && a->opt.faces) argp_error(state, "--whole and --face exclude each other");
     if ((a->opt.whole || a->opt.faces) && (a->cascade || a->detector))
-        argp_error(state,
-                   "no face is looked for with --whole or --face: --cascade and --detector have no meaning");
+        argp_error(state, "no face is looked for with --whole or --face: --cascade and --detector have no meaning");
     if (a->cascade && a->detector) argp_error(state, "--cascade and --detector exclude each other");
 }
 
@@ -124,8 +118,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     arguments *a = state->input;
     switch (key) {
     case 'm':
-        if (a->models == PREDICTOR_MAX_MODELS)
-            argp_error(state, "--model: at most %d can be given", PREDICTOR_MAX_MODELS);
+        if (a->models == PREDICTOR_MAX_MODELS) argp_error(state, "--model: at most %d can be given", PREDICTOR_MAX_MODELS);
         a->model[a->models++] = app_model_path(arg);
         break;
     case 'a':
@@ -203,8 +196,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static const struct argp argp = {options, parse, "INPUT...", doc, NULL, NULL, NULL};
 
 static int list_cameras(void) {
-    if (!vision_available())
-        return fputs("mien: built without OpenCV: no camera can be used\n", stderr), APP_FAILED;
+    if (!vision_available()) return fputs("mien: built without OpenCV: no camera can be used\n", stderr), APP_FAILED;
     if (vision_list_cameras(stdout, 16)) return APP_OK;
     fputs("mien: no camera gives a picture; tried /dev/video0 to /dev/video15; hint: is one plugged in, used "
           "by another "
@@ -227,16 +219,13 @@ static mn_status choose_annotate(predict_job *j, const source_list *l, mn_error 
     const char *out = j->opt.annotate;
     struct stat st;
     if (!out) return MN_OK;
-    bool folder = stat(out, &st) == 0 && S_ISDIR(st.st_mode),
-         picture = l->n > 0 && l->item[0].kind == SOURCE_PICTURE;
+    bool folder = stat(out, &st) == 0 && S_ISDIR(st.st_mode), picture = l->n > 0 && l->item[0].kind == SOURCE_PICTURE;
     j->annotate_folder = folder || !(has_extension(out, pictures) || has_extension(out, videos));
     if (!folder && has_extension(out, foreign))
-        return mn_fail(err, MN_ERR_ARG,
-                       "--annotate %s: pictures are written as .png, videos as .mp4, .mkv or .avi", out);
+        return mn_fail(err, MN_ERR_ARG, "--annotate %s: pictures are written as .png, videos as .mp4, .mkv or .avi", out);
     if (j->annotate_folder) return MN_OK;
     if (l->n > 1)
-        return mn_fail(err, MN_ERR_ARG,
-                       "--annotate %s: there are %d inputs for one file; hint: name a folder", out, l->n);
+        return mn_fail(err, MN_ERR_ARG, "--annotate %s: there are %d inputs for one file; hint: name a folder", out, l->n);
     if (l->n == 1 && !has_extension(out, picture ? pictures : videos))
         return mn_fail(err, MN_ERR_ARG, "--annotate %s: %s", out,
                        picture ? "a picture is written as .png" : "a video is written as .mp4, .mkv or .avi");
@@ -262,9 +251,11 @@ static mn_status follow_pipeline(predict_job *j, mn_error *err) {
     for (int i = 1; i < j->predictor.models; i++) {
         const mn_preprocess *q = &j->predictor.model[i].info.preprocess;
         if (q->margin != p->margin || q->align != p->align)
-            return mn_fail(err, MN_ERR_ARG, "%s and %s cut faces out differently (margin %g and %g, %saligned and %saligned); hint: "
-                           "run mien predict once for each", j->predictor.model[0].path, j->predictor.model[i].path, p->margin, q->margin,
-                           p->align ? "" : "not ", q->align ? "" : "not ");
+            return mn_fail(err, MN_ERR_ARG,
+                           "%s and %s cut faces out differently (margin %g and %g, %saligned and %saligned); hint: "
+                           "run mien predict once for each",
+                           j->predictor.model[0].path, j->predictor.model[i].path, p->margin, q->margin, p->align ? "" : "not ",
+                           q->align ? "" : "not ");
     }
     if (isnan(j->opt.margin)) j->opt.margin = p->margin;
     j->opt.align = p->align;
@@ -315,15 +306,12 @@ int cmd_predict(int argc, char **argv) {
     }
     mn_status s = failed && !list.n ? MN_ERR_IO : choose_annotate(j, &list, &err);
     if (s == MN_OK && j->opt.show) s = vision_check_screen(&err);
-    if (s == MN_OK)
-        s = predictor_open(&j->predictor, a.model, a.models, PREDICT_MAX_FACES, a.device, a.threads,
-                           a.flip, &err);
+    if (s == MN_OK) s = predictor_open(&j->predictor, a.model, a.models, PREDICT_MAX_FACES, a.device, a.threads, a.flip, &err);
     for (int i = 0; i < j->predictor.heads && a.opt.always; i++) j->predictor.head[i].calibration.unsure = 0;
     if (s == MN_OK) s = follow_pipeline(j, &err);
     if (s == MN_OK) s = open_detector(j, &a, &err);
     if (s == MN_OK) {
-        struct sigaction action = {.sa_handler = stop,
-                                   .sa_flags = (int)SA_RESETHAND}; /* a second Ctrl-C ends at once */
+        struct sigaction action = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND}; /* a second Ctrl-C ends at once */
         sigaction(SIGINT, &action, NULL);
         findings_begin(stdout, j->opt.format);
         failed += run_items(j, &list, &err);

@@ -21,7 +21,8 @@ static const struct argp_option table[] = {
     {"model", 'm', "MODEL.h5", 0, "The pipeline of this model instead", 1},
     {"size", 's', "N", 0, "Faces of N x N pixels (default: as large as they are in the photograph)", 1},
     {"keep", OPT_KEEP, 0, 0, "Where no face is found, write the picture whole (default: leave it out)", 1},
-    {"pixels", OPT_PIXELS, 0, 0, "Equalise and mask as well, to look at: training and prediction do this themselves (needs --size)", 1},
+    {"pixels", OPT_PIXELS, 0, 0,
+     "Equalise and mask as well, to look at: training and prediction do this themselves (needs --size)", 1},
     {"detector", OPT_DETECTOR, "YUNET.onnx", 0, "Find faces by YuNet (default: OpenCV's Haar cascade)", 2},
     {"cascade", OPT_CASCADE, "FILE.xml", 0, "Another Haar cascade", 2},
     {"threads", OPT_THREADS, "N", 0, "Pictures at a time (default: all processors)", 2},
@@ -38,15 +39,33 @@ typedef struct options {
 static error_t parse(int key, char *arg, struct argp_state *s) {
     options *o = s->input;
     switch (key) {
-    case 'o': o->out = arg; return 0;
-    case 'm': o->model = arg; return 0;
-    case 's': o->size = (int)app_parse_int(s, "--size", arg, 8, 4096); return 0;
-    case OPT_PIPELINE: o->pipeline = arg; return 0;
-    case OPT_KEEP: o->keep = true; return 0;
-    case OPT_PIXELS: o->pixels = true; return 0;
-    case OPT_DETECTOR: o->yunet = arg; return 0;
-    case OPT_CASCADE: o->cascade = arg; return 0;
-    case OPT_THREADS: o->threads = (int)app_parse_int(s, "--threads", arg, 1, MOST_THREADS); return 0;
+    case 'o':
+        o->out = arg;
+        return 0;
+    case 'm':
+        o->model = arg;
+        return 0;
+    case 's':
+        o->size = (int)app_parse_int(s, "--size", arg, 8, 4096);
+        return 0;
+    case OPT_PIPELINE:
+        o->pipeline = arg;
+        return 0;
+    case OPT_KEEP:
+        o->keep = true;
+        return 0;
+    case OPT_PIXELS:
+        o->pixels = true;
+        return 0;
+    case OPT_DETECTOR:
+        o->yunet = arg;
+        return 0;
+    case OPT_CASCADE:
+        o->cascade = arg;
+        return 0;
+    case OPT_THREADS:
+        o->threads = (int)app_parse_int(s, "--threads", arg, 1, MOST_THREADS);
+        return 0;
     case ARGP_KEY_ARG:
         if (o->in) argp_error(s, "one folder at a time: \"%s\" is the second", arg);
         o->in = arg;
@@ -57,19 +76,21 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         if (o->model && o->pipeline) argp_error(s, "--model and --pipeline exclude each other");
         if (o->pixels && !o->size) argp_error(s, "--pixels goes with --size N");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const char doc[] =
-    "Finds the largest face in every picture of a folder (and the folders in it), cuts it out with a margin, turns it so that the eyes "
-    "are level, and writes it under the same name elsewhere. `mien train --data folder:DIR` finds the pipeline beside the pictures and "
-    "keeps it in the model, so that `mien predict` cuts faces out in the same way."
-    "\vprepare.csv has a row for every picture: what was found, what was cut out, and what went wrong.\n\n"
-    "Examples:\n"
-    "  mien prepare photos --out faces --pipeline margin=0.1,align\n"
-    "  mien prepare photos --out faces --model own.h5 --keep\n"
-    "  mien prepare photos --out look --pipeline align,equalize,ellipse --size 96 --pixels\n";
+static const char doc[] = "Finds the largest face in every picture of a folder (and the folders in it), cuts it out with a "
+                          "margin, turns it so that the eyes "
+                          "are level, and writes it under the same name elsewhere. `mien train --data folder:DIR` finds the "
+                          "pipeline beside the pictures and "
+                          "keeps it in the model, so that `mien predict` cuts faces out in the same way."
+                          "\vprepare.csv has a row for every picture: what was found, what was cut out, and what went wrong.\n\n"
+                          "Examples:\n"
+                          "  mien prepare photos --out faces --pipeline margin=0.1,align\n"
+                          "  mien prepare photos --out faces --model own.h5 --keep\n"
+                          "  mien prepare photos --out look --pipeline align,equalize,ellipse --size 96 --pixels\n";
 static const struct argp argp = {table, parse, "FOLDER", doc, NULL, NULL, NULL};
 
 /* ---- one picture ---- */
@@ -120,12 +141,15 @@ static mn_status write_face(const job *j, mn_image im[3], row *r, const source_i
     mn_status s = MN_OK;
     mn_preprocess p = j->p;
     p.channels = im[1].channels, p.width = p.height = j->o->size;
-    if (j->o->pixels) s = mn_preprocess_pixels(&p, &im[1], last = &im[2], &im[0], err);
-    else if (j->o->size) s = mn_image_resize(last = &im[2], &im[1], j->o->size, j->o->size, err);
+    if (j->o->pixels)
+        s = mn_preprocess_pixels(&p, &im[1], last = &im[2], &im[0], err);
+    else if (j->o->size)
+        s = mn_image_resize(last = &im[2], &im[1], j->o->size, j->o->size, err);
     if (s) return s;
     r->output = output_name(j, item);
     char *path = app_text("%s/%s", j->o->out, r->output);
-    s = make_folders(path) ? mn_image_save_png(last, path, err) : mn_fail(err, MN_ERR_IO, "%s: its folder cannot be made: %s", path, strerror(errno));
+    s = make_folders(path) ? mn_image_save_png(last, path, err)
+                           : mn_fail(err, MN_ERR_IO, "%s: its folder cannot be made: %s", path, strerror(errno));
     free(path);
     return s;
 }
@@ -184,7 +208,9 @@ static mn_status write_table(const job *j, mn_error *err) {
         fputc(',', f);
         report_csv_field(f, r->output ? r->output : "");
         fprintf(f, ",%s,%d,%s", r->report.small ? "small, left whole" : outcome_name[r->what], r->report.faces,
-                !j->p.align || !r->report.faces ? "" : r->report.eyes ? "found" : "not found");
+                !j->p.align || !r->report.faces ? ""
+                : r->report.eyes                ? "found"
+                                                : "not found");
         const face_box *c = &r->report.cut;
         r->report.faces ? fprintf(f, ",%.1f,%.1f,%.1f,%.2f,", c->x, c->y, c->w, c->angle) : fprintf(f, ",,,,,");
         report_csv_field(f, r->why ? r->why : "");
@@ -202,8 +228,10 @@ static mn_status write_pipeline(const job *j, mn_error *err) {
     mn_pipeline_text(&j->p, text, sizeof text);
     strcat(text, "\n");
     mn_status s = MN_OK;
-    if (j->o->pixels) unlink(path);
-    else s = app_save(path, text, strlen(text), err);
+    if (j->o->pixels)
+        unlink(path);
+    else
+        s = app_save(path, text, strlen(text), err);
     free(path);
     return s;
 }
@@ -219,12 +247,14 @@ static int summary(const job *j) {
         blind += j->p.align && r->report.faces && !r->report.eyes;
         if (r->what <= WRITTEN || shown++ >= 10) continue;
         bool named = r->why && strstr(r->why, j->list.item[i].path);
-        fprintf(stderr, "mien: %s%s%s\n", named ? "" : j->list.item[i].path, named ? "" : ": ", r->why ? r->why : "no face was found");
+        fprintf(stderr, "mien: %s%s%s\n", named ? "" : j->list.item[i].path, named ? "" : ": ",
+                r->why ? r->why : "no face was found");
     }
     if (shown > 10) fprintf(stderr, "mien: and %d more: see %s/prepare.csv\n", shown - 10, j->o->out);
     printf("wrote     %s: %d of %d pictures\n", j->o->out, written, j->list.n);
     if (count[NO_FACE]) printf("          %d without a face%s\n", count[NO_FACE], j->o->keep ? ", written whole" : ", left out");
-    if (count[UNREADABLE] + count[FAILED]) printf("          %d could not be read or written\n", count[UNREADABLE] + count[FAILED]);
+    if (count[UNREADABLE] + count[FAILED])
+        printf("          %d could not be read or written\n", count[UNREADABLE] + count[FAILED]);
     if (several) printf("          %d with several faces: the largest was taken\n", several);
     if (blind) printf("          %d whose eyes were not found: not turned\n", blind);
     if (small) printf("          %d smaller than %d pixels: taken for crops, left whole\n", small, CROP_SMALLEST);
@@ -253,7 +283,8 @@ static mn_status open_job(job *j, mn_error *err) {
     const char *base = strrchr(o->in, '/');
     base = base ? base + 1 : o->in;
     j->skip = strcmp(base, "..") && *base ? strlen(base) + 1 : 0; /* names begin with the folder's own: see source.c */
-    if (mkdir(o->out, 0777) && errno != EEXIST) return mn_fail(err, MN_ERR_IO, "%s: this folder cannot be made: %s", o->out, strerror(errno));
+    if (mkdir(o->out, 0777) && errno != EEXIST)
+        return mn_fail(err, MN_ERR_IO, "%s: this folder cannot be made: %s", o->out, strerror(errno));
     struct stat a, b;
     if (!stat(o->in, &a) && !stat(o->out, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
         return mn_fail(err, MN_ERR_ARG, "--out %s is the folder of the photographs itself", o->out);

@@ -55,11 +55,9 @@ static const struct argp_option options[] = {
     {"count", OPT_COUNT, "N", 0, "with --out: how many pictures or sequences (70)", 2},
     {"rows", OPT_ROWS, "N", 0, "with --sheet: people (6)", 2},
     {"gap", OPT_GAP, "N", 0, "with --sheet: pixels left white above each face (0)", 2},
-    {"natural", OPT_NATURAL, 0, 0,
-     "pose, light, noise and occlusion as in a data set, also in a sheet or a single face", 2},
+    {"natural", OPT_NATURAL, 0, 0, "pose, light, noise and occlusion as in a data set, also in a sheet or a single face", 2},
     {0, 0, 0, 0, "The single face:", 3},
-    {"expression", OPT_EXPRESSION, "NAME", 0, "angry, disgust, fear, happy, sad, surprise or neutral (happy)",
-     3},
+    {"expression", OPT_EXPRESSION, "NAME", 0, "angry, disgust, fear, happy, sad, surprise or neutral (happy)", 3},
     {"gender", OPT_GENDER, "NAME", 0, "gender presentation: man or woman (woman)", 3},
     {"identity", OPT_IDENTITY, "N", 0, "which person (0)", 3},
     {"picture", OPT_PICTURE, "N", 0, "which picture of that person (0)", 3},
@@ -90,8 +88,7 @@ static void add_set(const struct argp_state *s, arguments *a, const char *field,
     mn_face_field f = {0};
     int i = 0;
     while (mn_face_field_at(i, &f) && strcmp(f.name, field)) i++;
-    if (!mn_face_field_at(i, &f))
-        argp_error(s, "a face has no field \"%s\"; `mien render --fields` lists them", field);
+    if (!mn_face_field_at(i, &f)) argp_error(s, "a face has no field \"%s\"; `mien render --fields` lists them", field);
     if (a->sets == MAX_SETS) argp_error(s, "more than %d fields are set", MAX_SETS);
     a->set[a->sets].value = app_parse_real(s, field, text, f.lo, f.hi);
     snprintf(a->set[a->sets].field, sizeof a->set[0].field, "%s", f.name);
@@ -225,16 +222,13 @@ static mn_status make_sheet(const arguments *a, mn_image *im, mn_error *err) {
 
 static mn_status make_face(const arguments *a, mn_image *im, mn_error *err) {
     mn_face f;
-    mn_face_random(&f, (uint64_t)a->seed, (uint64_t)a->identity, (uint64_t)a->picture, a->expression,
-                   a->gender);
+    mn_face_random(&f, (uint64_t)a->seed, (uint64_t)a->identity, (uint64_t)a->picture, a->expression, a->gender);
     if (!a->natural) mn_face_pose_plain(&f), f.intensity = 1;
     mn_status s = MN_OK;
-    for (int i = 0; i < a->sets && s == MN_OK; i++)
-        s = mn_face_set(&f, a->set[i].field, a->set[i].value, err);
+    for (int i = 0; i < a->sets && s == MN_OK; i++) s = mn_face_set(&f, a->set[i].field, a->set[i].value, err);
     if (s == MN_OK) s = mn_face_render(&f, a->size ? a->size : 256, a->channels, im, err);
     if (s == MN_OK) s = mn_image_save_png(im, a->face, err);
-    if (s == MN_OK)
-        printf("%s: %s %s\n", a->face, mn_expression_names[f.expression], mn_gender_names[f.gender]);
+    if (s == MN_OK) printf("%s: %s %s\n", a->face, mn_expression_names[f.expression], mn_gender_names[f.gender]);
     return s;
 }
 
@@ -261,8 +255,7 @@ static void show_progress(int64_t done, int64_t total) {
 }
 
 /* One sample to its file, one line to the list. */
-static mn_status write_sample(const arguments *a, const mn_dataset *d, int64_t i, mn_image *im, FILE *list,
-                              mn_error *err) {
+static mn_status write_sample(const arguments *a, const mn_dataset *d, int64_t i, mn_image *im, FILE *list, mn_error *err) {
     mn_sample_info info;
     mn_status s = d->info(d, i, &info, err);
     if (s == MN_OK) s = d->pixels(d, i, im, err);
@@ -302,11 +295,8 @@ static mn_status write_all(const arguments *a, const mn_dataset *d, mn_image *im
 
 static mn_status make_tree(const arguments *a, mn_image *im, mn_error *err) {
     if (strlen(a->out) > 4000) return mn_fail(err, MN_ERR_ARG, "the folder's name is longer than 4000 bytes");
-    mn_rendered_opt o = {.count = a->count,
-                         .size = a->size,
-                         .channels = a->channels,
-                         .seed = (uint64_t)a->seed,
-                         .frames = a->frames};
+    mn_rendered_opt o = {
+        .count = a->count, .size = a->size, .channels = a->channels, .seed = (uint64_t)a->seed, .frames = a->frames};
     mn_dataset *d = mn_dataset_rendered(&o, err);
     if (!d) return err->status;
     mn_status s = make_folders(a->out, err);
@@ -323,9 +313,7 @@ int cmd_render(int argc, char **argv) {
     if (a.seed < 0) a.seed = a.sheet ? 4 : 0; /* six people who differ well */
     mn_image im = {0};
     mn_error err = {0};
-    mn_status s = a.sheet  ? make_sheet(&a, &im, &err)
-                  : a.face ? make_face(&a, &im, &err)
-                           : make_tree(&a, &im, &err);
+    mn_status s = a.sheet ? make_sheet(&a, &im, &err) : a.face ? make_face(&a, &im, &err) : make_tree(&a, &im, &err);
     mn_image_free(&im);
     return s == MN_OK ? APP_OK : app_fail(&err);
 }

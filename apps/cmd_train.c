@@ -67,15 +67,14 @@ static const struct argp_option table[] = {
      "Test rows, carved where the files say nothing at all (default 0.1). Training never reads test rows", 1},
     {"allow-leak", OPT_ALLOW_LEAK, 0, 0,
      "Train even where copies or people are on both sides of the split (see mien doctor); the model file says so", 1},
-    {"labels", OPT_LABELS, "WHICH", 0,
-     "emotion, gender, both, other heads by name with commas, or auto: all there are (default)", 1},
+    {"labels", OPT_LABELS, "WHICH", 0, "emotion, gender, both, other heads by name with commas, or auto: all there are (default)",
+     1},
     {"classes", OPT_CLASSES, "LIST", 0,
      "See all data through one list of expressions: 6, 6n, 7, 7c, 8 (docs/data.md) or words, with + joining two: "
      "angry+disgust,happy,sad. Rows of other classes are left out",
      1},
     {0, 0, 0, 0, "Network:", 2},
-    {"net", 'n', "NAME|FILE", 0,
-     "A network by name (seed2 is the default; `mien info` lists them) or a .json file", 2},
+    {"net", 'n', "NAME|FILE", 0, "A network by name (seed2 is the default; `mien info` lists them) or a .json file", 2},
     {"size", OPT_SIZE, "N|HxW", 0, "Input size (default: the network's, mostly 48)", 2},
     {"channels", OPT_CHANNELS, "1|3", 0, "Grey or RGB (default: the network's, grey)", 2},
     {"normalize", OPT_NORMALIZE, "HOW", 0,
@@ -88,15 +87,15 @@ static const struct argp_option table[] = {
      "prepare` wrote beside the data, else none). Kept in the model file",
      2},
     {"init", OPT_INIT, "MODEL.h5", 0, "Begin with the weights of this model", 2},
-    {"freeze", OPT_FREEZE, "PATTERN", 0,
-     "Layers that are not trained, like \"conv*\"; may be given several times", 2},
+    {"freeze", OPT_FREEZE, "PATTERN", 0, "Layers that are not trained, like \"conv*\"; may be given several times", 2},
     {"lr-scale", OPT_LR_SCALE, "PATTERN=X", 0,
-     "Layers whose learning rate is X times the others', like \"conv*=0.1\"; may be given several times, the last that matches counts", 2},
+     "Layers whose learning rate is X times the others', like \"conv*=0.1\"; may be given several times, the last that matches "
+     "counts",
+     2},
     {"unfreeze-every", OPT_UNFREEZE, "N", 0,
      "With --init: train the heads alone at first, and every N epochs one layer more, from the end to the beginning", 2},
     {"dropout", OPT_DROPOUT, "X", 0, "The rate of all Dropout layers (default: the network's own)", 2},
-    {0, 0, 0, 0,
-     "Recipe (the defaults are S1's: SGD, lr 0.001, momentum 0.9, batch 32, 50 epochs, early stopping):", 3},
+    {0, 0, 0, 0, "Recipe (the defaults are S1's: SGD, lr 0.001, momentum 0.9, batch 32, 50 epochs, early stopping):", 3},
     {"epochs", 'e', "N", 0, "Passes over the training rows (default 50)", 3},
     {"batch", 'b', "N", 0, "Pictures a step (default 32)", 3},
     {"optimizer", OPT_OPTIMIZER, "NAME", 0, "sgd, adam, adamw or rmsprop", 3},
@@ -119,15 +118,13 @@ static const struct argp_option table[] = {
      "which pay at their end)",
      3},
     {"class-weights", OPT_WEIGHTS, "balanced", 0, "Weigh rare classes up", 3},
-    {"head-weight", OPT_HEAD_WEIGHT, "HEAD=X", 0,
-     "Weight of a head's loss (default 1); may be given for each head", 3},
+    {"head-weight", OPT_HEAD_WEIGHT, "HEAD=X", 0, "Weight of a head's loss (default 1); may be given for each head", 3},
     {"label-smoothing", OPT_SMOOTHING, "X", 0, "Share of each label that goes to all classes", 3},
     {"ema", OPT_EMA, "X", 0, "Validate and keep an exponential average of the weights, like 0.999", 3},
     {0, 0, 0, 0, "Run:", 4},
     {"seed", OPT_SEED, "N", 0, "Of weights, order, augmentation, dropout and split (default 0)", 4},
     {"threads", OPT_THREADS, "N", 0, "Processors (default: all)", 4},
-    {"workers", OPT_WORKERS, "N", 0,
-     "Threads that prepare batches ahead (default 1; 0: in turn with computing)", 4},
+    {"workers", OPT_WORKERS, "N", 0, "Threads that prepare batches ahead (default 1; 0: in turn with computing)", 4},
     {"device", OPT_DEVICE, "cpu|cuda|auto", 0, DEVICE_DOC, 4},
     {"precision", OPT_PRECISION, "HOW", 0, DEVICE_PRECISION_DOC, 4},
     {"memory-limit", OPT_LIMIT, "MIB", 0, DEVICE_LIMIT_DOC, 4},
@@ -135,16 +132,14 @@ static const struct argp_option table[] = {
      "Go on from a checkpoint; it knows its command line. Only --epochs, --patience, --threads, --workers, "
      "--out, --log, --plot, --card, --unsure, --no-baseline and --keep-checkpoint may be given with it",
      4},
-    {"out", 'o', "MODEL.h5", 0, "The model to write; MODEL.h5.ckpt beside it is the checkpoint of each epoch",
-     4},
+    {"out", 'o', "MODEL.h5", 0, "The model to write; MODEL.h5.ckpt beside it is the checkpoint of each epoch", 4},
     {"log", OPT_LOG, "RUN.jsonl", 0, "A line of JSON an epoch", 4},
     {"plot", OPT_PLOT, "CURVES.svg", 0, "Loss and accuracy, drawn after each epoch", 4},
     {"card", OPT_CARD, "FILE.md", 0, "The model card (default MODEL.card.md beside MODEL.h5)", 4},
     {"unsure", OPT_UNSURE, "SHARE", 0,
      "Answer \"unsure\" below the probability that this share of the validation rows does not reach (default 0.1; 0: never)", 4},
     {"no-baseline", OPT_NO_BASELINE, 0, 0, "Do not train a logistic regression to stand beside the score", 4},
-    {"keep-checkpoint", OPT_KEEP, 0, 0,
-     "Leave the checkpoint when the run is done, so that a longer one can go on from it", 4},
+    {"keep-checkpoint", OPT_KEEP, 0, 0, "Leave the checkpoint when the run is done, so that a longer one can go on from it", 4},
     {0},
 };
 
@@ -178,8 +173,10 @@ static void check_net(const struct argp_state *s, const char *name) {
 
 static void parse_val(train_options *o, char *arg, const struct argp_state *s) {
     if (!strcmp(arg, "test"))
-        argp_error(s, "--val test: what chooses an epoch is not a test any more; hint: leave it out, and validation rows are carved out of "
-                   "the training rows");
+        argp_error(
+            s,
+            "--val test: what chooses an epoch is not a test any more; hint: leave it out, and validation rows are carved out of "
+            "the training rows");
     o->val = strchr(arg, ':') ? arg : NULL;
     if (!o->val) o->valid = app_parse_real(s, "--val (a share, or a data SPEC with a colon)", arg, 0, 0.9);
 }
@@ -195,14 +192,12 @@ static void parse_size(train_options *o, const char *arg, const struct argp_stat
 static void parse_head_weight(train_options *o, char *arg, const struct argp_state *s) {
     char *equals = strchr(arg, '=');
     if (!equals || equals == arg) argp_error(s, "--head-weight wants HEAD=X, not \"%s\"", arg);
-    if (o->n_head_weights == MN_MAX_HEADS)
-        argp_error(s, "--head-weight is given more than %d times", MN_MAX_HEADS);
+    if (o->n_head_weights == MN_MAX_HEADS) argp_error(s, "--head-weight is given more than %d times", MN_MAX_HEADS);
     o->head_weight[o->n_head_weights] = app_parse_real(s, "--head-weight", equals + 1, 0, 1e6);
     o->weighted_head[o->n_head_weights++] = strndup(arg, (size_t)(equals - arg));
 }
 
-static void add_word(const char **list, int *n, int most, const char *word, const char *option,
-                     const struct argp_state *s) {
+static void add_word(const char **list, int *n, int most, const char *word, const char *option, const struct argp_state *s) {
     if (*n == most) argp_error(s, "%s is given more than %d times", option, most);
     list[(*n)++] = word;
 }
@@ -246,8 +241,7 @@ static error_t parse_data(int key, char *arg, struct argp_state *s, train_option
         return 0;
     case OPT_NORMALIZE:
         o->normalize =
-            NORMALIZE_UNIT +
-            app_parse_word(s, "--normalize", arg, (const char *[]){"unit", "signed", "image", "dataset"}, 4);
+            NORMALIZE_UNIT + app_parse_word(s, "--normalize", arg, (const char *[]){"unit", "signed", "image", "dataset"}, 4);
         return 0;
     case OPT_GREY:
         o->grey = app_parse_word(s, "--grey", arg, (const char *[]){"bt601", "mean"}, 2);
@@ -288,8 +282,8 @@ static error_t parse_recipe(int key, char *arg, struct argp_state *s, train_opti
         o->batch = (int)app_parse_int(s, "--batch", arg, 1, 65536);
         return 0;
     case OPT_OPTIMIZER:
-        o->optim.kind = (mn_optim_kind)app_parse_word(s, "--optimizer", arg,
-                                                      (const char *[]){"sgd", "adam", "adamw", "rmsprop"}, 4);
+        o->optim.kind =
+            (mn_optim_kind)app_parse_word(s, "--optimizer", arg, (const char *[]){"sgd", "adam", "adamw", "rmsprop"}, 4);
         return 0;
     case 'l':
         o->optim.lr = app_parse_real(s, "--lr", arg, 1e-12, 1e12);
@@ -307,12 +301,10 @@ static error_t parse_recipe(int key, char *arg, struct argp_state *s, train_opti
         o->optim.clip_norm = app_parse_real(s, "--clip-norm", arg, 0, 1e12);
         return 0;
     case OPT_SCHEDULE:
-        if (mn_schedule_parse(o->schedule_text = arg, &o->schedule, &err))
-            argp_error(s, "--schedule: %s", err.text);
+        if (mn_schedule_parse(o->schedule_text = arg, &o->schedule, &err)) argp_error(s, "--schedule: %s", err.text);
         return 0;
     case OPT_AUGMENT:
-        if (mn_augment_parse(o->augment_text = arg, &o->augment, &err))
-            argp_error(s, "--augment: %s", err.text);
+        if (mn_augment_parse(o->augment_text = arg, &o->augment, &err)) argp_error(s, "--augment: %s", err.text);
         return 0;
     case OPT_PATIENCE:
         o->patience = (int)app_parse_int(s, "--patience", arg, 0, 100000);
@@ -385,14 +377,13 @@ static error_t parse_run(int key, char *arg, struct argp_state *s, train_options
 
 /* Beside --resume only what does not change what has been computed so far. */
 static void refuse_change(int key, const struct argp_state *s) {
-    static const int allowed[] = {'e',     OPT_PATIENCE, OPT_THREADS, OPT_WORKERS, 'o',
-                                  OPT_LOG, OPT_PLOT,     OPT_KEEP,    OPT_RESUME,  OPT_CARD, OPT_UNSURE, OPT_NO_BASELINE};
+    static const int allowed[] = {'e',      OPT_PATIENCE, OPT_THREADS, OPT_WORKERS, 'o',        OPT_LOG,
+                                  OPT_PLOT, OPT_KEEP,     OPT_RESUME,  OPT_CARD,    OPT_UNSURE, OPT_NO_BASELINE};
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
         if (key == allowed[i]) return;
     for (const struct argp_option *t = table; t->name || t->doc; t++)
         if (t->key == key && t->name)
-            argp_error(s, "--%s cannot change in a run that goes on; hint: start a new one with --init",
-                       t->name);
+            argp_error(s, "--%s cannot change in a run that goes on; hint: start a new one with --init", t->name);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *s) {
@@ -510,15 +501,13 @@ static void print_best(const train_run *r) {
     if (!r->valid || !r->stop.started) return;
     const epoch_record *e = &r->history[r->stop.best_epoch];
     printf("best      epoch %lld, validation loss %.4f", (long long)r->stop.best_epoch + 1, e->valid_loss);
-    for (int h = 0; h < r->n_heads; h++)
-        printf(", %s %.1f %%", r->info.head[h].name, 100 * e->valid_accuracy[h]);
+    for (int h = 0; h < r->n_heads; h++) printf(", %s %.1f %%", r->info.head[h].name, 100 * e->valid_accuracy[h]);
     putchar('\n');
 }
 
 static void print_resume(const train_run *r) {
-    printf("stopped   in epoch %lld after %lld of %lld batches; go on with\n  %s train --resume '%s'\n",
-           (long long)r->epoch + 1, (long long)r->batch, (long long)r->per_epoch, program_invocation_name,
-           r->checkpoint);
+    printf("stopped   in epoch %lld after %lld of %lld batches; go on with\n  %s train --resume '%s'\n", (long long)r->epoch + 1,
+           (long long)r->batch, (long long)r->per_epoch, program_invocation_name, r->checkpoint);
 }
 
 static void print_next(const train_run *r) {
@@ -542,8 +531,7 @@ static int run(const train_options *o) {
             return APP_FAILED;
         }
         if (end == TRAIN_FAILED && access(r.checkpoint, R_OK) == 0 && r.epoch > 0)
-            fprintf(stderr, "mien: %s holds the run as it was after epoch %lld\n", r.checkpoint,
-                    (long long)r.epoch);
+            fprintf(stderr, "mien: %s holds the run as it was after epoch %lld\n", r.checkpoint, (long long)r.epoch);
         if (end == TRAIN_DONE) {
             print_best(&r);
             mn_error aside = {0}; /* what goes wrong beside the weights does not lose them */

@@ -30,7 +30,20 @@ typedef struct options {
     int n_rest;
 } options;
 
-enum { OPT_MOMENTUM = 256, OPT_DECAY, OPT_OPTIMIZER, OPT_AUGMENT, OPT_SMOOTHING, OPT_DROPOUT, OPT_SEARCH, OPT_TRIALS, OPT_HALVING, OPT_SEED, OPT_LOG, OPT_SPLIT };
+enum {
+    OPT_MOMENTUM = 256,
+    OPT_DECAY,
+    OPT_OPTIMIZER,
+    OPT_AUGMENT,
+    OPT_SMOOTHING,
+    OPT_DROPOUT,
+    OPT_SEARCH,
+    OPT_TRIALS,
+    OPT_HALVING,
+    OPT_SEED,
+    OPT_LOG,
+    OPT_SPLIT
+};
 static const struct argp_option table[] = {
     {"data", 'd', "SPEC", 0, "As for mien train; may be given several times", 1},
     {0, 0, 0, 0, "What to try: a LIST with commas (colons between lists of --augment), or a range LO..HI for numbers", 2},
@@ -47,7 +60,8 @@ static const struct argp_option table[] = {
     {"search", OPT_SEARCH, "random|grid", 0, "random draws each value (default); grid tries all combinations of lists", 3},
     {"trials", OPT_TRIALS, "N", 0, "Of a random search (default 16)", 3},
     {"epochs", 'e', "N", 0, "Of a whole training (default 10)", 3},
-    {"halving", OPT_HALVING, "ETA", 0, "Begin with fewer epochs, keep the best 1/ETA, give those ETA times as many, and so on", 3},
+    {"halving", OPT_HALVING, "ETA", 0, "Begin with fewer epochs, keep the best 1/ETA, give those ETA times as many, and so on",
+     3},
     {"seed", OPT_SEED, "N", 0, "Of what is drawn (default 0)", 3},
     {"log", OPT_LOG, "FILE.jsonl", 0, "A line a training (default tune.jsonl); what is in it is not trained again", 3},
     {"split", OPT_SPLIT, "valid", 0, "The rows that choose: there is no other choice", 3},
@@ -63,7 +77,8 @@ static void add_list(const struct argp_state *s, options *o, const char *option,
     if (dots && end == dots) { /* "../net.json" has two dots as well */
         p->range = true;
         p->hi = strtod(dots + 2, NULL);
-        if (!(p->lo < p->hi) || (logarithmic && p->lo <= 0)) argp_error(s, "%s %s: wanted LO..HI with LO below HI%s", option, arg, logarithmic ? " and above 0" : "");
+        if (!(p->lo < p->hi) || (logarithmic && p->lo <= 0))
+            argp_error(s, "%s %s: wanted LO..HI with LO below HI%s", option, arg, logarithmic ? " and above 0" : "");
         return;
     }
     for (char *at = strtok_r(arg, cut, &end); at; at = strtok_r(NULL, cut, &end)) {
@@ -80,35 +95,70 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         if (o->n_data == DATA_MAX_PARTS - 1) argp_error(s, "--data is given more than %d times", DATA_MAX_PARTS - 1);
         o->data[o->n_data++] = arg;
         return 0;
-    case 'n': add_list(s, o, "--net", arg, ',', false); return 0;
-    case 'l': add_list(s, o, "--lr", arg, ',', true); return 0;
-    case OPT_MOMENTUM: add_list(s, o, "--momentum", arg, ',', false); return 0;
-    case OPT_DECAY: add_list(s, o, "--weight-decay", arg, ',', true); return 0;
-    case 'b': add_list(s, o, "--batch", arg, ',', false); return 0;
-    case OPT_OPTIMIZER: add_list(s, o, "--optimizer", arg, ',', false); return 0;
-    case OPT_AUGMENT: add_list(s, o, "--augment", arg, ':', false); return 0;
-    case OPT_DROPOUT: add_list(s, o, "--dropout", arg, ',', false); return 0;
-    case OPT_SMOOTHING: add_list(s, o, "--label-smoothing", arg, ',', false); return 0;
-    case OPT_SEARCH: o->grid = app_parse_word(s, "--search", arg, (const char *[]){"random", "grid"}, 2); return 0;
-    case OPT_TRIALS: o->trials = (int)app_parse_int(s, "--trials", arg, 1, MOST_TRIALS); return 0;
-    case 'e': o->epochs = (int)app_parse_int(s, "--epochs", arg, 1, 100000); return 0;
-    case OPT_HALVING: o->halving = (int)app_parse_int(s, "--halving", arg, 2, 16); return 0;
-    case OPT_SEED: o->seed = (uint64_t)app_parse_int(s, "--seed", arg, 0, INT64_MAX); return 0;
-    case OPT_LOG: o->log = arg; return 0;
-    case OPT_SPLIT:
-        if (strcmp(arg, "valid") != 0) argp_error(s, "--split %s: only validation rows may choose; a test that chose is no test", arg);
+    case 'n':
+        add_list(s, o, "--net", arg, ',', false);
         return 0;
-    case ARGP_KEY_ARGS: o->rest = s->argv + s->next, o->n_rest = s->argc - s->next; return 0;
+    case 'l':
+        add_list(s, o, "--lr", arg, ',', true);
+        return 0;
+    case OPT_MOMENTUM:
+        add_list(s, o, "--momentum", arg, ',', false);
+        return 0;
+    case OPT_DECAY:
+        add_list(s, o, "--weight-decay", arg, ',', true);
+        return 0;
+    case 'b':
+        add_list(s, o, "--batch", arg, ',', false);
+        return 0;
+    case OPT_OPTIMIZER:
+        add_list(s, o, "--optimizer", arg, ',', false);
+        return 0;
+    case OPT_AUGMENT:
+        add_list(s, o, "--augment", arg, ':', false);
+        return 0;
+    case OPT_DROPOUT:
+        add_list(s, o, "--dropout", arg, ',', false);
+        return 0;
+    case OPT_SMOOTHING:
+        add_list(s, o, "--label-smoothing", arg, ',', false);
+        return 0;
+    case OPT_SEARCH:
+        o->grid = app_parse_word(s, "--search", arg, (const char *[]){"random", "grid"}, 2);
+        return 0;
+    case OPT_TRIALS:
+        o->trials = (int)app_parse_int(s, "--trials", arg, 1, MOST_TRIALS);
+        return 0;
+    case 'e':
+        o->epochs = (int)app_parse_int(s, "--epochs", arg, 1, 100000);
+        return 0;
+    case OPT_HALVING:
+        o->halving = (int)app_parse_int(s, "--halving", arg, 2, 16);
+        return 0;
+    case OPT_SEED:
+        o->seed = (uint64_t)app_parse_int(s, "--seed", arg, 0, INT64_MAX);
+        return 0;
+    case OPT_LOG:
+        o->log = arg;
+        return 0;
+    case OPT_SPLIT:
+        if (strcmp(arg, "valid") != 0)
+            argp_error(s, "--split %s: only validation rows may choose; a test that chose is no test", arg);
+        return 0;
+    case ARGP_KEY_ARGS:
+        o->rest = s->argv + s->next, o->n_rest = s->argc - s->next;
+        return 0;
     case ARGP_KEY_END:
         if (!o->n_data) argp_error(s, "the data is missing: --data SPEC");
         if (!o->n_parameters) argp_error(s, "nothing to try: --lr 0.1,0.01, say, or --net tiny,seed2");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
 static const char doc[] =
-    "Trains with many settings and compares them on the validation rows, at each run's epoch of lowest validation loss. Test rows are "
+    "Trains with many settings and compares them on the validation rows, at each run's epoch of lowest validation loss. Test "
+    "rows are "
     "never read: score the winner on them once, with mien eval."
     "\vWhat follows -- goes to every training. Ctrl-C ends the search; the same command goes on from its log.\n\n"
     "Examples:\n"
@@ -127,8 +177,7 @@ typedef struct trial {
 
 static int combinations(const options *o) {
     int64_t n = 1;
-    for (int k = 0; k < o->n_parameters; k++)
-        n = o->p[k].range || n > MOST_TRIALS ? MOST_TRIALS + 1 : n * o->p[k].n;
+    for (int k = 0; k < o->n_parameters; k++) n = o->p[k].range || n > MOST_TRIALS ? MOST_TRIALS + 1 : n * o->p[k].n;
     return n > MOST_TRIALS ? -1 : (int)n;
 }
 
@@ -168,8 +217,8 @@ static void print_trial(const options *o, const trial *t, int number) {
     char line[400];
     const study_result *r = &t->result;
     int used = r->diverged ? snprintf(line, sizeof line, "%5d      ran away         %5d          ", number, t->epochs)
-                           : snprintf(line, sizeof line, "%5d  %5.1f (%4.1f-%5.1f) %7d %8.1fs ", number, 100 * r->accuracy, 100 * r->accuracy_lo,
-                                      100 * r->accuracy_hi, t->epochs, r->epoch_seconds);
+                           : snprintf(line, sizeof line, "%5d  %5.1f (%4.1f-%5.1f) %7d %8.1fs ", number, 100 * r->accuracy,
+                                      100 * r->accuracy_lo, 100 * r->accuracy_hi, t->epochs, r->epoch_seconds);
     for (int k = 0; k < o->n_parameters; k++)
         used += snprintf(line + used, sizeof line - (size_t)used, " %.12s %.20s", o->p[k].option + 2, t->value[k]);
     printf("%.79s\n", line);
@@ -222,7 +271,8 @@ int cmd_tune(int argc, char **argv) {
     options o = {.trials = 16, .epochs = 10, .log = "tune.jsonl"};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     int n = o.grid ? combinations(&o) : o.trials;
-    if (n < 0) return fprintf(stderr, "mien tune: a grid wants lists (no ranges) of at most %d combinations\n", MOST_TRIALS), APP_USAGE;
+    if (n < 0)
+        return fprintf(stderr, "mien tune: a grid wants lists (no ranges) of at most %d combinations\n", MOST_TRIALS), APP_USAGE;
     mn_error err = {0};
     if (app_check_writable(o.log, &err)) return app_fail(&err);
     struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};

@@ -27,8 +27,7 @@ static mn_status fingerprint(const mn_dataset *d, uint64_t *out, mn_error *err) 
         int32_t split = info.split;
         h = mix(h, &split, sizeof split);
         if (i % (d->length / 8 + 1) != 0 || split == MN_SPLIT_TEST) continue;
-        if (!(s = d->pixels(d, i, &im, err)))
-            h = mix(h, im.pixels, (size_t)im.width * (size_t)im.height * (size_t)im.channels);
+        if (!(s = d->pixels(d, i, &im, err))) h = mix(h, im.pixels, (size_t)im.width * (size_t)im.height * (size_t)im.channels);
     }
     mn_image_free(&im);
     *out = h;
@@ -105,7 +104,8 @@ mn_status data_pipeline(const data_rows *d, mn_preprocess *p, bool *any, mn_erro
         const mn_preprocess *q = &d->part[k].pipeline;
         if (!d->part[k].prepared) continue;
         if (*any && !same_cut(p, q))
-            return mn_fail(err, MN_ERR_ARG, "%s was prepared with another margin or alignment than the data before it", d->part[k].spec);
+            return mn_fail(err, MN_ERR_ARG, "%s was prepared with another margin or alignment than the data before it",
+                           d->part[k].spec);
         p->detect = q->detect, p->margin = q->margin, p->align = q->align, p->equalize = q->equalize, p->ellipse = q->ellipse;
         *any = true;
     }
@@ -118,8 +118,9 @@ mn_status data_crop(data_rows *d, const mn_preprocess *p, mn_error *err) {
     for (int k = 0; k < d->n_parts; k++) {
         photographs |= !d->part[k].prepared;
         if (d->part[k].prepared && !same_cut(&d->part[k].pipeline, p))
-            return mn_fail(err, MN_ERR_ARG, "%s was prepared by \"%s\", the model wants \"%s\"; hint: mien prepare --model", d->part[k].spec,
-                           mn_pipeline_text(&d->part[k].pipeline, have, sizeof have), mn_pipeline_text(p, want, sizeof want));
+            return mn_fail(err, MN_ERR_ARG, "%s was prepared by \"%s\", the model wants \"%s\"; hint: mien prepare --model",
+                           d->part[k].spec, mn_pipeline_text(&d->part[k].pipeline, have, sizeof have),
+                           mn_pipeline_text(p, want, sizeof want));
     }
     if (!p->detect || !photographs) return MN_OK;
     if (!(d->crop = cropper_open(p, NULL, NULL, err))) return err->status;
@@ -201,7 +202,8 @@ static mn_status drop_copies(data_rows *d, mn_split *to, mn_error *err) {
     for (int64_t a = 0, b; a < n && !s; a = b) {
         for (b = a; b < n && c[b].group == c[a].group; b++) {}
         for (int64_t i = a; i < b; i++)
-            if (c[i].to == MN_SPLIT_TRAIN && held_out_elsewhere(c + a, b - a, c[i].part)) to[c[i].row] = MN_SPLIT_NONE, d->copies++;
+            if (c[i].to == MN_SPLIT_TRAIN && held_out_elsewhere(c + a, b - a, c[i].part))
+                to[c[i].row] = MN_SPLIT_NONE, d->copies++;
     }
     free(c);
     return s;
@@ -213,8 +215,7 @@ static mn_status drop_unlabelled(data_rows *d, const int *head, int n_heads, mn_
         mn_status s = d->all->info(d->all, i, &info, err);
         if (s) return s;
         bool labelled = false;
-        for (int h = 0; h < n_heads; h++)
-            labelled = labelled || info.label[head[h]] >= 0 || info.soft[head[h]];
+        for (int h = 0; h < n_heads; h++) labelled = labelled || info.label[head[h]] >= 0 || info.soft[head[h]];
         if (!labelled) to[i] = MN_SPLIT_NONE, d->unlabelled++;
     }
     return MN_OK;
@@ -236,8 +237,7 @@ mn_status data_split(data_rows *d, const int *head, int n_heads, uint64_t seed, 
     return s;
 }
 
-mn_status data_count(const mn_dataset *d, const int64_t *index, int64_t n, int h, int64_t *count,
-                     mn_error *err) {
+mn_status data_count(const mn_dataset *d, const int64_t *index, int64_t n, int h, int64_t *count, mn_error *err) {
     memset(count, 0, (size_t)d->head[h].n_classes * sizeof *count);
     for (int64_t i = 0; i < n; i++) {
         mn_sample_info info;
@@ -277,11 +277,8 @@ static mn_status print_head(const data_rows *d, int h, FILE *out, mn_error *err)
 mn_status data_print(const data_rows *d, const int *head, int n_heads, FILE *out, mn_error *err) {
     char n[24];
     for (int k = 0; k < d->n_parts; k++)
-        fprintf(out, "data      %s: %s pictures\n", d->part[k].spec,
-                progress_number(n, sizeof n, d->part[k].length));
-    if (d->unlabelled)
-        fprintf(out, "          %s without a label are left out\n",
-                progress_number(n, sizeof n, d->unlabelled));
+        fprintf(out, "data      %s: %s pictures\n", d->part[k].spec, progress_number(n, sizeof n, d->part[k].length));
+    if (d->unlabelled) fprintf(out, "          %s without a label are left out\n", progress_number(n, sizeof n, d->unlabelled));
     if (d->copies)
         fprintf(out, "          %s training rows are copies of held-out ones and are left out\n",
                 progress_number(n, sizeof n, d->copies));

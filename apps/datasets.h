@@ -15,8 +15,8 @@ typedef struct data_part {
     char *spec;
     int64_t first, length; /* rows of the whole */
     uint64_t fingerprint;  /* equal for equal data, wherever it lies */
-    double valid, test; /* shares to carve where the files say nothing; set them before data_split, like: */
-    bool prepared;      /* its pictures were cut out by mien prepare, as `pipeline` says */
+    double valid, test;    /* shares to carve where the files say nothing; set them before data_split, like: */
+    bool prepared;         /* its pictures were cut out by mien prepare, as `pipeline` says */
     mn_preprocess pipeline;
     data_use use; /* USE_TRAIN: its validation rows are left out; USE_VALID: all but test rows validate */
 } data_part;
@@ -31,7 +31,7 @@ typedef struct data_rows {
     data_part part[DATA_MAX_PARTS];
     int64_t *index[3], count[3]; /* by mn_split, after data_split */
     int64_t unlabelled;          /* rows left out: no label for any of the heads asked for */
-    int64_t copies; /* training rows left out: copies of another part's validation or test rows */
+    int64_t copies;              /* training rows left out: copies of another part's validation or test rows */
 } data_rows;
 
 mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, mn_error *err);
@@ -47,8 +47,7 @@ mn_status data_pipeline(const data_rows *d, mn_preprocess *p, bool *any, mn_erro
 void data_close(data_rows *d);
 
 /* Labels of each class of head `h` among rows index[0..n-1]; count has one number a class. */
-mn_status data_count(const mn_dataset *d, const int64_t *index, int64_t n, int h, int64_t *count,
-                     mn_error *err);
+mn_status data_count(const mn_dataset *d, const int64_t *index, int64_t n, int h, int64_t *count, mn_error *err);
 /* Prints what there is: data sets, rows of each class in each part. */
 mn_status data_print(const data_rows *d, const int *head, int n_heads, FILE *out, mn_error *err);
 

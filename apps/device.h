@@ -8,8 +8,7 @@
 typedef enum device_choice { DEVICE_CPU = MN_CPU, DEVICE_CUDA = MN_CUDA, DEVICE_AUTO } device_choice;
 
 #define DEVICE_DOC "Where to compute (default cpu); auto: on a GPU if one can be used. See `mien devices`"
-#define DEVICE_PRECISION_DOC                                                                               \
-    "How the GPU's tensor cores round factors: precise (default; not at all), tf32x3, tf32 or bf16"
+#define DEVICE_PRECISION_DOC "How the GPU's tensor cores round factors: precise (default; not at all), tf32x3, tf32 or bf16"
 #define DEVICE_LIMIT_DOC "Tensors take at most so much memory; a run that needs more ends with a sentence"
 
 /* For argp parsers: the values of --device (a word) and of --memory-limit (MiB; the result is in bytes). */

@@ -182,7 +182,8 @@ static void meet(void *user, int64_t a, int64_t b, bool mirrored, double likenes
 static mn_status find_copies(doctor *d, const doctor_opt *opt, mn_error *err) {
     size_t n = (size_t)d->data->all->length;
     entry *e = app_alloc(n, sizeof *e);
-    int64_t *first_of = app_alloc(n, sizeof *first_of), *next = app_alloc(n, sizeof *next), *row = app_alloc(n, sizeof *row), rows = 0;
+    int64_t *first_of = app_alloc(n, sizeof *first_of), *next = app_alloc(n, sizeof *next), *row = app_alloc(n, sizeof *row),
+            rows = 0;
     uint8_t *mask = app_alloc(n, 1);
     int64_t used = sorted(d, false, e);
     find_identical(d, e, used, first_of, next);
@@ -258,7 +259,8 @@ bool doctor_leaks(const doctor *d) { return d->leaked[MN_SPLIT_VALID] + d->leake
 
 mn_status doctor_examine(doctor *d, const data_rows *data, const doctor_opt *opt, mn_error *err) {
     size_t n = (size_t)data->all->length;
-    *d = (doctor){.data = data, .part = app_alloc(n, 1), .look = app_alloc(n, sizeof(mn_look)), .subject = app_alloc(n, sizeof(int64_t))};
+    *d = (doctor){
+        .data = data, .part = app_alloc(n, 1), .look = app_alloc(n, sizeof(mn_look)), .subject = app_alloc(n, sizeof(int64_t))};
     for (int k = 0; k < DOCTOR_KINDS; k++) d->seen[k] = app_alloc(n, 1);
     memset(d->part, -1, n);
     for (int k = 0; k < 3; k++)
@@ -308,8 +310,10 @@ static mn_status cross_validate(const probe_rows *f, const int *fold, int thread
     for (int k = 0; k < FOLDS && !s; k++) {
         int64_t n_train = 0, n_test = 0;
         for (int64_t i = 0; i < f->n; i++) {
-            if (fold[i] == k) test[n_test++] = i;
-            else train[n_train++] = i;
+            if (fold[i] == k)
+                test[n_test++] = i;
+            else
+                train[n_train++] = i;
         }
         s = n_test ? probe_run(PROBE_LOGREG, f, train, n_train, test, n_test, threads, 0, p, err) : MN_OK;
         for (int64_t i = 0; i < n_test && !s; i++)
@@ -334,7 +338,8 @@ mn_status doctor_inflate(const doctor *d, int head, int threads, doctor_inflatio
     for (size_t i = 0; i < n && !s; i++) {
         mn_sample_info info;
         if ((s = all->info(all, (int64_t)i, &info, err)) || (s = all->pixels(all, (int64_t)i, &im[0], err)) ||
-            (s = mn_preprocess_pixels(&p, &im[0], &im[1], &im[2], err)) || (s = mn_preprocess_floats(&p, &im[1], x + i * FACE * FACE, err)))
+            (s = mn_preprocess_pixels(&p, &im[0], &im[1], &im[2], err)) ||
+            (s = mn_preprocess_floats(&p, &im[1], x + i * FACE * FACE, err)))
             break;
         label[i] = info.label[head];
         out->n += label[i] >= 0;

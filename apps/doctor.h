@@ -30,14 +30,14 @@ typedef struct doctor {
     const data_rows *data;
     int8_t *part; /* of each row: mn_split, or -1: in none */
     mn_look *look;
-    int64_t *subject; /* a number for each row; rows of equal numbers are of one person or film */
+    int64_t *subject;            /* a number for each row; rows of equal numbers are of one person or film */
     uint8_t *seen[DOCTOR_KINDS]; /* bit k: the row has a partner in part k */
     bool has_subjects;
     int64_t subjects, subjects_across;
     int64_t used, blank, first_blank, inside[DOCTOR_KINDS], across[DOCTOR_KINDS];
-    int64_t leaked[3];                     /* valid: with a partner in train; test: in train or valid */
+    int64_t leaked[3];                                       /* valid: with a partner in train; test: in train or valid */
     int64_t conflict_pairs[DOCTOR_KINDS], conflict_pictures; /* pictures: identical ones with different labels */
-    doctor_pair *pair; /* examples of all kinds, at most a million */
+    doctor_pair *pair;                                       /* examples of all kinds, at most a million */
     int64_t n_pairs, capacity;
 } doctor;
 
@@ -47,8 +47,8 @@ void doctor_free(doctor *d);
 /* Has a validation or test picture its copy or its subject in another part? */
 bool doctor_leaks(const doctor *d);
 
-/* What a leak is worth: a logistic regression on 48x48 pixels (each picture less its mean, by its deviation), five folds, once folded by picture and once by
- * subject. hits of n, both ways. */
+/* What a leak is worth: a logistic regression on 48x48 pixels (each picture less its mean, by its deviation), five folds, once
+ * folded by picture and once by subject. hits of n, both ways. */
 typedef struct doctor_inflation {
     int64_t n, by_picture, by_subject;
 } doctor_inflation;

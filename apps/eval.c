@@ -29,8 +29,9 @@ static mn_status open_data(eval *e, const eval *like, mn_error *err) {
 
 static mn_status no_rows(const eval *e, mn_error *err) {
     const data_rows *d = &e->data;
-    return mn_fail(err, MN_ERR_ARG, "%s has no %s rows with a label for this model; it has %lld train, %lld valid, %lld test rows",
-                   d->all->name, e->part == EVAL_ALL ? "" : eval_part_names[e->part], (long long)d->count[0], (long long)d->count[1],
+    return mn_fail(err, MN_ERR_ARG,
+                   "%s has no %s rows with a label for this model; it has %lld train, %lld valid, %lld test rows", d->all->name,
+                   e->part == EVAL_ALL ? "" : eval_part_names[e->part], (long long)d->count[0], (long long)d->count[1],
                    (long long)d->count[2]);
 }
 
@@ -73,7 +74,8 @@ static mn_status find_identical(eval *e, mn_error *err) {
         if (!(s = d->all->info(d->all, d->index[MN_SPLIT_TRAIN][i], &info, err)) && !info.subject) hash[n++] = info.group;
     qsort(hash, n, sizeof *hash, by_number);
     for (int64_t i = 0; i < e->n && !s; i++)
-        if (!(s = e->rows->info(e->rows, i, &info, err)) && !info.subject && bsearch(&info.group, hash, n, sizeof *hash, by_number))
+        if (!(s = e->rows->info(e->rows, i, &info, err)) && !info.subject &&
+            bsearch(&info.group, hash, n, sizeof *hash, by_number))
             e->about.copy[i] = COPY_IDENTICAL;
     free(hash);
     return s;
@@ -143,7 +145,8 @@ static mn_status baselines(eval *e, mn_error *err) {
 
 static mn_status open_model(eval *e, mn_error *err) {
     mn_context_opt opt = {.threads = e->o->threads, .memory_limit = e->o->memory_limit};
-    if (!(e->c = device_open(e->o->device, &opt, err)) || !(e->m = mn_model_load(e->c, e->path, &e->info, err))) return err->status;
+    if (!(e->c = device_open(e->o->device, &opt, err)) || !(e->m = mn_model_load(e->c, e->path, &e->info, err)))
+        return err->status;
     if (foreign_apply(&e->o->foreign, &e->info, err)) return err->status;
     e->record = e->info.training ? json_loads(e->info.training, 0, NULL) : NULL;
     e->stats = mn_model_count(e->m);

@@ -12,22 +12,14 @@
 
 /* ---- JSON ---- */
 
-static void set_number(json_t *j, const char *key, double v) {
-    json_object_set_new(j, key, report_number(v));
-}
-static void set_integer(json_t *j, const char *key, int64_t v) {
-    json_object_set_new(j, key, json_integer(v));
-}
-static void set_text(json_t *j, const char *key, const char *v) {
-    json_object_set_new(j, key, json_string_nocheck(v));
-}
+static void set_number(json_t *j, const char *key, double v) { json_object_set_new(j, key, report_number(v)); }
+static void set_integer(json_t *j, const char *key, int64_t v) { json_object_set_new(j, key, json_integer(v)); }
+static void set_text(json_t *j, const char *key, const char *v) { json_object_set_new(j, key, json_string_nocheck(v)); }
 
 static json_t *heads_json(const eval *e) {
     json_t *heads = json_object();
     for (int h = 0; h < e->info.n_heads; h++)
-        if (e->score[h].m.n)
-            json_object_set_new_nocheck(heads, e->info.head[h].name,
-                                        score_json(&e->info.head[h], &e->score[h]));
+        if (e->score[h].m.n) json_object_set_new_nocheck(heads, e->info.head[h].name, score_json(&e->info.head[h], &e->score[h]));
     return heads;
 }
 
@@ -113,8 +105,7 @@ static void csv_row(FILE *f, const eval *e, int64_t i) {
         field(f, "%s%s", head->class_name[metrics_argmax(p, head->n_classes)], "");
         for (int k = 0; k < head->n_classes; k++) fprintf(f, ",%.9g", p[k]);
     }
-    fprintf(f, ",%lld,%d,%s", (long long)e->about.cluster[i], e->about.subject[i],
-            e->about.copy ? copies[e->about.copy[i]] : "");
+    fprintf(f, ",%lld,%d,%s", (long long)e->about.cluster[i], e->about.subject[i], e->about.copy ? copies[e->about.copy[i]] : "");
     for (int k = 0; k < e->about.n_traits; k++) {
         const char *value = e->about.trait[i * e->about.n_traits + k];
         field(f, "%s%s", value ? value : "", "");
@@ -159,8 +150,7 @@ static mn_status write_plot(const eval *e, mn_error *err) {
     plot_matrix matrix[MN_MAX_HEADS];
     int n = 0;
     for (int h = 0; h < e->info.n_heads; h++)
-        if (e->score[h].m.n)
-            matrix[n++] = (plot_matrix){e->info.head[h].name, &e->score[h].m, e->info.head[h].class_name};
+        if (e->score[h].m.n) matrix[n++] = (plot_matrix){e->info.head[h].name, &e->score[h].m, e->info.head[h].class_name};
     size_t size;
     char *title = title_of(e), *svg = plot_confusion(title, matrix, n, &size);
     return save_plot(e->o->plot, svg, size, title, err);
@@ -173,13 +163,11 @@ static mn_status write_calibration(const eval *e, mn_error *err) {
     for (int h = 0; h < e->info.n_heads; h++) {
         const score *s = &e->score[h];
         if (!s->m.n) continue;
-        head[n] = (plot_calibration_head){.name = e->info.head[h].name,
-                                          .m = &s->m,
-                                          .bin = s->bin,
-                                          .answered = (double)s->answered / (double)s->m.n};
+        head[n] = (plot_calibration_head){
+            .name = e->info.head[h].name, .m = &s->m, .bin = s->bin, .answered = (double)s->answered / (double)s->m.n};
         if (s->answered) head[n].answered_error = 1 - (double)s->answered_right / (double)s->answered;
-        head[n].risk = risk[n] = calibrate_risk(e->answers.p[h], e->answers.label[h], e->n, s->m.classes,
-                                                &head[n].points, &head[n].risk_area);
+        head[n].risk = risk[n] =
+            calibrate_risk(e->answers.p[h], e->answers.label[h], e->n, s->m.classes, &head[n].points, &head[n].risk_area);
         n++;
     }
     size_t size;

@@ -12,17 +12,16 @@ static int class_of(const mn_head *h, const char *name) {
     return -1;
 }
 
-static mn_status map_classes(head_map *m, int h, const mn_head *model, const mn_head *data,
-                             const char *data_name, mn_error *err) {
+static mn_status map_classes(head_map *m, int h, const mn_head *model, const mn_head *data, const char *data_name,
+                             mn_error *err) {
     m->class_of[h] = app_alloc((size_t)data->n_classes, sizeof(int32_t));
     for (int k = 0; k < data->n_classes; k++) {
         m->class_of[h][k] = class_of(model, data->class_name[k]);
         if (m->class_of[h][k] < 0)
-            return mn_fail(
-                err, MN_ERR_SHAPE,
-                "%s has the %s class \"%s\", which the model does not know; its %d classes are \"%s\"%s",
-                data_name, data->name, data->class_name[k], model->n_classes, model->class_name[0],
-                model->n_classes > 1 ? ", ..." : "");
+            return mn_fail(err, MN_ERR_SHAPE,
+                           "%s has the %s class \"%s\", which the model does not know; its %d classes are \"%s\"%s", data_name,
+                           data->name, data->class_name[k], model->n_classes, model->class_name[0],
+                           model->n_classes > 1 ? ", ..." : "");
     }
     return MN_OK;
 }
@@ -41,8 +40,8 @@ mn_status head_map_create(head_map *m, const mn_head *head, int n_heads, const m
         if (s) return head_map_free(m), s;
     }
     if (found) return MN_OK;
-    return mn_fail(err, MN_ERR_SHAPE, "%s is labelled with \"%s\", the model predicts \"%s\"", d->name,
-                   d->head[0].name, head[0].name);
+    return mn_fail(err, MN_ERR_SHAPE, "%s is labelled with \"%s\", the model predicts \"%s\"", d->name, d->head[0].name,
+                   head[0].name);
 }
 
 void head_map_free(head_map *m) {
@@ -86,7 +85,8 @@ static mn_status forward(mn_model *m, const float *x, int64_t n, mn_error *err) 
 static mn_status to_probabilities(float *x, int64_t n, int classes, double temperature, int64_t first, mn_error *err) {
     for (int64_t i = 0; i < n * classes; i++) {
         if (!isfinite(x[i]))
-            return mn_fail(err, MN_ERR_NUMERIC, "the model gives numbers that are not finite (sample %lld)", (long long)(first + i / classes));
+            return mn_fail(err, MN_ERR_NUMERIC, "the model gives numbers that are not finite (sample %lld)",
+                           (long long)(first + i / classes));
         if (temperature > 0) x[i] = (float)(x[i] / temperature);
     }
     metrics_softmax(x, n, classes);
@@ -118,8 +118,7 @@ static float *mirrored(const float *x, int64_t rows, int64_t width) {
 }
 
 /* One batch: probabilities of its sample i go to row first + i. */
-static mn_status run_batch(evaluation *e, mn_model *m, const mn_batch *b, const head_map *map, int64_t first,
-                           mn_error *err) {
+static mn_status run_batch(evaluation *e, mn_model *m, const mn_batch *b, const head_map *map, int64_t first, mn_error *err) {
     mn_shape in = mn_model_input_shape(m, 0);
     for (int h = 0; h < e->n_heads; h++) {
         memset(e->p[h] + first * e->classes[h], 0, (size_t)b->n * (size_t)e->classes[h] * sizeof(float));

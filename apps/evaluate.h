@@ -20,8 +20,8 @@ void head_map_free(head_map *m);
 typedef struct evaluation {
     int64_t n;
     int n_heads, classes[MN_MAX_HEADS];
-    float *p[MN_MAX_HEADS];       /* (n, classes) */
-    int32_t *label[MN_MAX_HEADS]; /* n, -1: none */
+    float *p[MN_MAX_HEADS];           /* (n, classes) */
+    int32_t *label[MN_MAX_HEADS];     /* n, -1: none */
     double temperature[MN_MAX_HEADS]; /* probabilities are softmax(logits / temperature); 0: 1. Set it before running */
     bool flip;                        /* each picture twice, as it is and mirrored; the mean of their probabilities */
 } evaluation;

@@ -73,8 +73,7 @@ void face_tracker_destroy(face_tracker *t) {
 }
 
 /* The free track that overlaps a free box most; false when no pair overlaps enough. */
-static bool best_pair(const face_tracker *t, const face_box *box, int n, const int *taken, const bool *busy,
-                      int *bi, int *bk) {
+static bool best_pair(const face_tracker *t, const face_box *box, int n, const int *taken, const bool *busy, int *bi, int *bk) {
     double best = 0.25;
     bool found = false;
     for (int i = 0; i < n; i++)

@@ -187,8 +187,7 @@ static void write_csv(FILE *out, const predictor *p, const findings_picture *r) 
 }
 
 void findings_begin(FILE *out, findings_format f) {
-    if (f == FINDINGS_CSV)
-        fputs("input,frame,seconds,track,face,x,y,w,h,head,label,probability,model,unsure\n", out);
+    if (f == FINDINGS_CSV) fputs("input,frame,seconds,track,face,x,y,w,h,head,label,probability,model,unsure\n", out);
 }
 
 void findings_write(FILE *out, findings_format f, const predictor *p, const findings_picture *r) {

@@ -70,7 +70,9 @@ static mn_status name_classes(const char *text, mn_head *h, mn_error *err) {
 
 mn_status foreign_apply(const foreign *f, mn_model_info *info, mn_error *err) {
     mn_preprocess *p = &info->preprocess;
-    if (f->range) *p = (mn_preprocess){.channels = p->channels, .height = p->height, .width = p->width, .grey = p->grey, .lo = f->lo, .hi = f->hi};
+    if (f->range)
+        *p = (mn_preprocess){
+            .channels = p->channels, .height = p->height, .width = p->width, .grey = p->grey, .lo = f->lo, .hi = f->hi};
     if (f->grey) p->grey = strcmp(f->grey, "mean") ? MN_GREY_BT601 : MN_GREY_MEAN;
     if (f->n_heads > info->n_heads)
         return mn_fail(err, MN_ERR_ARG, "--class-names is given for %d heads, the model has %d", f->n_heads, info->n_heads);

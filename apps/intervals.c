@@ -17,8 +17,7 @@ typedef struct lists {
 static lists make_lists(const answers *a) {
     int64_t most = a->cluster ? a->clusters : a->n;
     int64_t *count = app_alloc((size_t)most + 1, sizeof *count);
-    lists l = {.first = app_alloc((size_t)most + 1, sizeof(int64_t)),
-               .row = app_alloc((size_t)a->n, sizeof(int64_t))};
+    lists l = {.first = app_alloc((size_t)most + 1, sizeof(int64_t)), .row = app_alloc((size_t)a->n, sizeof(int64_t))};
     for (int64_t i = 0; i < a->n; i++)
         if (a->label[i] >= 0) count[a->cluster ? a->cluster[i] : i]++;
     int64_t used = 0;
@@ -87,8 +86,7 @@ void intervals_bootstrap(const answers *a, interval *accuracy, interval *f1) {
         size_t K = (size_t)a->classes;
         counts c = {.support = app_alloc(3 * K, sizeof(int64_t))};
         c.predicted = c.support + K, c.both = c.predicted + K;
-        double *value[2] = {app_alloc(INTERVALS_DRAWS, sizeof(double)),
-                            app_alloc(INTERVALS_DRAWS, sizeof(double))};
+        double *value[2] = {app_alloc(INTERVALS_DRAWS, sizeof(double)), app_alloc(INTERVALS_DRAWS, sizeof(double))};
         mn_rng r = mn_rng_create(1, 0);
         for (int d = 0; d < INTERVALS_DRAWS; d++) {
             resample(a, &l, &r, &c);
@@ -131,8 +129,7 @@ double intervals_sign_test(int64_t b, int64_t c) {
     int64_t n = b + c, k = b < c ? b : c;
     double sum = 0;
     for (int64_t i = 0; i <= k; i++) /* C(n,i) / 2^n, through logarithms: n may be large */
-        sum += exp(lgamma((double)n + 1) - lgamma((double)i + 1) - lgamma((double)(n - i) + 1) -
-                   (double)n * log(2));
+        sum += exp(lgamma((double)n + 1) - lgamma((double)i + 1) - lgamma((double)(n - i) + 1) - (double)n * log(2));
     return fmin(1, 2 * sum);
 }
 

@@ -29,8 +29,8 @@ interval intervals_difference(const answers *a, const int32_t *predicted_b);
 /* Two models on the same pictures. */
 typedef struct mcnemar {
     int64_t n, both, only_a, only_b; /* pictures with a label; right by both, by one alone */
-    double p; /* exact two-sided: of as many disagreements falling at least so unevenly, were the models
-                 equally good */
+    double p;                        /* exact two-sided: of as many disagreements falling at least so unevenly, were the models
+                                        equally good */
 } mcnemar;
 mcnemar intervals_mcnemar(const answers *a, const int32_t *predicted_b);
 /* min(1, 2 P(X <= min(b,c))), X ~ Binomial(b + c, 1/2). */

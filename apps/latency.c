@@ -55,8 +55,7 @@ mn_status latency_measure(mn_model *m, latency *out, mn_error *err) {
     free(x);
     if (s) return mn_fail(err, s, "%s", mn_context_error(mn_model_context(m))->text);
     qsort(time, TIMES, sizeof *time, by_time);
-    *out = (latency){
-        .p50 = time[TIMES / 2], .p99 = time[TIMES - 1], .threads = mn_context_threads(mn_model_context(m))};
+    *out = (latency){.p50 = time[TIMES / 2], .p99 = time[TIMES - 1], .threads = mn_context_threads(mn_model_context(m))};
     processor_name(out->device, sizeof out->device);
     return MN_OK;
 }

@@ -10,11 +10,11 @@ typedef struct metrics {
     int classes;
     double loss;                               /* mean of -log p[label] */
     double accuracy, accuracy_lo, accuracy_hi; /* with Wilson's 95 % interval */
-    double macro_f1;    /* mean F1 over the classes that occur, as labels or as predictions */
-    double weighted_f1; /* mean F1 weighted by support */
-    double ece;         /* expected calibration error, METRICS_BINS bins of equal width */
-    int64_t *confusion; /* [label * classes + predicted] */
-    int64_t *support;   /* labels of each class */
+    double macro_f1;                           /* mean F1 over the classes that occur, as labels or as predictions */
+    double weighted_f1;                        /* mean F1 weighted by support */
+    double ece;                                /* expected calibration error, METRICS_BINS bins of equal width */
+    int64_t *confusion;                        /* [label * classes + predicted] */
+    int64_t *support;                          /* labels of each class */
     double *precision, *recall, *f1;
 } metrics;
 

@@ -11,16 +11,15 @@
 
 /* acc = acc*a + b, CHAINS accumulators of LANES numbers; a and b keep acc bounded. Returns a number that
  * depends on all, so that nothing is left out. */
-#define FMA_LOOP(NAME, TARGET, LANES)                                                                        \
-    typedef float NAME##_vector __attribute__((vector_size(LANES * 4)));                                     \
-    TARGET static float NAME(float seed) {                                                                   \
-        NAME##_vector acc[CHAINS], a, b, sum = {0};                                                          \
-        for (int i = 0; i < LANES; i++) a[i] = 0.999f, b[i] = seed;                                          \
-        for (int k = 0; k < CHAINS; k++) acc[k] = b * (float)k;                                              \
-        for (int r = 0; r < ROUNDS; r++)                                                                     \
-            _Pragma("GCC unroll 10") for (int k = 0; k < CHAINS; k++) acc[k] = acc[k] * a + b;               \
-        for (int k = 0; k < CHAINS; k++) sum += acc[k];                                                      \
-        return sum[0];                                                                                       \
+#define FMA_LOOP(NAME, TARGET, LANES)                                                                                            \
+    typedef float NAME##_vector __attribute__((vector_size(LANES * 4)));                                                         \
+    TARGET static float NAME(float seed) {                                                                                       \
+        NAME##_vector acc[CHAINS], a, b, sum = {0};                                                                              \
+        for (int i = 0; i < LANES; i++) a[i] = 0.999f, b[i] = seed;                                                              \
+        for (int k = 0; k < CHAINS; k++) acc[k] = b * (float)k;                                                                  \
+        for (int r = 0; r < ROUNDS; r++) _Pragma("GCC unroll 10") for (int k = 0; k < CHAINS; k++) acc[k] = acc[k] * a + b;      \
+        for (int k = 0; k < CHAINS; k++) sum += acc[k];                                                                          \
+        return sum[0];                                                                                                           \
     }
 
 #if defined(__x86_64__)

@@ -62,8 +62,8 @@ static void draw_axes(FILE *f, const axes *a, const plot_panel *p) {
 
 static void draw_series(FILE *f, const axes *a, const plot_series *s) {
     const char *colour = svg_palette[s->colour % 7];
-    fprintf(f, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"%s d=\"",
-            colour, s->dashed ? " stroke-dasharray=\"6 4\"" : "");
+    fprintf(f, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"%s d=\"", colour,
+            s->dashed ? " stroke-dasharray=\"6 4\"" : "");
     bool pen = false;
     for (int i = 0; i < a->n; i++) {
         if (!isfinite(s->y[i])) {
@@ -75,10 +75,8 @@ static void draw_series(FILE *f, const axes *a, const plot_series *s) {
     }
     fputs("\"/>\n", f);
     for (int i = 0; i < a->n; i++) /* a point without neighbours would not be seen */
-        if (isfinite(s->y[i]) && (i == 0 || !isfinite(s->y[i - 1])) &&
-            (i == a->n - 1 || !isfinite(s->y[i + 1])))
-            fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", px(a, i + 1),
-                    py(a, s->y[i]), colour);
+        if (isfinite(s->y[i]) && (i == 0 || !isfinite(s->y[i - 1])) && (i == a->n - 1 || !isfinite(s->y[i + 1])))
+            fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", px(a, i + 1), py(a, s->y[i]), colour);
 }
 
 /* Names at the ends of their lines, moved apart until they do not overlap. */
@@ -102,7 +100,7 @@ static void draw_names(FILE *f, const axes *a, const plot_panel *p) {
     }
     for (int k = 0; k < n; k++)
         svg_text(f, a->left + a->width + 8, y[order[k]], 13, SVG_START, svg_palette[p->series[order[k]].colour % 7],
-                p->series[order[k]].name);
+                 p->series[order[k]].name);
 }
 
 static void draw_best(FILE *f, const axes *a, int epoch) {
@@ -116,8 +114,7 @@ static void draw_best(FILE *f, const axes *a, int epoch) {
     svg_text(f, x, a->top - 2, 12, epoch * 2 > a->n ? SVG_END : SVG_START, SVG_QUIET, label);
 }
 
-char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch,
-                  size_t *size) {
+char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch, size_t *size) {
     enum { LEFT = 62, RIGHT = 138, TOP = 84, WIDTH = 330, HEIGHT = 250, BOTTOM = 56 };
     char *text = NULL;
     int cell = LEFT + WIDTH + RIGHT;
@@ -162,8 +159,7 @@ static grid layout(const plot_matrix *m, double top) {
 
 /* White to dark blue, evenly in lightness. */
 static void shade(char *out, size_t size, double share) {
-    static const double stop[5][3] = {
-        {255, 255, 255}, {206, 224, 242}, {126, 178, 218}, {44, 118, 182}, {8, 54, 110}};
+    static const double stop[5][3] = {{255, 255, 255}, {206, 224, 242}, {126, 178, 218}, {44, 118, 182}, {8, 54, 110}};
     double at = fmin(fmax(share, 0), 1) * 4;
     int i = at >= 4 ? 3 : (int)at;
     double t = at - i;
@@ -211,7 +207,7 @@ static void draw_labels(FILE *f, const grid *g, const plot_matrix *m) {
             fputs("</g>\n", f);
         }
         svg_text(f, g->left + side + 10, g->top + middle + 4.5, size, SVG_START, SVG_QUIET,
-                progress_number(text, sizeof text, m->m->support[k]));
+                 progress_number(text, sizeof text, m->m->support[k]));
         if (g->cell < 30) continue;
         if (isnan(m->m->precision[k]))
             strcpy(text, "-");
@@ -233,9 +229,8 @@ static void draw_matrix(FILE *f, const plot_matrix *m, const grid *g, double top
     double left = 16;
     progress_number(n, sizeof n, m->m->n);
     if (m->m->n)
-        snprintf(text, sizeof text, "%s: %.1f %% right (95 %%: %.1f to %.1f), macro F1 %.3f, %s pictures",
-                 m->name, 100 * m->m->accuracy, 100 * m->m->accuracy_lo, 100 * m->m->accuracy_hi,
-                 m->m->macro_f1, n);
+        snprintf(text, sizeof text, "%s: %.1f %% right (95 %%: %.1f to %.1f), macro F1 %.3f, %s pictures", m->name,
+                 100 * m->m->accuracy, 100 * m->m->accuracy_lo, 100 * m->m->accuracy_hi, m->m->macro_f1, n);
     else
         snprintf(text, sizeof text, "%s: no pictures with a label", m->name);
     svg_text(f, left, top + 26, 15, SVG_START, SVG_INK, text);

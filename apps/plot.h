@@ -25,8 +25,7 @@ typedef struct plot_panel {
 
 /* Panels side by side over epochs 1..n; best_epoch (from 1; 0: none) is marked. The SVG, to be freed; its
  * length in *size. */
-char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch,
-                  size_t *size);
+char *plot_curves(const char *title, const plot_panel *panel, int n_panels, int n, int best_epoch, size_t *size);
 
 typedef struct plot_matrix {
     const char *name; /* of the head */

@@ -52,13 +52,11 @@ static void draw_reliability(FILE *f, const panel *a, const plot_calibration_hea
         fprintf(f,
                 "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" "
                 "fill-opacity=\"%.2f\"/>\n",
-                px(a, (double)b / METRICS_BINS) + 1, a->top + SIDE - height, width - 2, height,
-                svg_palette[0], shade);
+                px(a, (double)b / METRICS_BINS) + 1, a->top + SIDE - height, width - 2, height, svg_palette[0], shade);
         double lo, hi, x = px(a, h->bin[b].confidence);
         metrics_wilson((int64_t)llround(h->bin[b].accuracy * (double)h->bin[b].n), h->bin[b].n, &lo, &hi);
         svg_line(f, x, py(a, lo), x, py(a, hi), SVG_INK, 1);
-        fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\" fill=\"%s\"/>\n", x, py(a, h->bin[b].accuracy),
-                SVG_INK);
+        fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\" fill=\"%s\"/>\n", x, py(a, h->bin[b].accuracy), SVG_INK);
     }
     svg_line(f, px(a, 0), py(a, 0), px(a, 1), py(a, 1), svg_palette[1], 1.5);
 }
@@ -68,8 +66,7 @@ static void draw_risk(FILE *f, const panel *a, const plot_calibration_head *h) {
     snprintf(title, sizeof title, "error among the surest (mean %.1f %%)", 100 * h->risk_area);
     draw_frame(f, a, title, "pictures answered (%)", "wrong");
     int64_t dots = h->points < 600 ? h->points : 600;
-    fprintf(f, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\" d=\"",
-            svg_palette[0]);
+    fprintf(f, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\" d=\"", svg_palette[0]);
     for (int64_t d = 1; d <= dots; d++) {
         int64_t i = d * h->points / dots - 1;
         fprintf(f, "%c%.1f %.1f", d > 1 ? 'L' : 'M', px(a, (double)(i + 1) / (double)h->points),
@@ -99,8 +96,7 @@ char *plot_calibration(const char *title, const plot_calibration_head *head, int
     FILE *f = svg_open(&text, size, 2 * (LEFT + SIDE) + GAP, 40 + n * CELL, title);
     svg_text(f, 16, 30, 18, SVG_START, SVG_INK, title);
     for (int i = 0; i < n; i++) {
-        panel a = {.left = LEFT, .top = 20 + TOP + i * CELL, .y_most = 1},
-              b = {.left = LEFT + SIDE + GAP, .top = a.top};
+        panel a = {.left = LEFT, .top = 20 + TOP + i * CELL, .y_most = 1}, b = {.left = LEFT + SIDE + GAP, .top = a.top};
         draw_reliability(f, &a, &head[i]);
         b.y_most = highest_risk(&head[i]);
         if (head[i].points) draw_risk(f, &b, &head[i]);

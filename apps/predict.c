@@ -39,8 +39,7 @@ static mn_status find_faces(predict_job *j, pending *p, bool stream, mn_error *e
     const mn_image *im = &p->image;
     p->width = im->width, p->height = im->height, p->n = 0;
     if (j->detector) {
-        mn_status s = vision_detect(j->detector, im, smallest_face(j, im, stream), p->box, PREDICT_MAX_FACES,
-                                    &p->n, err);
+        mn_status s = vision_detect(j->detector, im, smallest_face(j, im, stream), p->box, PREDICT_MAX_FACES, &p->n, err);
         for (int i = 0; i < p->n && j->opt.align && s == MN_OK; i++) s = vision_find_eyes(j->detector, im, &p->box[i], err);
         for (int i = 0; i < p->n; i++) p->crop[i] = face_crop(&p->box[i], j->opt.margin, j->opt.align);
         return s;
@@ -96,17 +95,14 @@ static mn_status make_folders(char *path, mn_error *err) {
 static char *annotated_path(const predict_job *j, const source_item *item, const char *extension) {
     if (!j->annotate_folder) return app_text("%s", j->opt.annotate);
     const char *dot = strrchr(item->name, '.');
-    return app_text("%s/%s%s", j->opt.annotate, item->name,
-                    dot && !strcasecmp(dot, extension) ? "" : extension);
+    return app_text("%s/%s%s", j->opt.annotate, item->name, dot && !strcasecmp(dot, extension) ? "" : extension);
 }
 
 /* Writing over the picture that was read would lose it. */
 static mn_status check_not_input(const char *path, const source_item *item, mn_error *err) {
     struct stat a, b;
     if (stat(path, &a) || stat(item->path, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino) return MN_OK;
-    return mn_fail(err, MN_ERR_ARG,
-                   "%s: the annotated copy would replace the input itself; hint: give another --annotate",
-                   path);
+    return mn_fail(err, MN_ERR_ARG, "%s: the annotated copy would replace the input itself; hint: give another --annotate", path);
 }
 
 static mn_status save_annotated(predict_job *j, pending *p, const findings_face *face, mn_error *err) {
@@ -123,8 +119,7 @@ static mn_status save_annotated(predict_job *j, pending *p, const findings_face 
 
 static void gather(const pending *p, const float *values, int stride, findings_face *face) {
     for (int i = 0; i < p->n; i++)
-        face[i] = (findings_face){
-            .box = p->box[i], .crop = p->crop[i], .value = values + (size_t)i * (size_t)stride};
+        face[i] = (findings_face){.box = p->box[i], .crop = p->crop[i], .value = values + (size_t)i * (size_t)stride};
 }
 
 /* ---- pictures ---- */
@@ -143,13 +138,10 @@ typedef struct batch {
 static mn_status finish_picture(predict_job *j, pending *p, const float *values, mn_error *err) {
     findings_face face[PREDICT_MAX_FACES];
     gather(p, values, j->predictor.values, face);
-    findings_write(stdout, j->opt.format, &j->predictor,
-                   &(findings_picture){.input = p->item->input,
-                                       .frame = -1,
-                                       .width = p->width,
-                                       .height = p->height,
-                                       .face = face,
-                                       .faces = p->n});
+    findings_write(
+        stdout, j->opt.format, &j->predictor,
+        &(findings_picture){
+            .input = p->item->input, .frame = -1, .width = p->width, .height = p->height, .face = face, .faces = p->n});
     mn_status s = MN_OK;
     if (j->opt.annotate) s = save_annotated(j, p, face, err);
     if (j->opt.show && s == MN_OK && !j->quit) {
@@ -180,8 +172,7 @@ static void report_failure(predict_job *j, const source_item *item, const char *
     const char *path = item->path;
     j->failed++;
     j->failed_named += item->named;
-    findings_write(stdout, j->opt.format, &j->predictor,
-                   &(findings_picture){.input = path, .frame = -1, .error = sentence});
+    findings_write(stdout, j->opt.format, &j->predictor, &(findings_picture){.input = path, .frame = -1, .error = sentence});
     fprintf(stderr, "mien: %s\n", sentence);
 }
 
@@ -200,8 +191,7 @@ static mn_status add_picture(predict_job *j, batch *b, const source_item *item, 
     }
     s = find_faces(j, p, false, err);
     stages_lap(&j->time, STAGE_DETECT);
-    if (s == MN_OK &&
-        b->faces + p->n > j->predictor.capacity) { /* make room: the pictures before this one go first */
+    if (s == MN_OK && b->faces + p->n > j->predictor.capacity) { /* make room: the pictures before this one go first */
         pending current = *p;
         p->image = (mn_image){0};
         s = flush_batch(j, b, err);
@@ -290,16 +280,14 @@ static mn_status open_writer(predict_job *j, stream *s, mn_error *err) {
     char *path = annotated_path(j, s->item, ".mp4");
     mn_status status = check_not_input(path, s->item, err);
     if (status == MN_OK && j->annotate_folder) status = make_folders(path, err);
-    if (status == MN_OK)
-        s->writer = vision_writer_open(path, s->p.image.width, s->p.image.height, s->source.info.fps, err);
+    if (status == MN_OK) s->writer = vision_writer_open(path, s->p.image.width, s->p.image.height, s->source.info.fps, err);
     free(path);
     return s->writer ? MN_OK : err->status;
 }
 
 static mn_status output_frame(predict_job *j, stream *s, mn_error *err) {
     mn_status status = MN_OK;
-    if (j->opt.annotate || j->opt.show)
-        annotate(&s->p.image, &j->predictor, s->face, s->faces, j->opt.palette);
+    if (j->opt.annotate || j->opt.show) annotate(&s->p.image, &j->predictor, s->face, s->faces, j->opt.palette);
     if (j->opt.annotate && !s->writer) status = open_writer(j, s, err);
     if (j->opt.annotate && status == MN_OK) status = vision_writer_write(s->writer, &s->p.image, err);
     if (j->opt.show && status == MN_OK) status = vision_show("mien", &s->p.image, 1, &j->quit, err);

@@ -13,11 +13,11 @@ typedef struct predict_opt {
     const char *annotate; /* file or folder; NULL: none */
     annotate_palette palette;
     bool show, whole, bench, always; /* whole: every picture is one face; always: never "unsure" */
-    face_box *face;          /* given faces instead of detected ones */
+    face_box *face;                  /* given faces instead of detected ones */
     int faces;
     int min_face; /* pixels; 0: by the picture's size */
     double margin, smooth;
-    bool align; /* crops are turned to level eyes, as the models were trained */
+    bool align;                /* crops are turned to level eyes, as the models were trained */
     int64_t every, max_frames; /* of a stream; max_frames 0: all */
 } predict_opt;
 

@@ -20,16 +20,14 @@ static mn_status add_heads(predictor *p, int index, mn_error *err) {
                        m->path, mn_model_inputs(m->model), outputs, m->info.n_heads, MN_MAX_HEADS);
     const mn_preprocess *q = &m->info.preprocess;
     if (!mn_shape_equal(mn_model_input_shape(m->model, 0), MN_SHAPE(q->channels, q->height, q->width)))
-        return mn_fail(err, MN_ERR_UNSUPPORTED,
-                       "%s: takes no pictures of %dx%d with %d channels, which its preprocessing makes",
+        return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: takes no pictures of %dx%d with %d channels, which its preprocessing makes",
                        m->path, q->width, q->height, q->channels);
     for (int i = 0; i < outputs; i++) {
         mn_head *h = &m->info.head[i];
         mn_shape s = mn_model_output_shape(m->model, i);
         if (s.ndim != 1 || s.dim[0] != h->n_classes || h->n_classes < 1)
-            return mn_fail(err, MN_ERR_UNSUPPORTED,
-                           "%s: head \"%s\" has %d names for another number of outputs", m->path, h->name,
-                           h->n_classes);
+            return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: head \"%s\" has %d names for another number of outputs", m->path,
+                           h->name, h->n_classes);
         p->head[p->heads++] = (predictor_head){h->name, h->class_name, h->n_classes, p->values, index, m->info.calibration[i]};
         p->values += h->n_classes;
     }
@@ -47,13 +45,12 @@ static mn_status open_model(predictor *p, const char *path, mn_error *err) {
         return mn_fail(err, e->status, "%s: %s", path, e->text);
     }
     mn_status s = add_heads(p, p->models - 1, err);
-    if (s == MN_OK)
-        m->planes = app_alloc((size_t)p->capacity * (p->flip ? 2 : 1) * plane_of(m), sizeof *m->planes);
+    if (s == MN_OK) m->planes = app_alloc((size_t)p->capacity * (p->flip ? 2 : 1) * plane_of(m), sizeof *m->planes);
     return s;
 }
 
-mn_status predictor_open(predictor *p, const char *const *path, int n, int capacity, device_choice device,
-                         int threads, bool flip, mn_error *err) {
+mn_status predictor_open(predictor *p, const char *const *path, int n, int capacity, device_choice device, int threads, bool flip,
+                         mn_error *err) {
     *p = (predictor){.capacity = capacity, .flip = flip};
     p->ctx = device_open(device, &(mn_context_opt){.threads = threads}, err);
     mn_status s = p->ctx ? MN_OK : err->status;
@@ -78,8 +75,7 @@ static mn_status mirror(mn_image *dst, const mn_image *src, mn_error *err) {
     if (s) return s;
     size_t c = (size_t)src->channels, w = (size_t)src->width;
     for (size_t y = 0; y < (size_t)src->height; y++)
-        for (size_t x = 0; x < w; x++)
-            memcpy(dst->pixels + (y * w + x) * c, src->pixels + (y * w + w - 1 - x) * c, c);
+        for (size_t x = 0; x < w; x++) memcpy(dst->pixels + (y * w + x) * c, src->pixels + (y * w + w - 1 - x) * c, c);
     return MN_OK;
 }
 
@@ -90,16 +86,14 @@ mn_status predictor_add(predictor *p, const mn_image *crop, mn_error *err) {
         predictor_model *m = &p->model[i];
         float *to = m->planes + (size_t)p->waiting * (size_t)views * plane_of(m);
         s = mn_preprocess_apply(&m->info.preprocess, crop, to, err);
-        if (s == MN_OK && p->flip)
-            s = mn_preprocess_apply(&m->info.preprocess, &p->mirror, to + plane_of(m), err);
+        if (s == MN_OK && p->flip) s = mn_preprocess_apply(&m->info.preprocess, &p->mirror, to + plane_of(m), err);
     }
     if (s == MN_OK) p->waiting++;
     return s;
 }
 
 /* out[face] = mean over the views of softmax(logits / temperature): logits (faces*views, classes). */
-static void write_head(const predictor *p, const predictor_head *h, const float *logits, int views,
-                       float *out) {
+static void write_head(const predictor *p, const predictor_head *h, const float *logits, int views, float *out) {
     double T = h->calibration.temperature > 0 ? h->calibration.temperature : 1;
     for (int f = 0; f < p->waiting; f++) {
         float *to = out + (size_t)f * (size_t)p->values + h->offset;
@@ -119,8 +113,7 @@ static mn_status run_model(predictor *p, int index, float *out) {
     const mn_preprocess *q = &m->info.preprocess;
     int views = p->flip ? 2 : 1;
     mn_step_begin(p->ctx);
-    mn_tensor *x =
-        mn_input(p->ctx, MN_SHAPE(p->waiting * views, q->channels, q->height, q->width), m->planes);
+    mn_tensor *x = mn_input(p->ctx, MN_SHAPE(p->waiting * views, q->channels, q->height, q->width), m->planes);
     if (!x || mn_model_forward(m->model, &x, false)) return mn_context_error(p->ctx)->status;
     for (int i = 0; i < p->heads; i++) {
         const predictor_head *h = &p->head[i];

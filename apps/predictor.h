@@ -34,8 +34,8 @@ typedef struct predictor {
 
 /* Opens the files (batch normalisation folded), for at most `capacity` faces at a time. Paths must outlive
  * it. */
-mn_status predictor_open(predictor *p, const char *const *path, int n, int capacity, device_choice device,
-                         int threads, bool flip, mn_error *err);
+mn_status predictor_open(predictor *p, const char *const *path, int n, int capacity, device_choice device, int threads, bool flip,
+                         mn_error *err);
 void predictor_close(predictor *p);
 /* Puts a crop through each model's own preprocessing; capacity crops fit. */
 mn_status predictor_add(predictor *p, const mn_image *crop, mn_error *err);

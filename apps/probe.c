@@ -72,7 +72,8 @@ static mn_status open_regression(regression *r, const probe *p, int threads, uin
 static mn_status step(regression *r, int64_t n, double lr, mn_error *err) {
     mn_step_begin(r->c);
     mn_optim_set_lr(r->adam, lr);
-    mn_tensor *in = mn_input(r->c, MN_SHAPE(n, mn_model_input_shape(r->m, 0).dim[0]), r->x), *label = mn_labels(r->c, n, r->label);
+    mn_tensor *in = mn_input(r->c, MN_SHAPE(n, mn_model_input_shape(r->m, 0).dim[0]), r->x),
+              *label = mn_labels(r->c, n, r->label);
     if (mn_model_forward(r->m, &in, true)) return failed(r, err);
     mn_tensor *loss = mn_cross_entropy(mn_model_result(r->m, 0), label, NULL, (mn_cross_entropy_opt){0});
     return !loss || mn_backward(r->c, loss) || mn_optim_step(r->adam) ? failed(r, err) : MN_OK;
@@ -125,7 +126,8 @@ static mn_status predict(regression *r, const probe *p, const int64_t *rows, int
     return s;
 }
 
-static mn_status logreg(const probe *p, const int64_t *rows, int64_t n_rows, int threads, uint64_t seed, float *out, mn_error *err) {
+static mn_status logreg(const probe *p, const int64_t *rows, int64_t n_rows, int threads, uint64_t seed, float *out,
+                        mn_error *err) {
     regression r = {.x = app_alloc((size_t)BATCH * (size_t)p->f->width, sizeof(float))};
     mn_status s = open_regression(&r, p, threads, seed, err);
     if (!s) s = learn(&r, p, seed, err);
@@ -186,10 +188,13 @@ static void knn(const probe *p, const int64_t *rows, int64_t n_rows, float *out)
     free(x);
 }
 
-mn_status probe_run(probe_kind kind, const probe_rows *f, const int64_t *train, int64_t n_train, const int64_t *rows, int64_t n_rows,
-                    int threads, uint64_t seed, float *out, mn_error *err) {
+mn_status probe_run(probe_kind kind, const probe_rows *f, const int64_t *train, int64_t n_train, const int64_t *rows,
+                    int64_t n_rows, int threads, uint64_t seed, float *out, mn_error *err) {
     int64_t *labelled = app_alloc((size_t)n_train, sizeof *labelled);
-    probe p = {.f = f, .train = labelled, .mean = app_alloc((size_t)f->width, sizeof(float)), .scale = app_alloc((size_t)f->width, sizeof(float))};
+    probe p = {.f = f,
+               .train = labelled,
+               .mean = app_alloc((size_t)f->width, sizeof(float)),
+               .scale = app_alloc((size_t)f->width, sizeof(float))};
     for (int64_t i = 0; i < n_train; i++)
         if (f->label[train[i]] >= 0) labelled[p.n_train++] = train[i];
     mn_status s = p.n_train ? MN_OK : mn_fail(err, MN_ERR_ARG, "a probe has no labelled training rows to learn from");

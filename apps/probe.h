@@ -19,7 +19,7 @@ extern const char *const probe_names[2];
  * Rows without a label teach nothing. Features are standardised by the training rows' mean and deviation.
  * logreg: softmax regression, Adam, weight decay 0.01, a fixed number of steps. knn: the votes of the 5 training
  * rows with the smallest angle. Both are functions of the rows and `seed`. */
-mn_status probe_run(probe_kind kind, const probe_rows *f, const int64_t *train, int64_t n_train, const int64_t *rows, int64_t n_rows,
-                    int threads, uint64_t seed, float *p, mn_error *err);
+mn_status probe_run(probe_kind kind, const probe_rows *f, const int64_t *train, int64_t n_train, const int64_t *rows,
+                    int64_t n_rows, int threads, uint64_t seed, float *p, mn_error *err);
 
 #endif

@@ -36,18 +36,16 @@ static void append(char *line, size_t size, int columns, const char *text) {
     if ((int)(used + more) <= columns && used + more < size) memcpy(line + used, text, more + 1);
 }
 
-const char *progress_line(char *buf, size_t size, int columns, const char *what, int64_t done, int64_t total,
-                          double rate, double loss, double eta) {
+const char *progress_line(char *buf, size_t size, int columns, const char *what, int64_t done, int64_t total, double rate,
+                          double loss, double eta) {
     char count[64], n1[24], n2[24], part[64], tail[256] = "";
     if (total >= 0)
-        snprintf(count, sizeof count, "%s/%s", progress_number(n1, sizeof n1, done),
-                 progress_number(n2, sizeof n2, total));
+        snprintf(count, sizeof count, "%s/%s", progress_number(n1, sizeof n1, done), progress_number(n2, sizeof n2, total));
     else
         snprintf(count, sizeof count, "%s", progress_number(n1, sizeof n1, done));
     int room = columns - (int)strlen(what) - (int)strlen(count) - 1;
     if (eta >= 0)
-        snprintf(part, sizeof part, "  %s left", progress_time(n1, sizeof n1, eta)),
-            append(tail, sizeof tail, room, part);
+        snprintf(part, sizeof part, "  %s left", progress_time(n1, sizeof n1, eta)), append(tail, sizeof tail, room, part);
     char front[256] = ""; /* in the order of importance: time, loss, rate; printed the other way round */
     if (!isnan(loss)) {
         snprintf(part, sizeof part, "  loss %.4g", loss);
@@ -85,8 +83,7 @@ static int terminal_columns(void) {
 void progress_begin(progress *p, const char *what, int64_t total) {
     const char *term = getenv("TERM");
     bool live = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
-    *p = (progress){
-        .live = live, .columns = live ? terminal_columns() : 80, .total = total, .start = app_seconds()};
+    *p = (progress){.live = live, .columns = live ? terminal_columns() : 80, .total = total, .start = app_seconds()};
     snprintf(p->what, sizeof p->what, "%s", what);
 }
 
@@ -95,12 +92,10 @@ void progress_update(progress *p, int64_t done, int64_t items, double loss) {
     if (!p->live || passed < 0.3 || now - p->last < 0.1) return;
     p->last = now;
     p->columns = terminal_columns();
-    double eta =
-        p->total > 0 && done > p->first ? passed * (double)(p->total - done) / (double)(done - p->first) : -1;
+    double eta = p->total > 0 && done > p->first ? passed * (double)(p->total - done) / (double)(done - p->first) : -1;
     char line[512];
     /* One column stays free: some terminals wrap when the last one is written. */
-    progress_line(line, sizeof line, p->columns - 1, p->what, done, p->total,
-                  items > 0 ? (double)items / passed : 0, loss, eta);
+    progress_line(line, sizeof line, p->columns - 1, p->what, done, p->total, items > 0 ? (double)items / passed : 0, loss, eta);
     fflush(stdout);
     fprintf(stderr, "\r%s\033[K", line);
     fflush(stderr);

@@ -28,8 +28,8 @@ void progress_data(void *user, const char *what, int64_t done, int64_t total);
 
 /* The line of at most `columns` columns: parts that do not fit are left out, the bar takes what is left.
  * rate (images/s) <= 0, loss NaN, eta (seconds) < 0: left out. Returns buf. */
-const char *progress_line(char *buf, size_t size, int columns, const char *what, int64_t done, int64_t total,
-                          double rate, double loss, double eta);
+const char *progress_line(char *buf, size_t size, int columns, const char *what, int64_t done, int64_t total, double rate,
+                          double loss, double eta);
 /* "0:07", "12:34", "1:02:03" */
 const char *progress_time(char *buf, size_t size, double seconds);
 /* "1,234,567" */

@@ -8,8 +8,7 @@
 
 const char *report_accuracy(char *buf, size_t size, const metrics *m) {
     if (m->n)
-        snprintf(buf, size, "%.1f %% right (95 %%: %.1f to %.1f)", 100 * m->accuracy, 100 * m->accuracy_lo,
-                 100 * m->accuracy_hi);
+        snprintf(buf, size, "%.1f %% right (95 %%: %.1f to %.1f)", 100 * m->accuracy, 100 * m->accuracy_lo, 100 * m->accuracy_hi);
     else
         snprintf(buf, size, "-");
     return buf;
@@ -41,14 +40,13 @@ void report_print(FILE *out, const mn_head *head, const metrics *m) {
     fprintf(out, "%s: %s, %s pictures, loss %s\n", head->name, report_accuracy(accuracy, sizeof accuracy, m),
             progress_number(n, sizeof n, m->n), fixed(a[0], sizeof a[0], m->loss));
     if (!m->n) return;
-    fprintf(out, "  macro F1 %s, weighted F1 %s, calibration error %s\n\n",
-            fixed(a[0], sizeof a[0], m->macro_f1), fixed(a[1], sizeof a[1], m->weighted_f1),
-            fixed(a[2], sizeof a[2], m->ece));
+    fprintf(out, "  macro F1 %s, weighted F1 %s, calibration error %s\n\n", fixed(a[0], sizeof a[0], m->macro_f1),
+            fixed(a[1], sizeof a[1], m->weighted_f1), fixed(a[2], sizeof a[2], m->ece));
     fprintf(out, "  %-24s %9s %9s %9s %9s\n", "", "precision", "recall", "F1", "pictures");
     for (int k = 0; k < m->classes && k < MOST_ROWS; k++)
-        fprintf(out, "  %-24.24s %9s %9s %9s %9s\n", head->class_name[k],
-                fixed(a[0], sizeof a[0], m->precision[k]), fixed(a[1], sizeof a[1], m->recall[k]),
-                fixed(a[2], sizeof a[2], m->f1[k]), progress_number(n, sizeof n, m->support[k]));
+        fprintf(out, "  %-24.24s %9s %9s %9s %9s\n", head->class_name[k], fixed(a[0], sizeof a[0], m->precision[k]),
+                fixed(a[1], sizeof a[1], m->recall[k]), fixed(a[2], sizeof a[2], m->f1[k]),
+                progress_number(n, sizeof n, m->support[k]));
     if (m->classes > MOST_ROWS) fprintf(out, "  and %d more classes\n", m->classes - MOST_ROWS);
     if (m->classes <= MOST_COLUMNS) print_matrix(out, head, m);
 }
@@ -92,8 +90,7 @@ json_t *report_json(const mn_head *head, const metrics *m) {
     json_object_set_new(j, "calibration_error", report_number(m->ece));
     for (int k = 0; k < m->classes; k++) {
         json_t *row = json_array();
-        for (int p = 0; p < m->classes; p++)
-            json_array_append_new(row, json_integer(m->confusion[k * m->classes + p]));
+        for (int p = 0; p < m->classes; p++) json_array_append_new(row, json_integer(m->confusion[k * m->classes + p]));
         json_array_append_new(confusion, row);
         json_array_append_new(classes, class_json(head, m, k));
     }
@@ -105,9 +102,7 @@ json_t *report_json(const mn_head *head, const metrics *m) {
 mn_status report_save(json_t *j, const char *path, mn_error *err) {
     char *text = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     json_decref(j);
-    if (!text)
-        return mn_fail(err, MN_ERR_MEMORY, "cannot write %s: out of memory, or a name that is not UTF-8",
-                       path);
+    if (!text) return mn_fail(err, MN_ERR_MEMORY, "cannot write %s: out of memory, or a name that is not UTF-8", path);
     char *line = app_text("%s\n", text);
     free(text);
     mn_status s = app_save(path, line, strlen(line), err);

@@ -52,8 +52,7 @@ mn_status score_rows_create(score_rows *r, const mn_dataset *rows, mn_error *err
         r->subject[i] = info.subject;
         for (int k = 0; k < rows->n_traits; k++) r->trait[i * width + k] = info.trait[k];
         for (int h = 0; h < rows->n_heads; h++)
-            if (info.label[h] >= 0)
-                r->trait[i * width + rows->n_traits + h] = rows->head[h].class_name[info.label[h]];
+            if (info.label[h] >= 0) r->trait[i * width + rows->n_traits + h] = rows->head[h].class_name[info.label[h]];
     }
     if (!s) number_clusters(r, e);
     free(e);
@@ -161,8 +160,8 @@ static void leave_out_copies(score *s, const score_rows *r, const float *p, cons
     free(kept);
 }
 
-void score_compute(score *s, const score_rows *r, const char *head, const float *p, const int32_t *label,
-                   int classes, mn_calibration applied) {
+void score_compute(score *s, const score_rows *r, const char *head, const float *p, const int32_t *label, int classes,
+                   mn_calibration applied) {
     int64_t points;
     *s = (score){.applied = applied};
     metrics_compute(&s->m, p, label, r->n, classes);
@@ -206,8 +205,7 @@ static void print_answers(FILE *out, const score *s) {
 
 static void print_copies(FILE *out, const score *s) {
     char text[64], n[24];
-    fprintf(out, "  without the %s pictures that copy a training picture",
-            progress_number(n, sizeof n, s->identical + s->near));
+    fprintf(out, "  without the %s pictures that copy a training picture", progress_number(n, sizeof n, s->identical + s->near));
     if (s->near) fprintf(out, " (%lld nearly)", (long long)s->near);
     fprintf(out, ":\n    %s\n", report_accuracy(text, sizeof text, &s->without_copies));
 }
@@ -217,9 +215,8 @@ static void print_trait(FILE *out, const score_trait *t) {
     for (int g = 0; g < t->n; g++) {
         const metrics *m = &t->group[g].m;
         char n[24];
-        fprintf(out, "  %-24.24s %9s %7.1f %%   %5.1f to %5.1f %9.3f\n", t->group[g].value,
-                progress_number(n, sizeof n, m->n), 100 * m->accuracy, 100 * m->accuracy_lo,
-                100 * m->accuracy_hi, m->macro_f1);
+        fprintf(out, "  %-24.24s %9s %7.1f %%   %5.1f to %5.1f %9.3f\n", t->group[g].value, progress_number(n, sizeof n, m->n),
+                100 * m->accuracy, 100 * m->accuracy_lo, 100 * m->accuracy_hi, m->macro_f1);
     }
 }
 
@@ -228,16 +225,13 @@ void score_print(FILE *out, const mn_head *head, const score *s) {
     report_print(out, head, &s->m);
     if (!s->m.n) return;
     fputc('\n', out);
-    if (s->subjects)
-        fprintf(out, "  intervals by bootstrap over %s people\n", progress_number(n, sizeof n, s->subjects));
+    if (s->subjects) fprintf(out, "  intervals by bootstrap over %s people\n", progress_number(n, sizeof n, s->subjects));
     fprintf(out, "  macro F1 95 %%: %.3f to %.3f\n", s->macro_f1.lo, s->macro_f1.hi);
-    if (s->applied.temperature > 0)
-        fprintf(out, "  temperature %.3f, from the validation rows\n", s->applied.temperature);
+    if (s->applied.temperature > 0) fprintf(out, "  temperature %.3f, from the validation rows\n", s->applied.temperature);
     if (s->applied.unsure > 0) print_answers(out, s);
     if (s->identical + s->near) print_copies(out, s);
     if (s->has_baseline)
-        fprintf(out, "  logistic regression on the same rows: %s\n",
-                report_accuracy(text, sizeof text, &s->baseline));
+        fprintf(out, "  logistic regression on the same rows: %s\n", report_accuracy(text, sizeof text, &s->baseline));
     for (int t = 0; t < s->n_traits; t++) print_trait(out, &s->trait[t]);
 }
 
@@ -290,8 +284,7 @@ json_t *score_json(const mn_head *head, const score *s) {
     json_t *j = report_json(head, &s->m), *unsure = json_object();
     json_object_set_new(j, "macro_f1_95", pair_json(s->macro_f1.lo, s->macro_f1.hi));
     json_object_set_new(j, "subjects", s->subjects ? json_integer(s->subjects) : json_null());
-    json_object_set_new(j, "temperature",
-                        report_number(s->applied.temperature > 0 ? s->applied.temperature : 1));
+    json_object_set_new(j, "temperature", report_number(s->applied.temperature > 0 ? s->applied.temperature : 1));
     json_object_set_new(unsure, "below", report_number(s->applied.unsure));
     json_object_set_new(unsure, "answered", json_integer(s->answered));
     json_object_set_new(unsure, "right", json_integer(s->answered_right));

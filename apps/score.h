@@ -62,8 +62,8 @@ typedef struct score {
 
 /* p (n, classes) and label (n) are of rows r. `head`: its name, whose own labels are no trait. Free with
  * score_free. */
-void score_compute(score *s, const score_rows *r, const char *head, const float *p, const int32_t *label,
-                   int classes, mn_calibration applied);
+void score_compute(score *s, const score_rows *r, const char *head, const float *p, const int32_t *label, int classes,
+                   mn_calibration applied);
 /* baseline (n, classes): probabilities of the same rows. */
 void score_set_baseline(score *s, const float *baseline, const int32_t *label, int64_t n);
 void score_free(score *s);

@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void add(source_list *l, source_kind kind, const char *path, const char *input, const char *name,
-                bool named) {
+static void add(source_list *l, source_kind kind, const char *path, const char *input, const char *name, bool named) {
     if (l->n == l->capacity) {
         int capacity = l->capacity ? 2 * l->capacity : 16;
         source_item *more = app_alloc((size_t)capacity, sizeof *more);
@@ -20,8 +19,7 @@ static void add(source_list *l, source_kind kind, const char *path, const char *
         free(l->item);
         l->item = more, l->capacity = capacity;
     }
-    l->item[l->n++] =
-        (source_item){kind, app_text("%s", path), app_text("%s", input), app_text("%s", name), named};
+    l->item[l->n++] = (source_item){kind, app_text("%s", path), app_text("%s", input), app_text("%s", name), named};
 }
 
 void source_list_free(source_list *l) {
@@ -98,8 +96,7 @@ static mn_status add_folder(source_list *l, const char *input, mn_error *err) {
 mn_status source_add(source_list *l, const char *input, mn_error *err) {
     struct stat st;
     if (!strncmp(input, "camera:", 7)) {
-        if (!input[7])
-            return mn_fail(err, MN_ERR_ARG, "%s is no camera; wanted camera:0 or camera:/dev/video0", input);
+        if (!input[7]) return mn_fail(err, MN_ERR_ARG, "%s is no camera; wanted camera:0 or camera:/dev/video0", input);
         return add(l, SOURCE_CAMERA, input + 7, input, "camera", true), MN_OK;
     }
     if (!strncmp(input, "test:", 5)) {
@@ -110,8 +107,7 @@ mn_status source_add(source_list *l, const char *input, mn_error *err) {
     if (stat(input, &st)) return mn_fail(err, MN_ERR_IO, "%s: cannot be opened: %s", input, strerror(errno));
     if (S_ISDIR(st.st_mode)) return add_folder(l, input, err);
     bool camera = S_ISCHR(st.st_mode) && !strncmp(input, "/dev/video", 10);
-    if (!camera && !S_ISREG(st.st_mode))
-        return mn_fail(err, MN_ERR_IO, "%s: is neither a file nor a folder", input);
+    if (!camera && !S_ISREG(st.st_mode)) return mn_fail(err, MN_ERR_IO, "%s: is neither a file nor a folder", input);
     source_kind kind = camera ? SOURCE_CAMERA : is_picture(input) ? SOURCE_PICTURE : SOURCE_VIDEO;
     char *name = own_name(l, input);
     add(l, kind, input, input, name, true);
@@ -140,19 +136,17 @@ static mn_status test_frame(source_stream *s, mn_image *im, mn_error *err) {
     int64_t k = s->next;
     double phase = (double)(k % TEST_PERIOD) / TEST_PERIOD;
     mn_face f;
-    mn_face_random(&f, 7, (uint64_t)(k / TEST_PERIOD), 0, (int)(k / TEST_PERIOD % 7),
-                   (int)(k / TEST_PERIOD % 2));
+    mn_face_random(&f, 7, (uint64_t)(k / TEST_PERIOD), 0, (int)(k / TEST_PERIOD % 7), (int)(k / TEST_PERIOD % 2));
     mn_face_pose_plain(&f);
     f.intensity = sin(3.14159265 * phase);
     mn_status status = mn_face_render(&f, TEST_FACE, 3, &s->face, err);
     if (status == MN_OK) status = mn_image_reserve(im, TEST_WIDTH, TEST_HEIGHT, 3, err);
     if (status) return status;
     memset(im->pixels, 96, (size_t)TEST_WIDTH * TEST_HEIGHT * 3);
-    int x = (int)((TEST_WIDTH - TEST_FACE) * (0.5 + 0.4 * sin(0.05 * (double)k))),
-        y = (TEST_HEIGHT - TEST_FACE) / 2;
+    int x = (int)((TEST_WIDTH - TEST_FACE) * (0.5 + 0.4 * sin(0.05 * (double)k))), y = (TEST_HEIGHT - TEST_FACE) / 2;
     for (int row = 0; row < TEST_FACE; row++)
-        memcpy(im->pixels + ((size_t)(y + row) * TEST_WIDTH + (size_t)x) * 3,
-               s->face.pixels + (size_t)row * TEST_FACE * 3, (size_t)TEST_FACE * 3);
+        memcpy(im->pixels + ((size_t)(y + row) * TEST_WIDTH + (size_t)x) * 3, s->face.pixels + (size_t)row * TEST_FACE * 3,
+               (size_t)TEST_FACE * 3);
     return MN_OK;
 }
 

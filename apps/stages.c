@@ -38,6 +38,6 @@ void stages_print(const stages *s, FILE *out) {
     fprintf(out, "%-12s %8s %10s %10s\n", "stage", "laps", "p50 ms", "p99 ms");
     for (int i = 0; s->name[i]; i++)
         if (s->laps[i])
-            fprintf(out, "%-12s %8lld %10.2f %10.2f\n", s->name[i], (long long)s->laps[i],
-                    stages_quantile(s, i, 0.5), stages_quantile(s, i, 0.99));
+            fprintf(out, "%-12s %8lld %10.2f %10.2f\n", s->name[i], (long long)s->laps[i], stages_quantile(s, i, 0.5),
+                    stages_quantile(s, i, 0.99));
 }

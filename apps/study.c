@@ -24,10 +24,13 @@ static bool recall(const char *log, const char *command, study_result *out) {
             *out = (study_result){.accuracy = json_number_value(json_object_get(j, "valid_accuracy")),
                                   .accuracy_lo = json_number_value(json_object_get(j, "valid_accuracy_lo")),
                                   .accuracy_hi = json_number_value(json_object_get(j, "valid_accuracy_hi")),
-                                  .loss = json_is_number(json_object_get(j, "valid_loss")) ? json_number_value(json_object_get(j, "valid_loss")) : INFINITY,
+                                  .loss = json_is_number(json_object_get(j, "valid_loss"))
+                                              ? json_number_value(json_object_get(j, "valid_loss"))
+                                              : INFINITY,
                                   .epoch_seconds = json_number_value(json_object_get(j, "epoch_seconds")),
                                   .parameters = json_integer_value(json_object_get(j, "parameters")),
-                                  .diverged = json_is_true(json_object_get(j, "diverged")), .from_log = true};
+                                  .diverged = json_is_true(json_object_get(j, "diverged")),
+                                  .from_log = true};
         json_decref(j);
     }
     free(line);
@@ -36,9 +39,9 @@ static bool recall(const char *log, const char *command, study_result *out) {
 }
 
 static mn_status append(const char *log, const char *command, const study_result *r, mn_error *err) {
-    json_t *j = json_pack("{s:s,s:f,s:f,s:f,s:f,s:I,s:b}", "command", command, "valid_accuracy", r->accuracy, "valid_accuracy_lo", r->accuracy_lo,
-                          "valid_accuracy_hi", r->accuracy_hi, "epoch_seconds", r->epoch_seconds, "parameters", (json_int_t)r->parameters, "diverged",
-                          (int)r->diverged);
+    json_t *j = json_pack("{s:s,s:f,s:f,s:f,s:f,s:I,s:b}", "command", command, "valid_accuracy", r->accuracy, "valid_accuracy_lo",
+                          r->accuracy_lo, "valid_accuracy_hi", r->accuracy_hi, "epoch_seconds", r->epoch_seconds, "parameters",
+                          (json_int_t)r->parameters, "diverged", (int)r->diverged);
     json_object_set_new(j, "valid_loss", isfinite(r->loss) ? json_real(r->loss) : json_null());
     char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
     FILE *f = fopen(log, "a+");
@@ -53,14 +56,17 @@ static mn_status append(const char *log, const char *command, const study_result
 
 /* ---- the run ---- */
 
-static int by_value(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static int by_value(const void *a, const void *b) {
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
 
 static void measure(const train_run *r, study_result *out) {
     const epoch_record *best = &r->history[r->stop.best_epoch];
     double *seconds = app_alloc((size_t)r->epoch, sizeof *seconds);
     for (int64_t i = 0; i < r->epoch; i++) seconds[i] = r->history[i].seconds;
     qsort(seconds, (size_t)r->epoch, sizeof *seconds, by_value);
-    *out = (study_result){.loss = best->valid_loss, .epoch_seconds = seconds[r->epoch / 2], .parameters = mn_model_count(r->m).parameters};
+    *out = (study_result){
+        .loss = best->valid_loss, .epoch_seconds = seconds[r->epoch / 2], .parameters = mn_model_count(r->m).parameters};
     int scored = 0;
     for (int h = 0; h < r->n_heads; h++)
         if (!isnan(best->valid_accuracy[h])) out->accuracy += best->valid_accuracy[h], scored++;
@@ -73,7 +79,8 @@ static void measure(const train_run *r, study_result *out) {
 static train_end run(const train_options *o, const volatile int *stop, study_result *out, mn_error *err) {
     train_run r;
     mn_status s = train_open(&r, o, err);
-    if (!s && !r.valid) s = mn_fail(err, MN_ERR_ARG, "no validation rows to choose by; hint: --val 0.1 (test rows choose nothing)");
+    if (!s && !r.valid)
+        s = mn_fail(err, MN_ERR_ARG, "no validation rows to choose by; hint: --val 0.1 (test rows choose nothing)");
     train_end end = s ? TRAIN_FAILED : train_loop(&r, stop, err);
     if (end == TRAIN_DONE) measure(&r, out);
     if (end == TRAIN_FAILED && err->status == MN_ERR_NUMERIC) { /* a bad setting, not a broken search */

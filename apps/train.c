@@ -67,13 +67,10 @@ static mn_status not_finite(const train_run *r, mn_error *err) {
 mn_status train_step(train_run *r, const mn_batch *b, mn_error *err) {
     int64_t step = r->epoch * r->per_epoch + r->batch;
     const mn_preprocess *p = &r->info.preprocess;
-    mn_context_set_step(
-        r->c, (uint64_t)step); /* random numbers depend on where the run stands, not on how it got here */
+    mn_context_set_step(r->c, (uint64_t)step); /* random numbers depend on where the run stands, not on how it got here */
     mn_step_begin(r->c);
-    mn_optim_set_lr(r->optim, mn_schedule_lr(&r->schedule, r->o.optim.lr, step, r->o.epochs * r->per_epoch,
-                                             r->per_epoch));
-    mn_tensor *x = mn_input(r->c, MN_SHAPE(b->n, p->channels, p->height, p->width), b->x),
-              *of_head[MN_MAX_HEADS];
+    mn_optim_set_lr(r->optim, mn_schedule_lr(&r->schedule, r->o.optim.lr, step, r->o.epochs * r->per_epoch, r->per_epoch));
+    mn_tensor *x = mn_input(r->c, MN_SHAPE(b->n, p->channels, p->height, p->width), b->x), *of_head[MN_MAX_HEADS];
     if (mn_model_forward(r->m, &x, true)) return failed(r, err);
     mn_tensor *loss = total_loss(r, b, of_head);
     if (!loss) return failed(r, err);
@@ -142,17 +139,14 @@ static mn_status validate(train_run *r, epoch_record *e, const volatile int *sto
 static void print_epoch(const train_run *r, const epoch_record *e, bool best) {
     char line[256], clock[24];
     int width = r->o.epochs > 99 ? 3 : r->o.epochs > 9 ? 2 : 1;
-    int used = snprintf(line, sizeof line, "epoch %*lld/%d  loss %.4f", width, (long long)r->epoch + 1,
-                        r->o.epochs, e->train_loss);
+    int used =
+        snprintf(line, sizeof line, "epoch %*lld/%d  loss %.4f", width, (long long)r->epoch + 1, r->o.epochs, e->train_loss);
     if (r->valid) used += snprintf(line + used, sizeof line - (size_t)used, "  valid %.4f", e->valid_loss);
     for (int h = 0; h < r->n_heads && used < 60; h++) {
         double a = r->valid ? e->valid_accuracy[h] : e->train_accuracy[h];
-        if (!isnan(a))
-            used += snprintf(line + used, sizeof line - (size_t)used, "  %.8s %.1f %%", r->info.head[h].name,
-                             100 * a);
+        if (!isnan(a)) used += snprintf(line + used, sizeof line - (size_t)used, "  %.8s %.1f %%", r->info.head[h].name, 100 * a);
     }
-    snprintf(line + used, sizeof line - (size_t)used, "  %s%s",
-             progress_time(clock, sizeof clock, e->seconds), best ? " *" : "");
+    snprintf(line + used, sizeof line - (size_t)used, "  %s%s", progress_time(clock, sizeof clock, e->seconds), best ? " *" : "");
     printf("%.79s\n", line);
     fflush(stdout);
 }
@@ -162,14 +156,12 @@ static train_end end_epoch(train_run *r, double begun, const volatile int *stop,
     epoch_record *e = &r->history[r->epoch];
     *e = (epoch_record){.lr = mn_optim_lr(r->optim), .train_loss = tally_loss(r)};
     for (int h = 0; h < r->n_heads; h++)
-        e->train_accuracy[h] =
-            r->tally.hits[h].of ? (double)r->tally.hits[h].right / (double)r->tally.hits[h].of : NAN;
+        e->train_accuracy[h] = r->tally.hits[h].of ? (double)r->tally.hits[h].right / (double)r->tally.hits[h].of : NAN;
     double trained = r->seconds + app_seconds() - begun;
     e->images_per_second = trained > 0 ? (double)r->tally.images / trained : 0;
     if (r->ema && mn_ema_swap(r->ema)) return failed(r, err), TRAIN_FAILED;
     mn_status s = validate(r, e, stop, err);
-    bool best = !s && mn_early_stop_update(&r->stop, r->epoch, r->valid ? e->valid_loss : -(double)r->epoch,
-                                           &r->ended);
+    bool best = !s && mn_early_stop_update(&r->stop, r->epoch, r->valid ? e->valid_loss : -(double)r->epoch, &r->ended);
     if (best && mn_snapshot_take(r->best)) s = failed(r, err);
     if (r->ema && mn_ema_swap(r->ema)) s = failed(r, err);
     if (s) return *stop ? mn_error_clear(err), TRAIN_STOPPED : TRAIN_FAILED;
@@ -183,8 +175,7 @@ static train_end end_epoch(train_run *r, double begun, const volatile int *stop,
 /* A checkpoint that cannot be written does not end a run: the disk may have room again before its end. */
 static void checkpoint(train_run *r) {
     mn_error err = {0};
-    if (train_checkpoint_save(r, &err))
-        fprintf(stderr, "mien: warning: no checkpoint: %s; training goes on\n", err.text);
+    if (train_checkpoint_save(r, &err)) fprintf(stderr, "mien: warning: no checkpoint: %s; training goes on\n", err.text);
 }
 
 train_end train_loop(train_run *r, const volatile int *stop, mn_error *err) {
@@ -202,8 +193,7 @@ train_end train_loop(train_run *r, const volatile int *stop, mn_error *err) {
         train_log(r);
         train_plot(r);
     }
-    if (r->ended && !r->o.quiet)
-        printf("stopped   no better validation loss for %d epochs\n", r->stop.patience);
+    if (r->ended && !r->o.quiet) printf("stopped   no better validation loss for %d epochs\n", r->stop.patience);
     return mn_snapshot_restore(r->best) ? failed(r, err), TRAIN_FAILED : TRAIN_DONE;
 }
 
@@ -213,8 +203,7 @@ train_end train_loop(train_run *r, const volatile int *stop, mn_error *err) {
 static mn_status save_elsewhere(train_run *r, char **where) {
     const char *slash = strrchr(r->o.out, '/'), *folder = getenv("TMPDIR");
     mn_error err = {0};
-    *where = app_text("%s/%d-%s", folder && *folder ? folder : "/tmp", (int)getpid(),
-                      slash ? slash + 1 : r->o.out);
+    *where = app_text("%s/%d-%s", folder && *folder ? folder : "/tmp", (int)getpid(), slash ? slash + 1 : r->o.out);
     return mn_model_save(r->m, &r->info, *where, &err);
 }
 

@@ -26,7 +26,7 @@ typedef struct train_options {
     const char *val; /* SPEC of a validation set; NULL: `valid` of the data is carved */
     double valid, test;
     const char *net, *labels, *out, *log, *plot, *init, *resume, *card; /* card NULL: beside out */
-    const char *classes;  /* NULL: as the data has them */
+    const char *classes;                                                /* NULL: as the data has them */
     const char *pipeline; /* NULL: the prepared data's, the initial model's, or none */
     const char *freeze[TRAIN_MAX_WORDS];
     int n_freeze;
@@ -43,7 +43,7 @@ typedef struct train_options {
     mn_schedule schedule;
     mn_augment augment;
     bool allow_leak, no_baseline;
-    double unsure; /* the share of the validation rows that may go without an answer */
+    double unsure;                         /* the share of the validation rows that may go without an answer */
     bool balanced, keep_checkpoint, quiet; /* quiet: only errors and the bar */
     double smoothing, ema;
     uint64_t seed;
@@ -98,10 +98,10 @@ typedef struct train_run {
     mn_dataset *train_pixels, *valid_pixels; /* the same, decoded */
     mn_dataset *train_kept;                  /* train_pixels without copies of validation rows; NULL: all of them */
     train_leaks leaks;
-    json_t *validation; /* by train_finish: the scores of each head on the validation rows */
-    mn_loader *train, *valid;                /* valid: NULL when there are no validation rows */
-    mn_model_info info;                      /* preprocessing, heads, record */
-    int n_heads, head[MN_MAX_HEADS];         /* the model's head h is the data's head[h] */
+    json_t *validation;              /* by train_finish: the scores of each head on the validation rows */
+    mn_loader *train, *valid;        /* valid: NULL when there are no validation rows */
+    mn_model_info info;              /* preprocessing, heads, record */
+    int n_heads, head[MN_MAX_HEADS]; /* the model's head h is the data's head[h] */
     double head_weight[MN_MAX_HEADS];
     mn_tensor *class_weight[MN_MAX_HEADS];
     head_map map; /* for validation */

@@ -65,17 +65,15 @@ static mn_status check_test(train_run *r, mn_error *err) {
             r->leaks.test_copies += in[MN_SPLIT_TRAIN] ? in[MN_SPLIT_TEST] : 0;
         else if (in[MN_SPLIT_TRAIN] + in[MN_SPLIT_VALID])
             r->leaks.test_subjects += in[MN_SPLIT_TEST];
-        for (int64_t i = a; i < b; i++)
-            chosen += key[i].to == MN_SPLIT_VALID && d->part[part_of(d, key[i].row)].use == USE_VALID;
+        for (int64_t i = a; i < b; i++) chosen += key[i].to == MN_SPLIT_VALID && d->part[part_of(d, key[i].row)].use == USE_VALID;
     }
     free(key);
     if (s || !chosen) return s;
-    return mn_fail(
-        err, MN_ERR_ARG,
-        "--val %s: %lld of its pictures are test rows of the data: choosing on them is choosing on the test, "
-        "and then "
-        "there is no test; hint: leave --val out, and validation rows are carved out of the training rows",
-        r->o.val, (long long)chosen);
+    return mn_fail(err, MN_ERR_ARG,
+                   "--val %s: %lld of its pictures are test rows of the data: choosing on them is choosing on the test, "
+                   "and then "
+                   "there is no test; hint: leave --val out, and validation rows are carved out of the training rows",
+                   r->o.val, (long long)chosen);
 }
 
 /* ---- training against validation rows ---- */
@@ -111,8 +109,8 @@ static mn_status refuse(const train_run *r, const doctor *d, mn_error *err) {
     char like[160] = "";
     for (int64_t i = 0; i < d->n_pairs && !like[0]; i++)
         if (d->pair[i].across)
-            snprintf(like, sizeof like, ", like %s and %s (%s)", tail(id_of(r, d->pair[i].a)),
-                     tail(id_of(r, d->pair[i].b)), doctor_kind_names[d->pair[i].kind]);
+            snprintf(like, sizeof like, ", like %s and %s (%s)", tail(id_of(r, d->pair[i].a)), tail(id_of(r, d->pair[i].b)),
+                     doctor_kind_names[d->pair[i].kind]);
     if (r->leaks.valid)
         return mn_fail(err, MN_ERR_ARG,
                        "the split leaks: %lld of %lld validation pictures have a copy or their subject among "
@@ -151,8 +149,7 @@ static mn_status judge(train_run *r, const doctor *d, mn_error *err) {
     for (int64_t i = 0; i < rows->count[MN_SPLIT_TRAIN]; i++)
         r->leaks.dropped += drop[i] = has_partner(d, rows->index[MN_SPLIT_TRAIN][i], MN_SPLIT_VALID, false);
     mn_status s = stated(r, &theirs, err);
-    bool few = !theirs && !by_subject &&
-               (double)r->leaks.valid <= most_dropped * (double)rows->count[MN_SPLIT_VALID];
+    bool few = !theirs && !by_subject && (double)r->leaks.valid <= most_dropped * (double)rows->count[MN_SPLIT_VALID];
     if (!s && !few && r->leaks.valid && !r->o.allow_leak) s = refuse(r, d, err);
     if (!s && r->leaks.test_subjects && !r->o.allow_leak) s = refuse(r, d, err);
     r->leaks.allowed = r->o.allow_leak && (r->leaks.test_subjects || (r->leaks.valid && !few));
@@ -169,8 +166,7 @@ static void print(const train_run *r) {
         printf("LEAK      allowed: %s validation pictures have a copy or their subject in training, %s "
                "test\n          pictures show people of the "
                "other rows; the scores say more than is true\n",
-               progress_number(n[0], sizeof n[0], k->valid),
-               progress_number(n[1], sizeof n[1], k->test_subjects));
+               progress_number(n[0], sizeof n[0], k->valid), progress_number(n[1], sizeof n[1], k->test_subjects));
     else if (k->dropped)
         printf("split     %s training pictures that copy validation pictures are left out\n",
                progress_number(n[0], sizeof n[0], k->dropped));
@@ -187,8 +183,7 @@ mn_status train_check_split(train_run *r, mn_error *err) {
     seen.count[MN_SPLIT_TEST] = 0;
     doctor_opt opt = {.distance = 8, .likeness = 0.98, .threads = r->o.threads};
     /* Near copies are known from near strangers among faces; handwritten ones all look alike. */
-    for (int k = 0; k < r->data.n_parts; k++)
-        opt.exact = opt.exact || !strncmp(r->data.part[k].spec, "idx:", 4);
+    for (int k = 0; k < r->data.n_parts; k++) opt.exact = opt.exact || !strncmp(r->data.part[k].spec, "idx:", 4);
     /* Under an ellipse all pictures share their corners, and would look more alike than they are. */
     if (!r->info.preprocess.ellipse) opt.decoded[0] = r->train_pixels, opt.decoded[1] = r->valid_pixels;
     doctor d;

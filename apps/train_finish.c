@@ -31,9 +31,8 @@ static void calibrate(train_run *r, int h) {
     calibrate_apply(e->p[h], e->n, K, c->temperature);
     c->unsure = calibrate_threshold(e->p[h], e->label[h], e->n, K, r->o.unsure);
     metrics_compute(&after, e->p[h], e->label[h], e->n, K);
-    printf("%s %s: temperature %.2f, calibration error %.3f -> %.3f; \"unsure\" below %.0f %%\n",
-           h ? "         " : "calibrated", r->info.head[h].name, c->temperature, before.ece, after.ece,
-           100 * c->unsure);
+    printf("%s %s: temperature %.2f, calibration error %.3f -> %.3f; \"unsure\" below %.0f %%\n", h ? "         " : "calibrated",
+           r->info.head[h].name, c->temperature, before.ece, after.ece, 100 * c->unsure);
     metrics_free(&before);
     metrics_free(&after);
 }
@@ -48,9 +47,8 @@ static mn_status baseline(train_run *r, int h, score *s, mn_error *err) {
     mn_status st = baseline_run(train, r->valid_pixels, r->head[h], same, K, r->o.threads, p, err);
     if (!st) {
         score_set_baseline(s, p, r->scores.label[h], r->scores.n);
-        printf("%s %s: logistic regression %.1f %%, the network %.1f %% of the validation rows\n",
-               h ? "         " : "baseline ", r->info.head[h].name, 100 * s->baseline.accuracy,
-               100 * s->m.accuracy);
+        printf("%s %s: logistic regression %.1f %%, the network %.1f %% of the validation rows\n", h ? "         " : "baseline ",
+               r->info.head[h].name, 100 * s->baseline.accuracy, 100 * s->m.accuracy);
     }
     free(same);
     free(p);
@@ -66,12 +64,10 @@ mn_status train_finish(train_run *r, mn_error *err) {
     for (int h = 0; h < r->n_heads && !s; h++) calibrate(r, h);
     for (int h = 0; h < r->n_heads && !s; h++) {
         score now;
-        score_compute(&now, &rows, r->info.head[h].name, r->scores.p[h], r->scores.label[h],
-                      r->scores.classes[h], r->info.calibration[h]);
+        score_compute(&now, &rows, r->info.head[h].name, r->scores.p[h], r->scores.label[h], r->scores.classes[h],
+                      r->info.calibration[h]);
         s = baseline(r, h, &now, err);
-        if (!s && now.m.n)
-            json_object_set_new_nocheck(r->validation, r->info.head[h].name,
-                                        score_json(&r->info.head[h], &now));
+        if (!s && now.m.n) json_object_set_new_nocheck(r->validation, r->info.head[h].name, score_json(&r->info.head[h], &now));
         score_free(&now);
     }
     score_rows_free(&rows);

@@ -33,14 +33,11 @@ static mn_status choose_heads(train_run *r, mn_error *err) {
         size_t length = strcspn(p, ",");
         int h = find_head(d, p, length);
         if (h < 0)
-            return mn_fail(err, MN_ERR_ARG,
-                           "--labels %s: the data has no labels \"%.*s\"; it has \"%s\"%s%s%s", r->o.labels,
+            return mn_fail(err, MN_ERR_ARG, "--labels %s: the data has no labels \"%.*s\"; it has \"%s\"%s%s%s", r->o.labels,
                            (int)length, p, d->head[0].name, d->n_heads > 1 ? " and \"" : "",
                            d->n_heads > 1 ? d->head[1].name : "", d->n_heads > 1 ? "\"" : "");
         for (int k = 0; k < r->n_heads; k++)
-            if (r->head[k] == h)
-                return mn_fail(err, MN_ERR_ARG, "--labels %s names \"%s\" twice", r->o.labels,
-                               d->head[h].name);
+            if (r->head[k] == h) return mn_fail(err, MN_ERR_ARG, "--labels %s names \"%s\" twice", r->o.labels, d->head[h].name);
         r->head[r->n_heads++] = h;
         p += length;
     }
@@ -64,8 +61,7 @@ static mn_status open_data(train_run *r, mn_error *err) {
     if ((s = choose_heads(r, err)) || (s = data_split(&r->data, r->head, r->n_heads, o->seed, err))) return s;
     if (!o->quiet && (s = data_print(&r->data, r->head, r->n_heads, stdout, err))) return s;
     if (!r->data.count[MN_SPLIT_TRAIN])
-        return mn_fail(err, MN_ERR_ARG,
-                       "no rows are left to train on: the data marks them all as validation or test rows");
+        return mn_fail(err, MN_ERR_ARG, "no rows are left to train on: the data marks them all as validation or test rows");
     if (o->val && !r->data.count[MN_SPLIT_VALID])
         return mn_fail(err, MN_ERR_ARG, "--val %s: no rows to validate on: it holds test rows only", o->val);
     return MN_OK;
@@ -108,8 +104,7 @@ static mn_status measure(train_run *r, mn_error *err) {
 static mn_status open_loaders(train_run *r, mn_error *err) {
     progress bar = {0};
     mn_open_opt opt = {.threads = r->o.threads, .progress = progress_data, .user = &bar};
-    mn_dataset **rows[2] = {&r->train_rows, &r->valid_rows},
-               **pixels[2] = {&r->train_pixels, &r->valid_pixels};
+    mn_dataset **rows[2] = {&r->train_rows, &r->valid_rows}, **pixels[2] = {&r->train_pixels, &r->valid_pixels};
     for (int k = 0; k < 2; k++) {
         *rows[k] = mn_dataset_subset(r->data.all, r->data.index[k], r->data.count[k], err);
         if (!*rows[k]) return err->status;
@@ -154,11 +149,8 @@ static mn_status create_net(train_run *r, const char *net, mn_error *err) {
         const mn_head *d = &r->data.all->head[r->head[h]];
         heads[h] = (mn_net_head){.name = d->name, .classes = d->n_classes};
     }
-    mn_net_opt opt = {.channels = r->o.channels,
-                      .height = r->o.height,
-                      .width = r->o.width,
-                      .heads = heads,
-                      .n_heads = r->n_heads};
+    mn_net_opt opt = {
+        .channels = r->o.channels, .height = r->o.height, .width = r->o.width, .heads = heads, .n_heads = r->n_heads};
     r->m = mn_net_open(r->c, net, &opt);
     return r->m ? MN_OK : mn_fail(err, mn_context_error(r->c)->status, "%s", mn_context_error(r->c)->text);
 }
@@ -185,8 +177,8 @@ static mn_status open_init(train_run *r, mn_error *err) {
     if (!from) return err->status;
     mn_status s = MN_OK;
     mn_preprocess *p = &info.preprocess;
-    bool same_size = (!r->o.channels || r->o.channels == p->channels) &&
-                     (!r->o.height || r->o.height == p->height) && (!r->o.width || r->o.width == p->width);
+    bool same_size = (!r->o.channels || r->o.channels == p->channels) && (!r->o.height || r->o.height == p->height) &&
+                     (!r->o.width || r->o.width == p->width);
     r->info.preprocess = *p;
     if (!r->o.channels) r->o.channels = p->channels;
     if (!r->o.height) r->o.height = p->height, r->o.width = p->width;
@@ -205,8 +197,7 @@ static mn_status open_init(train_run *r, mn_error *err) {
             int n_all, copied = mn_model_copy_matching(r->m, from);
             mn_model_parameters(r->m, NULL, &n_all);
             printf("network   %d of %d weights taken from %s\n", copied, n_all, r->o.init);
-            if (copied <= 0)
-                s = mn_fail(err, MN_ERR_SHAPE, "--init %s: none of its weights fits %s", r->o.init, net);
+            if (copied <= 0) s = mn_fail(err, MN_ERR_SHAPE, "--init %s: none of its weights fits %s", r->o.init, net);
         }
     }
     mn_model_info_free(&info);
@@ -249,8 +240,8 @@ static mn_status freeze(train_run *r, mn_error *err) {
     for (int k = 0; k < r->o.n_freeze; k++) {
         int n = mn_model_freeze(r->m, r->o.freeze[k], true);
         if (n <= 0)
-            return mn_fail(err, MN_ERR_ARG, "--freeze \"%s\" matches no layer; `mien info %s` lists them",
-                           r->o.freeze[k], r->o.init ? r->o.init : r->o.net);
+            return mn_fail(err, MN_ERR_ARG, "--freeze \"%s\" matches no layer; `mien info %s` lists them", r->o.freeze[k],
+                           r->o.init ? r->o.init : r->o.net);
         if (!r->o.quiet) printf("frozen    %d layers match \"%s\"\n", n, r->o.freeze[k]);
     }
     return MN_OK;
@@ -319,9 +310,7 @@ static mn_status weigh_heads(train_run *r, mn_error *err) {
     for (int k = 0; k < r->o.n_head_weights; k++) {
         int h = 0;
         while (h < r->n_heads && strcmp(r->info.head[h].name, r->o.weighted_head[k]) != 0) h++;
-        if (h == r->n_heads)
-            return mn_fail(err, MN_ERR_ARG, "--head-weight %s: no such head is trained",
-                           r->o.weighted_head[k]);
+        if (h == r->n_heads) return mn_fail(err, MN_ERR_ARG, "--head-weight %s: no such head is trained", r->o.weighted_head[k]);
         r->head_weight[h] = r->o.head_weight[k];
     }
     mn_status s = MN_OK;
@@ -362,8 +351,7 @@ static void print_network(const train_run *r) {
     const mn_preprocess *p = &r->info.preprocess;
     char n[2][24];
     printf("network   %s: %d x %d x %d", mn_model_name(r->m), p->channels, p->height, p->width);
-    for (int h = 0; h < r->n_heads; h++)
-        printf("%s %s %d", h ? "," : " ->", r->info.head[h].name, r->info.head[h].n_classes);
+    for (int h = 0; h < r->n_heads; h++) printf("%s %s %d", h ? "," : " ->", r->info.head[h].name, r->info.head[h].n_classes);
     printf("; %s parameters", progress_number(n[0], sizeof n[0], k.parameters));
     if (k.trainable != k.parameters) printf(" (%s trained)", progress_number(n[1], sizeof n[1], k.trainable));
     printf(", %.1f M MAC\n", (double)k.macs / 1e6);
@@ -377,8 +365,7 @@ static void print_memory(const train_run *r) {
                  : r->o.optim.kind == MN_RMSPROP ? 1 + (r->o.optim.momentum > 0)
                                                  : 2;
     const mn_preprocess *p = &r->info.preprocess;
-    double pictures =
-        (double)(r->data.count[0] + r->data.count[1]) * p->channels * p->height * p->width / mib;
+    double pictures = (double)(r->data.count[0] + r->data.count[1]) * p->channels * p->height * p->width / mib;
     double activations = 2 * (double)k.activation_bytes * r->o.batch / mib;
     double tensors = weights * (3 + states + (r->ema != NULL)) + activations;
     mn_device_info d = device_info(mn_context_device(r->c));
@@ -397,15 +384,13 @@ static void print_recipe(const train_run *r) {
     const train_options *o = &r->o;
     char n[24];
     printf("training  %s, lr %g", mn_optim_kind_name(o->optim.kind), mn_optim_lr(r->optim));
-    if (o->optim.momentum > 0)
-        printf(", %smomentum %g", o->optim.nesterov ? "Nesterov " : "", o->optim.momentum);
+    if (o->optim.momentum > 0) printf(", %smomentum %g", o->optim.nesterov ? "Nesterov " : "", o->optim.momentum);
     if (o->optim.weight_decay > 0) printf(", weight decay %g", o->optim.weight_decay);
     printf(", %s\n          augment %s", o->schedule_text, o->augment_text);
     if (o->balanced) printf(", balanced classes");
     if (o->smoothing > 0) printf(", label smoothing %g", o->smoothing);
     if (o->ema > 0) printf(", ema %g", o->ema);
-    printf("\n          %d epochs of %s batches of %d, ", o->epochs,
-           progress_number(n, sizeof n, r->per_epoch), o->batch);
+    printf("\n          %d epochs of %s batches of %d, ", o->epochs, progress_number(n, sizeof n, r->per_epoch), o->batch);
     if (r->stop.patience && r->valid) printf("patience %d, ", r->stop.patience);
     printf("seed %llu, %d thread%s\n", (unsigned long long)o->seed, mn_context_threads(r->c),
            mn_context_threads(r->c) == 1 ? "" : "s");
@@ -423,8 +408,7 @@ mn_status train_open(train_run *r, const train_options *o, mn_error *err) {
     if (!s && o->card) s = app_check_writable(o->card, err);
     if (!s) s = open_data(r, err);
     if (s) return s;
-    mn_context_opt opt = {.threads = o->threads, .seed = o->seed, .memory_limit = o->memory_limit,
-                          .precision = o->precision};
+    mn_context_opt opt = {.threads = o->threads, .seed = o->seed, .memory_limit = o->memory_limit, .precision = o->precision};
     if (!(r->c = device_open(o->device, &opt, err))) return err->status;
     if ((s = open_net(r, err)) || (s = open_loaders(r, err)) || (s = open_optim(r, err)))
         return mn_fail(err, s, "%s", mn_context_error(r->c)->text);

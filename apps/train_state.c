@@ -20,17 +20,13 @@ static double get_real(const json_t *j, const char *key) {
     const json_t *v = json_object_get(j, key);
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
-static int64_t get_int(const json_t *j, const char *key) {
-    return json_integer_value(json_object_get(j, key));
-}
+static int64_t get_int(const json_t *j, const char *key) { return json_integer_value(json_object_get(j, key)); }
 static bool get_bool(const json_t *j, const char *key) { return json_is_true(json_object_get(j, key)); }
 
 /* ---- command lines ---- */
 
 static bool is_plain(const char *word) {
-    return *word &&
-           word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:,=+-%@")] ==
-               0;
+    return *word && word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:,=+-%@")] == 0;
 }
 
 char *train_command(const char *const *word, int n) {
@@ -227,8 +223,7 @@ mn_status train_checkpoint_save(train_run *r, mn_error *err) {
     char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(j);
     if (!text) return mn_fail(err, MN_ERR_MEMORY, "cannot write %s: out of memory", r->checkpoint);
-    mn_checkpoint k = {
-        .model = r->m, .optim = r->optim, .ema = r->ema, .best = r->best, .info = &r->info, .state = text};
+    mn_checkpoint k = {.model = r->m, .optim = r->optim, .ema = r->ema, .best = r->best, .info = &r->info, .state = text};
     mn_status s = mn_checkpoint_save(&k, r->checkpoint, err);
     free(text);
     return s;
@@ -267,11 +262,11 @@ static mn_status restore_progress(train_run *r, const json_t *state, mn_error *e
     const json_t *at = json_object_get(state, "at"), *history = json_object_get(state, "history");
     int64_t epoch = get_int(at, "epoch"), batch = get_int(at, "batch");
     if (epoch > r->o.epochs)
-        return mn_fail(err, MN_ERR_ARG, "%s has done %lld epochs already, --epochs says %d", r->checkpoint,
-                       (long long)epoch, r->o.epochs);
+        return mn_fail(err, MN_ERR_ARG, "%s has done %lld epochs already, --epochs says %d", r->checkpoint, (long long)epoch,
+                       r->o.epochs);
     if (epoch < 0 || batch < 0 || batch > r->per_epoch || (int64_t)json_array_size(history) != epoch)
-        return mn_fail(err, MN_ERR_FORMAT, "%s is damaged: it stands at epoch %lld, batch %lld",
-                       r->checkpoint, (long long)epoch, (long long)batch);
+        return mn_fail(err, MN_ERR_FORMAT, "%s is damaged: it stands at epoch %lld, batch %lld", r->checkpoint, (long long)epoch,
+                       (long long)batch);
     r->epoch = epoch, r->batch = batch;
     r->seconds = fmax(get_real(at, "seconds"), 0);
     r->tally.images = get_int(at, "images");
@@ -280,8 +275,7 @@ static mn_status restore_progress(train_run *r, const json_t *state, mn_error *e
         r->tally.hits[h].right = json_integer_value(json_array_get(json_object_get(at, "right"), (size_t)h));
         r->tally.hits[h].of = json_integer_value(json_array_get(json_object_get(at, "of"), (size_t)h));
     }
-    for (int64_t i = 0; i < epoch; i++)
-        epoch_from_json(r, json_array_get(history, (size_t)i), &r->history[i]);
+    for (int64_t i = 0; i < epoch; i++) epoch_from_json(r, json_array_get(history, (size_t)i), &r->history[i]);
     return MN_OK;
 }
 
@@ -296,8 +290,7 @@ static void restore_rules(train_run *r, const json_t *state) {
     r->schedule.bad_epochs = (int)get_int(j, "schedule_bad_epochs");
     r->schedule.started = get_bool(j, "schedule_started");
     /* A larger --patience lets a run that had ended go on. */
-    r->ended = get_bool(json_object_get(state, "at"), "ended") && r->stop.patience > 0 &&
-               r->stop.bad_epochs >= r->stop.patience;
+    r->ended = get_bool(json_object_get(state, "at"), "ended") && r->stop.patience > 0 && r->stop.bad_epochs >= r->stop.patience;
 }
 
 mn_status train_checkpoint_load(train_run *r, mn_error *err) {
@@ -388,10 +381,7 @@ static double *curve(const train_run *r, int c, int h) {
     double *y = app_alloc((size_t)r->epoch, sizeof *y);
     for (int64_t i = 0; i < r->epoch; i++) {
         const epoch_record *e = &r->history[i];
-        y[i] = c == 0   ? e->train_loss
-               : c == 1 ? e->valid_loss
-               : c == 2 ? e->train_accuracy[h]
-                        : e->valid_accuracy[h];
+        y[i] = c == 0 ? e->train_loss : c == 1 ? e->valid_loss : c == 2 ? e->train_accuracy[h] : e->valid_accuracy[h];
     }
     return y;
 }
@@ -401,19 +391,15 @@ void train_plot(const train_run *r) {
     plot_panel panel[2] = {{.title = "loss"}, {.title = "accuracy", .percent = true}};
     char *name[2 * MN_MAX_HEADS] = {0};
     panel[0].series[panel[0].n_series++] = (plot_series){"training", curve(r, 0, 0), 0, true};
-    if (r->valid)
-        panel[0].series[panel[0].n_series++] = (plot_series){"validation", curve(r, 1, 0), 0, false};
+    if (r->valid) panel[0].series[panel[0].n_series++] = (plot_series){"validation", curve(r, 1, 0), 0, false};
     for (int h = 0; h < r->n_heads; h++) {
         name[2 * h] = app_text("%s, training", r->info.head[h].name);
         panel[1].series[panel[1].n_series++] = (plot_series){name[2 * h], curve(r, 2, h), h, true};
-        if (r->valid)
-            panel[1].series[panel[1].n_series++] =
-                (plot_series){r->info.head[h].name, curve(r, 3, h), h, false};
+        if (r->valid) panel[1].series[panel[1].n_series++] = (plot_series){r->info.head[h].name, curve(r, 3, h), h, false};
     }
     size_t size;
     char *title = app_text("%s on %s", mn_model_name(r->m), r->data.all->name);
-    char *svg =
-        plot_curves(title, panel, 2, (int)r->epoch, r->valid ? (int)r->stop.best_epoch + 1 : 0, &size);
+    char *svg = plot_curves(title, panel, 2, (int)r->epoch, r->valid ? (int)r->stop.best_epoch + 1 : 0, &size);
     mn_error err = {0};
     if (app_save(r->o.plot, svg, size, &err)) fprintf(stderr, "mien: warning: %s\n", err.text);
     free(svg);
@@ -428,9 +414,11 @@ bool train_recall(const json_t *record, data_part *p) {
     size_t i;
     json_t *part;
     json_array_foreach(json_object_get(record, "data"), i, part) {
-        const char *known = json_string_value(json_object_get(part, "fingerprint")), *use = json_string_value(json_object_get(part, "use"));
+        const char *known = json_string_value(json_object_get(part, "fingerprint")),
+                   *use = json_string_value(json_object_get(part, "use"));
         if (!known || strcmp(known, hex) != 0) continue;
-        double valid = json_number_value(json_object_get(part, "valid_share")), test = json_number_value(json_object_get(part, "test_share"));
+        double valid = json_number_value(json_object_get(part, "valid_share")),
+               test = json_number_value(json_object_get(part, "test_share"));
         if (valid >= 0 && valid < 1) p->valid = valid;
         if (test >= 0 && test < 1) p->test = test;
         p->use = use && !strcmp(use, "validation") ? USE_VALID : use && !strcmp(use, "training") ? USE_TRAIN : USE_BOTH;

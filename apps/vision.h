@@ -21,8 +21,7 @@ typedef struct vision_detector vision_detector;
 vision_detector *vision_detector_open(const char *cascade, const char *yunet, mn_error *err);
 void vision_detector_close(vision_detector *d);
 /* At most `max` faces, the surest first, merged. Faces narrower than min_side pixels are not looked for. */
-mn_status vision_detect(vision_detector *d, const mn_image *im, int min_side, face_box *box, int max, int *n,
-                        mn_error *err);
+mn_status vision_detect(vision_detector *d, const mn_image *im, int min_side, face_box *box, int max, int *n, mn_error *err);
 /* Looks for the eyes in a box that has none yet (a Haar cascade's), by another cascade of opencv-data; box->has_eyes says
  * whether two were found where eyes can be. Fails when the cascade is not there. */
 mn_status vision_find_eyes(vision_detector *d, const mn_image *im, face_box *box, mn_error *err);

@@ -16,8 +16,7 @@ vision_detector *vision_detector_open(const char *cascade, const char *yunet, mn
     return missing("faces cannot be looked for", err), NULL;
 }
 void vision_detector_close(vision_detector *d) { (void)d; }
-mn_status vision_detect(vision_detector *d, const mn_image *im, int min_side, face_box *box, int max, int *n,
-                        mn_error *err) {
+mn_status vision_detect(vision_detector *d, const mn_image *im, int min_side, face_box *box, int max, int *n, mn_error *err) {
     (void)d, (void)im, (void)min_side, (void)box, (void)max;
     *n = 0;
     return missing("faces cannot be looked for", err);

@@ -65,8 +65,7 @@ static bool is_file(const std::string &path) {
 // Where opencv-data puts cascades, in the order in which they are tried.
 static std::vector<std::string> installed(const char *file) {
     std::vector<std::string> all;
-    for (const char *dir :
-         {"/usr/share/opencv4", "/usr/local/share/opencv4", "/usr/share/opencv", "/opt/opencv/share/opencv4"})
+    for (const char *dir : {"/usr/share/opencv4", "/usr/local/share/opencv4", "/usr/share/opencv", "/opt/opencv/share/opencv4"})
         all.push_back(std::string(dir) + "/haarcascades/" + file);
     return all;
 }
@@ -91,11 +90,10 @@ static mn_status open_cascade(vision_detector *d, const char *given, mn_error *e
         if (loaded) return MN_OK;
         return mn_fail(err, MN_ERR_FORMAT, "%s: is no cascade that OpenCV can read", path.c_str());
     }
-    return mn_fail(
-        err, MN_ERR_IO,
-        "no face detector was found; tried: %s; hint: install opencv-data, or give --cascade FILE.xml, "
-        "--face X,Y,W,H or --whole",
-        tried.c_str());
+    return mn_fail(err, MN_ERR_IO,
+                   "no face detector was found; tried: %s; hint: install opencv-data, or give --cascade FILE.xml, "
+                   "--face X,Y,W,H or --whole",
+                   tried.c_str());
 }
 
 vision_detector *vision_detector_open(const char *cascade, const char *yunet, mn_error *err) {
@@ -103,8 +101,7 @@ vision_detector *vision_detector_open(const char *cascade, const char *yunet, mn
     mn_status s = guarded(yunet ? yunet : "the face detector", err, [&] {
         d = new vision_detector;
         if (!yunet) return open_cascade(d, cascade, err);
-        if (!is_file(yunet))
-            return mn_fail(err, MN_ERR_IO, "%s: there is no such file; wanted an .onnx file of YuNet", yunet);
+        if (!is_file(yunet)) return mn_fail(err, MN_ERR_IO, "%s: there is no such file; wanted an .onnx file of YuNet", yunet);
         d->yunet = cv::FaceDetectorYN::create(yunet, "", cv::Size(320, 320), 0.7f);
         return MN_OK;
     });
@@ -118,8 +115,7 @@ void vision_detector_close(vision_detector *d) { delete d; }
 static const double scale_step = 1.1;
 static const int min_neighbours = 3;
 
-static void detect_haar(vision_detector *d, const cv::Mat &picture, int min_side,
-                        std::vector<face_box> &found) {
+static void detect_haar(vision_detector *d, const cv::Mat &picture, int min_side, std::vector<face_box> &found) {
     cv::Mat grey;
     if (picture.channels() == 3)
         cv::cvtColor(picture, grey, cv::COLOR_RGB2GRAY);
@@ -127,19 +123,16 @@ static void detect_haar(vision_detector *d, const cv::Mat &picture, int min_side
         grey = picture;
     std::vector<cv::Rect> rects;
     std::vector<int> neighbours;
-    d->cascade.detectMultiScale(grey, rects, neighbours, scale_step, min_neighbours, 0,
-                                cv::Size(min_side, min_side));
+    d->cascade.detectMultiScale(grey, rects, neighbours, scale_step, min_neighbours, 0, cv::Size(min_side, min_side));
     for (size_t i = 0; i < rects.size(); i++) {
         face_box b = {};
-        b.x = rects[i].x, b.y = rects[i].y, b.w = rects[i].width, b.h = rects[i].height,
-        b.score = neighbours[i];
+        b.x = rects[i].x, b.y = rects[i].y, b.w = rects[i].width, b.h = rects[i].height, b.score = neighbours[i];
         found.push_back(b);
     }
 }
 
 // Rows of the result: x y w h, five points (right eye first, as the person sees it), score.
-static void detect_yunet(vision_detector *d, const cv::Mat &picture, int min_side,
-                         std::vector<face_box> &found) {
+static void detect_yunet(vision_detector *d, const cv::Mat &picture, int min_side, std::vector<face_box> &found) {
     cv::Mat bgr, rows;
     cv::cvtColor(picture, bgr, picture.channels() == 3 ? cv::COLOR_RGB2BGR : cv::COLOR_GRAY2BGR);
     d->yunet->setInputSize(bgr.size());
@@ -156,8 +149,7 @@ static void detect_yunet(vision_detector *d, const cv::Mat &picture, int min_sid
     }
 }
 
-mn_status vision_detect(vision_detector *d, const mn_image *im, int min_side, face_box *box, int max, int *n,
-                        mn_error *err) {
+mn_status vision_detect(vision_detector *d, const mn_image *im, int min_side, face_box *box, int max, int *n, mn_error *err) {
     *n = 0;
     return guarded("the face detector", err, [&] {
         std::vector<face_box> found;
@@ -175,7 +167,8 @@ mn_status vision_detect(vision_detector *d, const mn_image *im, int min_side, fa
 static mn_status open_eyes(vision_detector *d, mn_error *err) {
     for (const std::string &path : installed("haarcascade_eye_tree_eyeglasses.xml"))
         if (is_file(path) && d->eyes.load(path)) return MN_OK;
-    return mn_fail(err, MN_ERR_IO, "eyes cannot be looked for: haarcascade_eye_tree_eyeglasses.xml was not found; hint: install "
+    return mn_fail(err, MN_ERR_IO,
+                   "eyes cannot be looked for: haarcascade_eye_tree_eyeglasses.xml was not found; hint: install "
                    "opencv-data, or give --detector YUNET.onnx, which knows them");
 }
 
@@ -205,8 +198,10 @@ mn_status vision_find_eyes(vision_detector *d, const mn_image *im, face_box *box
         cv::Rect face = cv::Rect((int)box->x, (int)box->y, (int)box->w, (int)box->h) & cv::Rect(0, 0, im->width, im->height);
         if (face.empty()) return MN_OK;
         part = view(im)(face);
-        if (im->channels == 3) cv::cvtColor(part, grey, cv::COLOR_RGB2GRAY);
-        else grey = part.clone();
+        if (im->channels == 3)
+            cv::cvtColor(part, grey, cv::COLOR_RGB2GRAY);
+        else
+            grey = part.clone();
         cv::resize(grey, grey, cv::Size(), zoom, zoom, cv::INTER_LINEAR);
         int w = grey.cols, h = grey.rows;
         double eye[2][2];
@@ -241,8 +236,7 @@ vision_video *vision_video_open(const char *path, vision_video_info *info, mn_er
         v = new vision_video;
         if (!is_file(path)) return mn_fail(err, MN_ERR_IO, "%s: there is no such file", path);
         if (!v->source.open(path))
-            return mn_fail(err, MN_ERR_FORMAT,
-                           "%s: is neither a PNG or JPEG picture nor a video that OpenCV can read", path);
+            return mn_fail(err, MN_ERR_FORMAT, "%s: is neither a PNG or JPEG picture nor a video that OpenCV can read", path);
         describe(v, info);
         return MN_OK;
     });
@@ -262,11 +256,10 @@ vision_video *vision_camera_open(const char *which, vision_video_info *info, mn_
     mn_status s = guarded("the camera", err, [&] {
         v = new vision_video;
         if (!open_camera(v->source, which))
-            return mn_fail(
-                err, MN_ERR_DEVICE,
-                "camera %s cannot be opened; hint: `mien predict --list-cameras` names those that "
-                "can; is it plugged in, used by another program, and are you in the group \"video\"?",
-                which);
+            return mn_fail(err, MN_ERR_DEVICE,
+                           "camera %s cannot be opened; hint: `mien predict --list-cameras` names those that "
+                           "can; is it plugged in, used by another program, and are you in the group \"video\"?",
+                           which);
         describe(v, info);
         info->frames = -1;
         return MN_OK;
@@ -295,8 +288,7 @@ int vision_list_cameras(FILE *out, int most) {
             struct stat st;
             if (stat(("/dev/video" + std::to_string(i)).c_str(), &st) != 0) return MN_OK;
             if (!source.open(i) || !source.read(frame)) return MN_OK;
-            fprintf(out, "camera:%d  %dx%d, %g frames a second\n", i, frame.cols, frame.rows,
-                    source.get(cv::CAP_PROP_FPS));
+            fprintf(out, "camera:%d  %dx%d, %g frames a second\n", i, frame.cols, frame.rows, source.get(cv::CAP_PROP_FPS));
             found++;
             return MN_OK;
         });
@@ -324,8 +316,7 @@ vision_writer *vision_writer_open(const char *path, int width, int height, doubl
         int codec = codec_for(path);
         if (!codec) return mn_fail(err, MN_ERR_ARG, "%s: a video is written as .mp4, .mkv or .avi", path);
         w->size = cv::Size(width, height);
-        if (!w->file.open(path, codec, fps, w->size))
-            return mn_fail(err, MN_ERR_IO, "%s: the video cannot be written", path);
+        if (!w->file.open(path, codec, fps, w->size)) return mn_fail(err, MN_ERR_IO, "%s: the video cannot be written", path);
         return MN_OK;
     });
     if (s == MN_OK) return w;

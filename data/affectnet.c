@@ -42,7 +42,8 @@ static mn_status add_row(void *arg, const mn__csv_record *row, const int *column
     reader *r = arg;
     const char *file = row->field[column[0]], *word = row->field[column[1]];
     double code, box[4] = {0};
-    if (!*file || *file == '/' || strstr(file, "..")) return mn_fail(err, MN_ERR_FORMAT, "\"%.60s\" is no path below the pictures' folder", file);
+    if (!*file || *file == '/' || strstr(file, ".."))
+        return mn_fail(err, MN_ERR_FORMAT, "\"%.60s\" is no path below the pictures' folder", file);
     if (!whole_number(word, 0, 10, &code)) return mn_fail(err, MN_ERR_FORMAT, "expression is \"%.20s\"; wanted 0 to 10", word);
     if (code > 7) return mn__leave_out(&r->none, file), MN_OK;
     bool boxed = column[2] >= 0 && column[3] >= 0 && column[4] >= 0 && column[5] >= 0;
@@ -55,7 +56,8 @@ static mn_status add_row(void *arg, const mn__csv_record *row, const int *column
 }
 
 static mn_status read_table(reader *r, const char *folder, const char *name, bool *found, mn_error *err) {
-    static const char *const columns[] = {"subDirectory_filePath", "expression", "face_x?", "face_y?", "face_width?", "face_height?"};
+    static const char *const columns[] = {"subDirectory_filePath", "expression",  "face_x?", "face_y?",
+                                          "face_width?",           "face_height?"};
     char *in = *folder ? mn__join(r->dir, folder, err) : mn_strdup(r->dir), *path = in ? mn__join(in, name, err) : NULL;
     FILE *f = path ? fopen(path, "rb") : NULL;
     mn_status st = path ? MN_OK : mn_fail(err, MN_ERR_MEMORY, "%s: out of memory", r->dir);
@@ -92,7 +94,8 @@ static mn_status read_annotation(const char *folder, const char *picture, int *c
     uint8_t *bytes = NULL;
     size_t size;
     mn_status st = path ? mn__read_file(path, 1 << 16, &bytes, &size, err) : MN_ERR_MEMORY;
-    if (!st && (*code = npy_code(bytes, size)) < 0) st = mn_fail(err, MN_ERR_FORMAT, "%s: wanted one number of 0 to 10 in NumPy's format", path);
+    if (!st && (*code = npy_code(bytes, size)) < 0)
+        st = mn_fail(err, MN_ERR_FORMAT, "%s: wanted one number of 0 to 10 in NumPy's format", path);
     mn_free(bytes);
     mn_free(path);
     return st;
@@ -100,7 +103,8 @@ static mn_status read_annotation(const char *folder, const char *picture, int *c
 
 /* train_set/images with train_set/annotations. */
 static mn_status read_annotated(reader *r, const char *part, bool *found, mn_error *err) {
-    char *dir = mn__join(r->dir, part, err), *images = dir ? mn__join(dir, "images", err) : NULL, *notes = dir ? mn__join(dir, "annotations", err) : NULL;
+    char *dir = mn__join(r->dir, part, err), *images = dir ? mn__join(dir, "images", err) : NULL,
+         *notes = dir ? mn__join(dir, "annotations", err) : NULL;
     mn__names l = {0};
     mn_status st = notes && images ? MN_OK : MN_ERR_MEMORY;
     if (!st && mn__is_folder(images) && mn__is_folder(notes)) {
@@ -110,8 +114,10 @@ static mn_status read_annotated(reader *r, const char *part, bool *found, mn_err
     for (int64_t i = 0; i < l.n && !st; i++) {
         int code;
         if (!mn__is_picture_name(l.name[i]) || (st = read_annotation(notes, l.name[i], &code, err))) continue;
-        if (code > 7) mn__leave_out(&r->none, l.name[i]);
-        else st = add(r, images, l.name[i], code, err);
+        if (code > 7)
+            mn__leave_out(&r->none, l.name[i]);
+        else
+            st = add(r, images, l.name[i], code, err);
     }
     mn__names_free(&l);
     mn_free(dir), mn_free(images), mn_free(notes);
@@ -138,13 +144,17 @@ static mn_status read_classes(reader *r, const char *part, bool *found, mn_error
         int code = code_of(classes.name[k]);
         char *path = mn__join(dir, classes.name[k], err);
         mn__names l = {0};
-        if (!path) st = MN_ERR_MEMORY;
-        else if (code >= 0 && mn__is_folder(path)) st = mn__names_list(path, &l, err);
+        if (!path)
+            st = MN_ERR_MEMORY;
+        else if (code >= 0 && mn__is_folder(path))
+            st = mn__names_list(path, &l, err);
         for (int64_t i = 0; i < l.n && !st; i++) {
             if (!mn__is_picture_name(l.name[i])) continue;
             *found = true;
-            if (code > 7) mn__leave_out(&r->none, l.name[i]);
-            else st = add(r, path, l.name[i], code, err);
+            if (code > 7)
+                mn__leave_out(&r->none, l.name[i]);
+            else
+                st = add(r, path, l.name[i], code, err);
         }
         mn__names_free(&l);
         mn_free(path);
@@ -158,20 +168,26 @@ static mn_status read_any(reader *r, mn_error *err) {
     static const struct {
         const char *table, *annotated, *folder;
         mn_split split;
-    } parts[] = {{"training.csv", "train_set", "train", MN_SPLIT_TRAIN}, {"validation.csv", "val_set", "val", MN_SPLIT_TEST}, {NULL, "test_set", "test", MN_SPLIT_TEST}};
+    } parts[] = {{"training.csv", "train_set", "train", MN_SPLIT_TRAIN},
+                 {"validation.csv", "val_set", "val", MN_SPLIT_TEST},
+                 {NULL, "test_set", "test", MN_SPLIT_TEST}};
     static const char *const folders[] = {"", "Manually_Annotated_file_lists"};
     bool found = false;
     mn_status st = MN_OK;
     for (int form = 0; form < 3 && !found && !st; form++)
         for (int k = 0; k < 3 && !st; k++) {
             r->split = parts[k].split;
-            for (int f = 0; form == 0 && f < 2 && parts[k].table && !st; f++) st = read_table(r, folders[f], parts[k].table, &found, err);
+            for (int f = 0; form == 0 && f < 2 && parts[k].table && !st; f++)
+                st = read_table(r, folders[f], parts[k].table, &found, err);
             if (form == 1) st = read_annotated(r, parts[k].annotated, &found, err);
             if (form == 2) st = read_classes(r, parts[k].folder, &found, err);
         }
     if (!st && r->s->set.length == 0)
-        st = mn_fail(err, MN_ERR_FORMAT, "%s: no picture of AffectNet; wanted training.csv, or train_set/images and train_set/annotations, or train/0 to "
-                     "train/7; hint: is it the folder inside?", r->dir);
+        st = mn_fail(
+            err, MN_ERR_FORMAT,
+            "%s: no picture of AffectNet; wanted training.csv, or train_set/images and train_set/annotations, or train/0 to "
+            "train/7; hint: is it the folder inside?",
+            r->dir);
     return st;
 }
 
@@ -181,8 +197,10 @@ mn_dataset *mn_dataset_affectnet(const char *dir, const mn_open_opt *opt, mn_err
     if (!r.s) return NULL;
     mn_status st = mn__samples_head(r.s, "emotion", 8, mn__expression_names8, err);
     for (int k = 0; k < 2 && !st && !r.images; k++) {
-        if (!(r.images = mn__join(dir, places[k], err))) st = MN_ERR_MEMORY;
-        else if (!mn__is_folder(r.images)) mn_free(r.images), r.images = NULL;
+        if (!(r.images = mn__join(dir, places[k], err)))
+            st = MN_ERR_MEMORY;
+        else if (!mn__is_folder(r.images))
+            mn_free(r.images), r.images = NULL;
     }
     if (!st && !r.images && !(r.images = mn_strdup(dir))) st = mn_fail(err, MN_ERR_MEMORY, "%s: out of memory", dir);
     if (!st) st = read_any(&r, err);

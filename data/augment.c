@@ -28,18 +28,10 @@ static const struct {
 #define N_PARTS (sizeof parts / sizeof *parts)
 
 /* "default": what served small face networks best; docs/data.md says where it comes from. */
-static const mn_augment usual = {.flip = 0.5,
-                                 .rotate = 12,
-                                 .shift = 0.08,
-                                 .zoom = 0.16,
-                                 .aspect = 0.12,
-                                 .brightness = 0.2,
-                                 .contrast = 0.2,
-                                 .erase = 0.25};
+static const mn_augment usual = {
+    .flip = 0.5, .rotate = 12, .shift = 0.08, .zoom = 0.16, .aspect = 0.12, .brightness = 0.2, .contrast = 0.2, .erase = 0.25};
 
-static bool is_word(const char *p, size_t n, const char *word) {
-    return strlen(word) == n && !memcmp(p, word, n);
-}
+static bool is_word(const char *p, size_t n, const char *word) { return strlen(word) == n && !memcmp(p, word, n); }
 
 /* The amount behind "name=": a number, or two with a colon. False when it is not that. */
 static bool parse_amount(const char *p, const char *q, bool range, double until, double *lo, double *hi) {
@@ -72,8 +64,8 @@ static mn_status parse_part(const char *p, const char *q, mn_augment *out, mn_er
     bool ok = !equal || parse_amount(equal + 1, q, range, parts[k].until, &lo, &hi);
     if (!range) hi = lo;
     if (!ok || !(lo >= 0 && lo <= hi && hi <= parts[k].max))
-        return mn_fail(err, MN_ERR_ARG, "augment: \"%.*s\": wanted a number from 0 to %g%s", shown, p,
-                       parts[k].max, range ? ", or two with a colon, the smaller first" : "");
+        return mn_fail(err, MN_ERR_ARG, "augment: \"%.*s\": wanted a number from 0 to %g%s", shown, p, parts[k].max,
+                       range ? ", or two with a colon, the smaller first" : "");
     *(double *)((char *)out + parts[k].field) = lo;
     if (range) *(double *)((char *)out + parts[k].second) = hi;
     return MN_OK;
@@ -132,8 +124,7 @@ static int64_t limit(int64_t v, int64_t hi) { return v < 0 ? 0 : v > hi ? hi : v
  * compiler. */
 static inline void warp_rows(const warp *w, const mn_image *src, mn_image *dst, const int C) {
     int width = src->width, height = src->height;
-    int64_t step_x = fixed(w->a), step_y = fixed(w->d), max_x = (int64_t)(width - 1) << 32,
-            max_y = (int64_t)(height - 1) << 32;
+    int64_t step_x = fixed(w->a), step_y = fixed(w->d), max_x = (int64_t)(width - 1) << 32, max_y = (int64_t)(height - 1) << 32;
     uint8_t *out = dst->pixels;
     for (int v = 0; v < height; v++) {
         int64_t x = fixed(w->b * v + w->c), y = fixed(w->e * v + w->f);
@@ -142,8 +133,7 @@ static inline void warp_rows(const warp *w, const mn_image *src, mn_image *dst, 
             int ix = (int)(px >> 32), iy = (int)(py >> 32);
             unsigned fx = (unsigned)(px >> 24) & 255, fy = (unsigned)(py >> 24) & 255;
             const uint8_t *p = src->pixels + ((size_t)iy * (size_t)width + (size_t)ix) * (size_t)C;
-            size_t right = ix < width - 1 ? (size_t)C : 0,
-                   below = iy < height - 1 ? (size_t)width * (size_t)C : 0;
+            size_t right = ix < width - 1 ? (size_t)C : 0, below = iy < height - 1 ? (size_t)width * (size_t)C : 0;
             for (int c = 0; c < C; c++) {
                 unsigned top = p[c] * (256 - fx) + p[right + (size_t)c] * fx;
                 unsigned low = p[below + (size_t)c] * (256 - fx) + p[below + right + (size_t)c] * fx;
@@ -163,8 +153,7 @@ static double mean_of(const mn_image *im) {
 }
 
 static void change_light(const mn_augment *a, mn_image *im, mn_rng *r) {
-    double factor = 1 + within(r, a->contrast), added = 255 * within(r, a->brightness),
-           power = exp(within(r, a->gamma));
+    double factor = 1 + within(r, a->contrast), added = 255 * within(r, a->brightness), power = exp(within(r, a->gamma));
     double mean = mean_of(im);
     uint8_t table[256];
     for (int v = 0; v < 256; v++) {
@@ -195,21 +184,17 @@ static void add_noise(double deviation, mn_image *im, mn_rng *r) {
 /* Zhong et al. 2020, "Random erasing data augmentation"; filled with one grey near the picture's mean. */
 static void erase_rectangle(const mn_augment *a, mn_image *im, mn_rng *r) {
     double lo = a->erase_lo > 0 ? a->erase_lo : 1.0 / 6, hi = a->erase_hi > 0 ? a->erase_hi : 1.0 / 3;
-    int w = (int)lrint(mn_rng_uniform(r, lo, hi) * im->width),
-        h = (int)lrint(mn_rng_uniform(r, lo, hi) * im->height);
+    int w = (int)lrint(mn_rng_uniform(r, lo, hi) * im->width), h = (int)lrint(mn_rng_uniform(r, lo, hi) * im->height);
     w = w < 1 ? 1 : w > im->width ? im->width : w;
     h = h < 1 ? 1 : h > im->height ? im->height : h;
-    int x = (int)mn_rng_below(r, (uint64_t)(im->width - w) + 1),
-        y = (int)mn_rng_below(r, (uint64_t)(im->height - h) + 1);
+    int x = (int)mn_rng_below(r, (uint64_t)(im->width - w) + 1), y = (int)mn_rng_below(r, (uint64_t)(im->height - h) + 1);
     long grey = lrint(mean_of(im) + 32 * mn_rng_normal(r));
     grey = grey < 0 ? 0 : grey > 255 ? 255 : grey;
     size_t c = (size_t)im->channels, row = (size_t)im->width * c;
-    for (int j = 0; j < h; j++)
-        memset(im->pixels + (size_t)(y + j) * row + (size_t)x * c, (int)grey, (size_t)w * c);
+    for (int j = 0; j < h; j++) memset(im->pixels + (size_t)(y + j) * row + (size_t)x * c, (int)grey, (size_t)w * c);
 }
 
-mn_status mn_augment_apply(const mn_augment *a, const mn_image *src, mn_image *dst, mn_rng *r,
-                           mn_error *err) {
+mn_status mn_augment_apply(const mn_augment *a, const mn_image *src, mn_image *dst, mn_rng *r, mn_error *err) {
     mn_status s = mn__image_check(src, "augment", err);
     if (s) return s;
     if (dst == src) return mn_fail(err, MN_ERR_ARG, "augment: source and result must be two images");

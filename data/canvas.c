@@ -11,8 +11,7 @@ mn_status mn__canvas_create(mn__canvas *c, int size, int channels, mn_error *err
     size_t plane = (size_t)size * (size_t)size, edge = (size_t)size * (size_t)(size + 2);
     *c = (mn__canvas){.size = size, .channels = channels};
     float *m = mn_alloc_zero(plane * (size_t)(channels + 1) + edge, sizeof(float));
-    if (!m)
-        return mn_fail(err, MN_ERR_MEMORY, "render: out of memory for a canvas of %dx%d pixels", size, size);
+    if (!m) return mn_fail(err, MN_ERR_MEMORY, "render: out of memory for a canvas of %dx%d pixels", size, size);
     c->memory = m;
     for (int k = 0; k < channels; k++, m += plane) c->plane[k] = m;
     c->mask = m;
@@ -95,8 +94,7 @@ static void add_edge(mn__canvas *c, mn__point a, mn__point b) {
     int end = clampi(ceilf(b.y), 0, c->size);
     for (int y = clampi(floorf(a.y), 0, c->size); y < end; y++) {
         float y0 = maxf(a.y, (float)y), y1 = minf(b.y, (float)(y + 1));
-        float x0 = clampf(a.x + slope * (y0 - a.y), 0, limit),
-              x1 = clampf(a.x + slope * (y1 - a.y), 0, limit);
+        float x0 = clampf(a.x + slope * (y0 - a.y), 0, limit), x1 = clampf(a.x + slope * (y1 - a.y), 0, limit);
         add_row(c->edge + (size_t)y * (size_t)(c->size + 2), x0, x1, direction * (y1 - y0));
     }
 }
@@ -108,15 +106,13 @@ static mn__box bounds(const mn__canvas *c, const mn__path *p) {
         y0 = minf(y0, p->p[i].y), y1 = maxf(y1, p->p[i].y);
     }
     int s = c->size;
-    return (mn__box){clampi(floorf(x0), 0, s), clampi(floorf(y0), 0, s), clampi(ceilf(x1) + 1, 0, s),
-                     clampi(ceilf(y1), 0, s)};
+    return (mn__box){clampi(floorf(x0), 0, s), clampi(floorf(y0), 0, s), clampi(ceilf(x1) + 1, 0, s), clampi(ceilf(y1), 0, s)};
 }
 
 static mn__box clip_box(const mn__canvas *c, mn__box b) {
     if (!c->clipped) return b;
     mn__box k = c->clip;
-    return (mn__box){b.x0 > k.x0 ? b.x0 : k.x0, b.y0 > k.y0 ? b.y0 : k.y0, b.x1 < k.x1 ? b.x1 : k.x1,
-                     b.y1 < k.y1 ? b.y1 : k.y1};
+    return (mn__box){b.x0 > k.x0 ? b.x0 : k.x0, b.y0 > k.y0 ? b.y0 : k.y0, b.x1 < k.x1 ? b.x1 : k.x1, b.y1 < k.y1 ? b.y1 : k.y1};
 }
 
 static mn__box trace(mn__canvas *c, const mn__path *p) {
@@ -138,8 +134,7 @@ static void coverage(mn__canvas *c, int y, mn__box b, float *out) {
 void mn__clip(mn__canvas *c, const mn__path *outline) {
     c->clip = trace(c, outline);
     c->clipped = true;
-    for (int y = c->clip.y0; y < c->clip.y1; y++)
-        coverage(c, y, c->clip, c->mask + (size_t)y * (size_t)c->size);
+    for (int y = c->clip.y0; y < c->clip.y1; y++) coverage(c, y, c->clip, c->mask + (size_t)y * (size_t)c->size);
 }
 
 void mn__unclip(mn__canvas *c) { c->clipped = false; }
@@ -193,8 +188,7 @@ static void outline_of(mn__path *out, const mn__path *line, mn__pen pen, float w
     for (int i = 0; i < n; i++) {
         mn__point a = line->p[i > 0 ? i - 1 : 0], b = line->p[i + 1 < n ? i + 1 : n - 1], p = line->p[i];
         float t = n > 1 ? (float)i / (float)(n - 1) : 0, dx = b.x - a.x, dy = b.y - a.y;
-        float width =
-            t < 0.5f ? pen.w0 + 2 * t * (pen.w1 - pen.w0) : pen.w1 + (2 * t - 1) * (pen.w2 - pen.w1);
+        float width = t < 0.5f ? pen.w0 + 2 * t * (pen.w1 - pen.w0) : pen.w1 + (2 * t - 1) * (pen.w2 - pen.w1);
         float k = 0.5f * wider * width / maxf(sqrtf(dx * dx + dy * dy), 1e-6f);
         push(out, p.x - k * dy, p.y + k * dx);
         back[i] = (mn__point){p.x + k * dy, p.y - k * dx};
@@ -222,8 +216,8 @@ void mn__stroke(mn__canvas *c, const mn__point *control, int n, mn__pen pen, mn_
 /* The box around an ellipse with its axis turned. */
 static mn__box ellipse_box(const mn__canvas *c, mn__point o, float rx, float ry, float cs, float sn) {
     float w = sqrtf(rx * rx * cs * cs + ry * ry * sn * sn), h = sqrtf(rx * rx * sn * sn + ry * ry * cs * cs);
-    mn__box b = {clampi(floorf(o.x - w), 0, c->size), clampi(floorf(o.y - h), 0, c->size),
-                 clampi(ceilf(o.x + w) + 1, 0, c->size), clampi(ceilf(o.y + h) + 1, 0, c->size)};
+    mn__box b = {clampi(floorf(o.x - w), 0, c->size), clampi(floorf(o.y - h), 0, c->size), clampi(ceilf(o.x + w) + 1, 0, c->size),
+                 clampi(ceilf(o.y + h) + 1, 0, c->size)};
     return clip_box(c, b);
 }
 
@@ -256,8 +250,7 @@ void mn__shade(mn__canvas *c, mn__point o, float rx, float ry, float turn, const
             float w = sqrtf(maxf(1 - u * u - v * v, 0.04f)), length = sqrtf(u * u + v * v + w * w);
             float nx = cs * u - sn * v, ny = sn * u + cs * v;
             float lit = maxf((nx * light->x + ny * light->y + w * light->z) / length, 0);
-            float gain = light->ambient + light->diffuse * lit,
-                  cover = c->clipped ? c->mask[at + (size_t)x] : 1;
+            float gain = light->ambient + light->diffuse * lit, cover = c->clipped ? c->mask[at + (size_t)x] : 1;
             for (int k = 0; k < c->channels; k++) c->plane[k][at + (size_t)x] *= 1 + cover * (gain - 1);
         }
     }
@@ -272,8 +265,7 @@ static void box_line(const float *in, size_t step, int n, float r, float *out) {
     for (int i = -whole; i <= whole; i++) sum += in[(size_t)(i < 0 ? 0 : i >= n ? n - 1 : i) * step];
     for (int i = 0; i < n; i++) {
         int before = i - whole - 1, after = i + whole + 1, oldest = i - whole;
-        float a = in[(size_t)(before < 0 ? 0 : before) * step],
-              b = in[(size_t)(after >= n ? n - 1 : after) * step];
+        float a = in[(size_t)(before < 0 ? 0 : before) * step], b = in[(size_t)(after >= n ? n - 1 : after) * step];
         out[i] = scale * (sum + part * (a + b));
         sum += b - in[(size_t)(oldest < 0 ? 0 : oldest) * step];
     }

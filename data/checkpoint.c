@@ -26,7 +26,8 @@ static int best_count(const mn_checkpoint *k) {
     while (k->best && mn_snapshot_tensor(k->best, n)) n++;
     return k->best ? n : -1;
 }
-static const part parts[] = {{"optim", optim_count, optim_tensor}, {"ema", ema_count, ema_tensor}, {"best", best_count, best_tensor}};
+static const part parts[] = {
+    {"optim", optim_count, optim_tensor}, {"ema", ema_count, ema_tensor}, {"best", best_count, best_tensor}};
 enum { N_PARTS = sizeof parts / sizeof *parts };
 
 static mn_status context_error(const mn_checkpoint *k, mn_error *err) {
@@ -40,8 +41,10 @@ static mn_status put_tensor(hid_t group, const char *name, const mn_tensor *t, m
     void *data = mn_alloc((size_t)t->count * mn_dtype_size(t->dtype));
     if (!data) return mn_fail(err, MN_ERR_MEMORY, "out of host memory for the checkpoint");
     mn_status s = mn_get(t, data);
-    if (s) mn_fail(err, s, "%s", mn_context_error(t->ctx)->text);
-    else s = mn__h5_put_data(group, name, t->dtype, t->shape, data, err);
+    if (s)
+        mn_fail(err, s, "%s", mn_context_error(t->ctx)->text);
+    else
+        s = mn__h5_put_data(group, name, t->dtype, t->shape, data, err);
     mn_free(data);
     return s;
 }
@@ -78,8 +81,10 @@ mn_status mn_checkpoint_save(const mn_checkpoint *k, const char *path, mn_error 
     hid_t file = mn__h5_create(e);
     mn_status s = file < 0 ? MN_ERR_MEMORY : mn__model_put(file, k->model, k->info, e);
     if (s == MN_OK) s = put_checkpoint(file, k, e);
-    if (s == MN_OK) s = mn__h5_store(file, path, e);
-    else if (file >= 0) H5Fclose(file);
+    if (s == MN_OK)
+        s = mn__h5_store(file, path, e);
+    else if (file >= 0)
+        H5Fclose(file);
     mn__h5_end();
     return s;
 }
@@ -88,7 +93,8 @@ mn_status mn_checkpoint_save(const mn_checkpoint *k, const char *path, mn_error 
 
 static hid_t open_checkpoint(hid_t file, mn_error *err) {
     if (mn__h5_has_group(file, "mien_checkpoint")) return mn__h5_group_open(file, "mien_checkpoint", err);
-    mn_fail(err, MN_ERR_FORMAT, "is a model but no checkpoint: training cannot be resumed from it; hint: --init starts from its "
+    mn_fail(err, MN_ERR_FORMAT,
+            "is a model but no checkpoint: training cannot be resumed from it; hint: --init starts from its "
             "weights");
     return -1;
 }
@@ -131,8 +137,7 @@ static mn_status get_part(hid_t at, const mn_checkpoint *k, const part *p, bool 
     if (n < 0) return MN_OK;
     hid_t group = mn__h5_group_open(at, p->name, err);
     mn_status s = group < 0 ? MN_ERR_FORMAT : mn__h5_get_int(group, "count", &stored, err);
-    if (s == MN_OK && stored != n)
-        s = mn_fail(err, MN_ERR_FORMAT, "the file has %lld tensors; wanted %d", (long long)stored, n);
+    if (s == MN_OK && stored != n) s = mn_fail(err, MN_ERR_FORMAT, "the file has %lld tensors; wanted %d", (long long)stored, n);
     for (int i = 0; i < n && s == MN_OK; i++) {
         char name[16];
         snprintf(name, sizeof name, "%d", i);
@@ -160,8 +165,10 @@ static mn_status get_checkpoint(hid_t file, mn_checkpoint *k, mn_error *err) {
     if (s == MN_OK && k->ema) mn_ema_set_updates(k->ema, updates);
     if (s == MN_OK && k->info) s = mn__model_get_info(file, k->model, k->info, err);
     H5Gclose(at);
-    if (s == MN_OK) k->state = state;
-    else mn_free(state);
+    if (s == MN_OK)
+        k->state = state;
+    else
+        mn_free(state);
     return s;
 }
 

@@ -56,8 +56,10 @@ static mn_status add_folders(tree *t, const char *dir, const char **found, int *
         mn_free(path);
     }
     if (!st && t->s->set.length == 0)
-        st = mn_fail(err, MN_ERR_FORMAT, "%s: no picture like CK+48's anger/S010_004_00000017.png; wanted folders anger, contempt, "
-                     "disgust, fear, happy, sadness, surprise; hint: is it the folder inside?", dir);
+        st = mn_fail(err, MN_ERR_FORMAT,
+                     "%s: no picture like CK+48's anger/S010_004_00000017.png; wanted folders anger, contempt, "
+                     "disgust, fear, happy, sadness, surprise; hint: is it the folder inside?",
+                     dir);
     return st;
 }
 
@@ -72,7 +74,7 @@ mn_dataset *mn_dataset_ckplus(const char *dir, const mn_open_opt *opt, mn_error 
     mn_status st = add_folders(&t, dir, found, &n_found, err);
     if (!st) st = mn__samples_head(t.s, "emotion", n_found, found, err);
     if (!st && t.skipped)
-        mn__note(opt, t.s->set.length, -1, "skipped %lld files whose name gives no person, the first %.100s", (long long)t.skipped,
-                 t.first_skipped);
+        mn__note(opt, t.s->set.length, -1, "skipped %lld files whose name gives no person, the first %.100s",
+                 (long long)t.skipped, t.first_skipped);
     return st ? mn__samples_fail(t.s) : &t.s->set;
 }

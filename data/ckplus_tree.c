@@ -22,14 +22,17 @@ typedef struct reader {
 static char *path3(const char *dir, const char *a, const char *b, const char *c, mn_error *err) {
     size_t n = strlen(dir) + strlen(a) + strlen(b) + strlen(c) + 4;
     char *p = mn_alloc(n);
-    if (p) snprintf(p, n, *c ? "%s/%s/%s/%s" : "%s/%s/%s", dir, a, b, c);
-    else mn_fail(err, MN_ERR_MEMORY, "%s: out of memory", dir);
+    if (p)
+        snprintf(p, n, *c ? "%s/%s/%s/%s" : "%s/%s/%s", dir, a, b, c);
+    else
+        mn_fail(err, MN_ERR_MEMORY, "%s: out of memory", dir);
     return p;
 }
 
 /* The sequence's label: the number in its one emotion file; -1: it has none. */
 static mn_status read_emotion(const reader *r, const char *person, const char *sequence, int *label, mn_error *err) {
-    static const int expression[8] = {NEUTRAL, 0, 7, 1, 2, 3, 4, 5}; /* neutral anger contempt disgust fear happy sadness surprise */
+    static const int expression[8] = {NEUTRAL, 0, 7, 1,
+                                      2,       3, 4, 5}; /* neutral anger contempt disgust fear happy sadness surprise */
     *label = -1;
     char *dir = path3(r->root, r->emotion, person, sequence, err);
     if (!dir) return MN_ERR_MEMORY;
@@ -46,7 +49,8 @@ static mn_status read_emotion(const reader *r, const char *person, const char *s
             double v = strtod((char *)text, &stop);
             if (stop == (char *)text || v != floor(v) || v < 0 || v > 7 || stop[strspn(stop, " \t\r\n")])
                 st = mn_fail(err, MN_ERR_FORMAT, "%s: wanted one number of 0 to 7, not \"%.20s\"", path, (char *)text);
-            else *label = expression[(int)v];
+            else
+                *label = expression[(int)v];
         }
         mn_free(text);
         mn_free(path);
@@ -69,14 +73,18 @@ static mn_status parse_eyes(const char *path, const char *text, double eye[2][2]
         int point = k / 2;
         if (point >= 36 && point < 48) eye[point >= 42][k % 2] += v / 6;
     }
-    return hypot(eye[1][0] - eye[0][0], eye[1][1] - eye[0][1]) >= 4 ? MN_OK : mn_fail(err, MN_ERR_FORMAT, "%s: the eyes are less than 4 pixels apart", path);
+    return hypot(eye[1][0] - eye[0][0], eye[1][1] - eye[0][1]) >= 4
+               ? MN_OK
+               : mn_fail(err, MN_ERR_FORMAT, "%s: the eyes are less than 4 pixels apart", path);
 }
 
 /* FER2013's geometry: eyes level, 36 % of the side apart, at 36 % of the height. */
 static void cut_by_eyes(double eye[2][2], float cut[5]) {
-    double dx = eye[1][0] - eye[0][0], dy = eye[1][1] - eye[0][1], side = hypot(dx, dy) / 0.36, turn = atan2(dy, dx), down = (0.5 - 0.36) * side;
+    double dx = eye[1][0] - eye[0][0], dy = eye[1][1] - eye[0][1], side = hypot(dx, dy) / 0.36, turn = atan2(dy, dx),
+           down = (0.5 - 0.36) * side;
     double x = (eye[0][0] + eye[1][0]) / 2 - down * sin(turn), y = (eye[0][1] + eye[1][1]) / 2 + down * cos(turn);
-    cut[0] = (float)(x - side / 2), cut[1] = (float)(y - side / 2), cut[2] = cut[3] = (float)side, cut[4] = (float)(turn * 180 / 3.14159265358979);
+    cut[0] = (float)(x - side / 2), cut[1] = (float)(y - side / 2), cut[2] = cut[3] = (float)side,
+    cut[4] = (float)(turn * 180 / 3.14159265358979);
 }
 
 static mn_status cut_face(reader *r, const char *person, const char *sequence, const char *frame, mn__sample *a, mn_error *err) {
@@ -90,14 +98,17 @@ static mn_status cut_face(reader *r, const char *person, const char *sequence, c
     double eye[2][2];
     mn_error none = {0};
     mn_status st = MN_OK;
-    if (mn__read_file(path, 1 << 16, &text, &size, &none)) mn__leave_out(&r->unmarked, name); /* the whole frame then */
-    else if (!(st = parse_eyes(path, (char *)text, eye, err))) cut_by_eyes(eye, a->cut);
+    if (mn__read_file(path, 1 << 16, &text, &size, &none))
+        mn__leave_out(&r->unmarked, name); /* the whole frame then */
+    else if (!(st = parse_eyes(path, (char *)text, eye, err)))
+        cut_by_eyes(eye, a->cut);
     mn_free(text);
     mn_free(path);
     return st;
 }
 
-static mn_status add_frame(reader *r, const char *person, const char *sequence, const char *dir, const char *frame, int label, mn_error *err) {
+static mn_status add_frame(reader *r, const char *person, const char *sequence, const char *dir, const char *frame, int label,
+                           mn_error *err) {
     mn_status st = mn__samples_file(r->s, dir, frame, strlen(r->root) + 1, err);
     if (st) return st;
     mn__sample *a = &r->s->sample[r->s->set.length - 1];
@@ -119,8 +130,10 @@ static mn_status add_sequence(reader *r, const char *person, const char *sequenc
         }
     if (!st && label < 0 && frames) mn__leave_out(&r->unlabelled, dir + strlen(r->root) + 1);
     for (int i = 0; i < frames && !st && label >= 0; i++) {
-        if (frames > APEX_FRAMES && i == 0) st = add_frame(r, person, sequence, dir, l.name[i], NEUTRAL, err);
-        else if (i >= frames - APEX_FRAMES) st = add_frame(r, person, sequence, dir, l.name[i], label, err);
+        if (frames > APEX_FRAMES && i == 0)
+            st = add_frame(r, person, sequence, dir, l.name[i], NEUTRAL, err);
+        else if (i >= frames - APEX_FRAMES)
+            st = add_frame(r, person, sequence, dir, l.name[i], label, err);
     }
     mn__names_free(&l);
     mn_free(dir);
@@ -155,7 +168,8 @@ static bool holds(const char *root, const char *folder) {
 }
 
 mn_dataset *mn__ckplus_tree(const char *dir, bool *is, const mn_open_opt *opt, mn_error *err) {
-    static const char *const images[] = {"cohn-kanade-images", "extended-cohn-kanade-images"}, *const labels[] = {"Emotion", "Emotion_labels"};
+    static const char *const images[] = {"cohn-kanade-images", "extended-cohn-kanade-images"}, *const labels[] = {
+                                                                                                   "Emotion", "Emotion_labels"};
     reader r = {.root = dir};
     for (int k = 0; k < 2; k++) {
         if (!r.images && holds(dir, images[k])) r.images = images[k];
@@ -163,7 +177,8 @@ mn_dataset *mn__ckplus_tree(const char *dir, bool *is, const mn_open_opt *opt, m
     }
     if (!(*is = r.images != NULL)) return NULL;
     if (!r.emotion) {
-        mn_fail(err, MN_ERR_FORMAT, "%s: has %s, but no folder Emotion with the labels; hint: unpack Emotion_labels.zip beside it", dir, r.images);
+        mn_fail(err, MN_ERR_FORMAT,
+                "%s: has %s, but no folder Emotion with the labels; hint: unpack Emotion_labels.zip beside it", dir, r.images);
         return NULL;
     }
     if (!(r.s = mn__samples_create("ckplus", dir, err))) return NULL;
@@ -171,7 +186,8 @@ mn_dataset *mn__ckplus_tree(const char *dir, bool *is, const mn_open_opt *opt, m
     mn_status st = mn__samples_head(r.s, "emotion", 8, mn__expression_names8, err);
     if (!st) st = add_people(&r, err);
     if (!st && r.s->set.length == 0)
-        st = mn_fail(err, MN_ERR_FORMAT, "%s: no labelled sequence; wanted %s/S005/001/*.png and %s/S005/001/*_emotion.txt", dir, r.images, r.emotion);
+        st = mn_fail(err, MN_ERR_FORMAT, "%s: no labelled sequence; wanted %s/S005/001/*.png and %s/S005/001/*_emotion.txt", dir,
+                     r.images, r.emotion);
     if (!st) mn__note_left_out(&r.unlabelled, "sequences without an emotion label", r.s->set.length, opt);
     if (!st) mn__note_left_out(&r.unmarked, "landmark files that are missing (the whole frame is used)", r.s->set.length, opt);
     return st ? mn__samples_fail(r.s) : &r.s->set;

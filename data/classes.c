@@ -5,7 +5,7 @@
 typedef struct relabelled {
     mn_dataset set;
     mn_dataset *of;
-    int head;              /* the one that is seen through the list; -1: there is none */
+    int head;                /* the one that is seen through the list; -1: there is none */
     int map[MN_MAX_CLASSES]; /* its class -> the list's; -1: left out */
 } relabelled;
 
@@ -44,7 +44,8 @@ static mn_status make_list(relabelled *r, const mn_head *from, const char *list,
     for (const char *at = list; behind;) {
         bool first = behind == ',';
         if ((behind = next_word(&at, word)) < 0 || (behind && !*at))
-            return mn_fail(err, MN_ERR_ARG, "classes \"%.80s\": wanted words with commas between, joined ones with +; or 6, 6n, 7, 7c, 8", list);
+            return mn_fail(err, MN_ERR_ARG,
+                           "classes \"%.80s\": wanted words with commas between, joined ones with +; or 6, 6n, 7, 7c, 8", list);
         int e = mn__expression_named(word), before = classes->n;
         const char *name = e >= 0 ? mn__expression_names8[e] : word;
         if (first && (class = mn__words_add(classes, name, strlen(name), err)) < 0) return err->status;
@@ -52,8 +53,9 @@ static mn_status make_list(relabelled *r, const mn_head *from, const char *list,
         for (int k = 0; k < from->n_classes; k++)
             if (names(word, from->class_name[k])) r->map[k] = class, found++;
     }
-    return found ? MN_OK : mn_fail(err, MN_ERR_ARG, "classes \"%.80s\": none of them is in %s, which has \"%s\"%s", list, r->of->name, from->class_name[0],
-                                   from->n_classes > 1 ? ", ..." : "");
+    return found ? MN_OK
+                 : mn_fail(err, MN_ERR_ARG, "classes \"%.80s\": none of them is in %s, which has \"%s\"%s", list, r->of->name,
+                           from->class_name[0], from->n_classes > 1 ? ", ..." : "");
 }
 
 static mn_status info(const mn_dataset *d, int64_t i, mn_sample_info *out, mn_error *err) {
@@ -69,7 +71,8 @@ static mn_status pixels(const mn_dataset *d, int64_t i, mn_image *im, mn_error *
 static void destroy(mn_dataset *d) {
     relabelled *r = d->impl;
     if (r->head >= 0) {
-        for (int k = 0; d->head[r->head].class_name && k < d->head[r->head].n_classes; k++) mn_free(d->head[r->head].class_name[k]);
+        for (int k = 0; d->head[r->head].class_name && k < d->head[r->head].n_classes; k++)
+            mn_free(d->head[r->head].class_name[k]);
         mn_free(d->head[r->head].class_name);
     }
     mn_dataset_destroy(r->of);
@@ -82,8 +85,11 @@ static mn_status refuse_soft(const relabelled *r, mn_error *err) {
         mn_sample_info s;
         mn_status st = r->of->info(r->of, i, &s, err);
         if (st) return st;
-        if (s.soft[r->head]) return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: has class probabilities, which cannot be seen through another list of classes; "
-                                            "hint: leave out its votes", r->of->name);
+        if (s.soft[r->head])
+            return mn_fail(err, MN_ERR_UNSUPPORTED,
+                           "%s: has class probabilities, which cannot be seen through another list of classes; "
+                           "hint: leave out its votes",
+                           r->of->name);
     }
     return MN_OK;
 }

@@ -29,7 +29,8 @@ static mn_status parse_options(const char *kind, const char *text, bool rendered
         char *end = NULL;
         errno = 0;
         long long v = value ? strtoll(value + 1, &end, 10) : 0;
-        if (*text != ',' || k >= (rendered ? 5 : 2) || end == value + 1 || errno || (*end && *end != ',') || v < lo[k] || v > hi[k])
+        if (*text != ',' || k >= (rendered ? 5 : 2) || end == value + 1 || errno || (*end && *end != ',') || v < lo[k] ||
+            v > hi[k])
             return mn_fail(err, MN_ERR_ARG, "%s: \"%.40s\" is not understood; wanted frames=2..200, size=8..512%s", kind, text,
                            rendered ? ", seed=, peak=1..100 or single=0..1" : "");
         if (k == 0) o->frames = (int)v;
@@ -39,7 +40,9 @@ static mn_status parse_options(const char *kind, const char *text, bool rendered
         if (k == 4) o->single = v;
         text = end;
     }
-    return o->frames * o->size <= MN__MAX_SIDE ? MN_OK : mn_fail(err, MN_ERR_ARG, "%s: %d frames of %d pixels are too many", kind, o->frames, o->size);
+    return o->frames * o->size <= MN__MAX_SIDE
+               ? MN_OK
+               : mn_fail(err, MN_ERR_ARG, "%s: %d frames of %d pixels are too many", kind, o->frames, o->size);
 }
 
 /* ---- drawn ---- */
@@ -94,7 +97,8 @@ mn_dataset *mn__rendered_clips_open(const char *text, const mn_open_opt *opt, mn
     errno = 0;
     o.count = strtoll(text, &end, 10);
     if (end == text || o.count < 1 || o.count > 1000000 || errno) {
-        mn_fail(err, MN_ERR_ARG, "data \"rendered-clips:%s\": wanted rendered-clips:COUNT[,frames=8,size=48,seed=0,peak=100,single=0]", text);
+        mn_fail(err, MN_ERR_ARG,
+                "data \"rendered-clips:%s\": wanted rendered-clips:COUNT[,frames=8,size=48,seed=0,peak=100,single=0]", text);
         return NULL;
     }
     if (parse_options("rendered-clips", end, true, &o, err)) return NULL;
@@ -131,7 +135,8 @@ static mn_status list_frames(const char *dir, mn__names *l, mn_error *err) {
     return s;
 }
 
-static mn_status load_frame(const char *dir, const char *name, int size, int row, mn_image *strip, mn_image im[3], mn_error *err) {
+static mn_status load_frame(const char *dir, const char *name, int size, int row, mn_image *strip, mn_image im[3],
+                            mn_error *err) {
     char *path = mn__join(dir, name, err);
     mn_preprocess p = {.channels = 1, .width = size, .height = size};
     mn_status s = path ? mn_image_load(&im[0], path, err) : MN_ERR_MEMORY;
@@ -193,7 +198,8 @@ static mn_status add_classes(folder_clips *c, const char *dir, mn__words *classe
     for (int64_t i = 0; i < l.n && !s; i++) {
         char *path = mn__join(dir, l.name[i], err);
         mn__names clips = {0};
-        if (!path) s = MN_ERR_MEMORY;
+        if (!path)
+            s = MN_ERR_MEMORY;
         else if (mn__is_folder(path) && !(s = mn__names_list(path, &clips, err))) {
             int class = mn__words_add(classes, l.name[i], strlen(l.name[i]), err);
             if (class < 0) s = MN_ERR_FORMAT;
@@ -204,7 +210,10 @@ static mn_status add_classes(folder_clips *c, const char *dir, mn__words *classe
     }
     mn__names_free(&l);
     if (!s && !c->s->set.length)
-        s = mn_fail(err, MN_ERR_FORMAT, "%s: no clips; wanted a folder for each class, in it a folder for each clip, in it frames: %s/happy/anna-1/0001.png", dir, dir);
+        s = mn_fail(
+            err, MN_ERR_FORMAT,
+            "%s: no clips; wanted a folder for each class, in it a folder for each clip, in it frames: %s/happy/anna-1/0001.png",
+            dir, dir);
     return s ? s : mn__samples_head(c->s, mn__head_name(classes), classes->n, (const char *const *)classes->word, err);
 }
 

@@ -79,8 +79,7 @@ static mn_status refuse_soft(const mn_dataset *d, int head, mn_error *err) {
         mn_status st = d->info(d, i, &s, err);
         if (st) return st;
         if (s.soft[head])
-            return mn_fail(err, MN_ERR_SHAPE,
-                           "%s: has class probabilities for %s, but its classes stand in another order",
+            return mn_fail(err, MN_ERR_SHAPE, "%s: has class probabilities for %s, but its classes stand in another order",
                            d->name, d->head[head].name);
     }
     return MN_OK;
@@ -92,8 +91,7 @@ static mn_status match_head(concat *c, part *p, int h, mn_error *err) {
     while (to < c->set.n_heads && strcmp(c->set.head[to].name, in->name)) to++;
     p->head[h] = to;
     if (to == MN_MAX_HEADS)
-        return mn_fail(err, MN_ERR_SHAPE, "%s: together the data sets have more than %d heads", p->d->name,
-                       MN_MAX_HEADS);
+        return mn_fail(err, MN_ERR_SHAPE, "%s: together the data sets have more than %d heads", p->d->name, MN_MAX_HEADS);
     if (to == c->set.n_heads) {
         c->set.head[c->set.n_heads++] = *in; /* names stay the part's */
         return MN_OK;
@@ -110,8 +108,7 @@ static mn_status match_head(concat *c, part *p, int h, mn_error *err) {
                            "%s: its %s \"%s\" is not among the %d classes of %s (\"%s\", ...); hint: name "
                            "them alike, or "
                            "give the data set with all classes first",
-                           p->d->name, in->name, in->class_name[k], out->n_classes, c->part[0].d->name,
-                           out->class_name[0]);
+                           p->d->name, in->name, in->class_name[k], out->n_classes, c->part[0].d->name, out->class_name[0]);
         same = same && map[k] == k;
     }
     if (!same) return refuse_soft(p->d, h, err);

@@ -38,8 +38,7 @@ mn_status mn_image_save_png(const mn_image *im, const char *path, mn_error *err)
  * and below. */
 mn_status mn_image_crop(mn_image *dst, const mn_image *src, int x, int y, int w, int h, mn_error *err);
 /* The same, turned clockwise by `degrees` about its centre, which is (x + w/2, y + h/2) and need not be whole; bilinear. */
-mn_status mn_image_cut(mn_image *dst, const mn_image *src, double x, double y, double w, double h, double degrees,
-                       mn_error *err);
+mn_status mn_image_cut(mn_image *dst, const mn_image *src, double x, double y, double w, double h, double degrees, mn_error *err);
 /* Area average when shrinking, bilinear when enlarging (pixel centres at +0.5). */
 mn_status mn_image_resize(mn_image *dst, const mn_image *src, int width, int height, mn_error *err);
 
@@ -56,15 +55,15 @@ mn_status mn_image_convert(mn_image *dst, const mn_image *src, int channels, mn_
 typedef struct mn_preprocess {
     int channels, height, width;
     mn_grey grey;
-    double lo, hi;                   /* both 0 means 0..1 */
-    double mean[3], deviation[3];    /* deviation 0 means 1 */
+    double lo, hi;                /* both 0 means 0..1 */
+    double mean[3], deviation[3]; /* deviation 0 means 1 */
     bool standardize;
-    double standardize_eps;          /* in grey levels; RECIPE: 8 */
-    bool detect;                     /* pictures are photographs: the largest face is looked for and cut out */
-    double margin;                   /* the cut's side is larger by this share: -0.3..1 */
-    bool align;                      /* the cut is turned so that the eyes are level */
-    bool equalize;                   /* grey levels spread by their histogram; of RGB the luma's */
-    bool ellipse;                    /* outside the inscribed ellipse: the mean of what is inside */
+    double standardize_eps; /* in grey levels; RECIPE: 8 */
+    bool detect;            /* pictures are photographs: the largest face is looked for and cut out */
+    double margin;          /* the cut's side is larger by this share: -0.3..1 */
+    bool align;             /* the cut is turned so that the eyes are level */
+    bool equalize;          /* grey levels spread by their histogram; of RGB the luma's */
+    bool ellipse;           /* outside the inscribed ellipse: the mean of what is inside */
 } mn_preprocess;
 
 /* The steps from detect to ellipse as text: "detect,margin=0.1,align,equalize,ellipse"; "none". Parsing sets these
@@ -81,8 +80,7 @@ mn_status mn_image_equalize(mn_image *im, bool ellipse, mn_error *err);
 mn_status mn_image_ellipse(mn_image *im, mn_error *err);
 
 /* The 8-bit half: grey, size, equalisation, ellipse. `scratch` is a reusable buffer. */
-mn_status mn_preprocess_pixels(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch,
-                               mn_error *err);
+mn_status mn_preprocess_pixels(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch, mn_error *err);
 /* The float half: out is (channels,height,width), planar. `in` must have the model's size. */
 mn_status mn_preprocess_floats(const mn_preprocess *p, const mn_image *in, float *out, mn_error *err);
 /* Both halves: what prediction calls. */
@@ -104,13 +102,13 @@ typedef struct mn_head {
 typedef enum mn_split { MN_SPLIT_TRAIN = 0, MN_SPLIT_VALID, MN_SPLIT_TEST, MN_SPLIT_NONE } mn_split;
 
 typedef struct mn_sample_info {
-    int32_t label[MN_MAX_HEADS];     /* class, or -1 */
-    const float *soft[MN_MAX_HEADS]; /* class probabilities, or NULL */
-    uint64_t group;                  /* equal for samples that must stay on one side of a split */
-    bool subject;                    /* group is whose picture it is, not only a hash that copies share */
-    mn_split split;                  /* what the files say; MN_SPLIT_NONE if they say nothing */
+    int32_t label[MN_MAX_HEADS];      /* class, or -1 */
+    const float *soft[MN_MAX_HEADS];  /* class probabilities, or NULL */
+    uint64_t group;                   /* equal for samples that must stay on one side of a split */
+    bool subject;                     /* group is whose picture it is, not only a hash that copies share */
+    mn_split split;                   /* what the files say; MN_SPLIT_NONE if they say nothing */
     const char *trait[MN_MAX_TRAITS]; /* "20-29", "Asian"; NULL: not known */
-    const char *id;                  /* file name or row, for messages and tables; never NULL */
+    const char *id;                   /* file name or row, for messages and tables; never NULL */
 } mn_sample_info;
 
 typedef struct mn_dataset mn_dataset;
@@ -119,9 +117,10 @@ struct mn_dataset {
     int n_heads;
     mn_head head[MN_MAX_HEADS];
     int n_traits;
-    char trait_name[MN_MAX_TRAITS][32]; /* "age", "race": what is known of the pictures beside what is to be learnt, for scores by group */
-    char name[128]; /* the SPEC or what it stands for */
-    bool ready;     /* pixels have passed mn_preprocess_pixels (mn_dataset_cache): a loader does not apply it again */
+    char trait_name[MN_MAX_TRAITS]
+                   [32]; /* "age", "race": what is known of the pictures beside what is to be learnt, for scores by group */
+    char name[128];      /* the SPEC or what it stands for */
+    bool ready;          /* pixels have passed mn_preprocess_pixels (mn_dataset_cache): a loader does not apply it again */
     /* Fills *info; strings and soft labels live as long as the data set. Thread-safe. */
     mn_status (*info)(const mn_dataset *d, int64_t i, mn_sample_info *info, mn_error *err);
     /* Decodes the pixels into *im (its buffer is reused). Thread-safe for different *im. */
@@ -160,9 +159,10 @@ mn_dataset *mn_dataset_list(const char *csv, const mn_open_opt *opt, mn_error *e
 mn_dataset *mn_dataset_idx(const char *dir, const mn_open_opt *opt, mn_error *err);
 
 mn_dataset *mn_dataset_affectnet(const char *dir, const mn_open_opt *opt, mn_error *err);
-mn_dataset *mn_dataset_adience(const char *dir, const mn_open_opt *opt, mn_error *err); /* group: the person; DIR,fold=2: a test */
-mn_dataset *mn_dataset_jaffe(const char *dir, const mn_open_opt *opt, mn_error *err);   /* group: the person, like the following */
-mn_dataset *mn_dataset_kdef(const char *dir, const mn_open_opt *opt, mn_error *err);    /* DIR,angles=all: not only from the front */
+mn_dataset *mn_dataset_adience(const char *dir, const mn_open_opt *opt,
+                               mn_error *err);                                        /* group: the person; DIR,fold=2: a test */
+mn_dataset *mn_dataset_jaffe(const char *dir, const mn_open_opt *opt, mn_error *err); /* group: the person, like the following */
+mn_dataset *mn_dataset_kdef(const char *dir, const mn_open_opt *opt, mn_error *err); /* DIR,angles=all: not only from the front */
 mn_dataset *mn_dataset_imdbwiki(const char *csv, const mn_open_opt *opt, mn_error *err);
 
 /* The set with its expressions seen through another list: "angry,happy,sad+disgust" (joined), or by name 6, 6n, 7, 7c, 8
@@ -197,8 +197,8 @@ typedef struct mn_split_lists {
  * that say nothing but copy one that does go where it goes. All this head by head, so that in a concatenation
  * each head gets its parts. Fractions 0 to below 1. The same arguments give the same lists, in rising order;
  * which group goes where does not depend on the order of files. */
-mn_status mn_dataset_split(const mn_dataset *d, double valid_fraction, double test_fraction, uint64_t seed,
-                           mn_split_lists *out, mn_error *err);
+mn_status mn_dataset_split(const mn_dataset *d, double valid_fraction, double test_fraction, uint64_t seed, mn_split_lists *out,
+                           mn_error *err);
 void mn_split_lists_free(mn_split_lists *s);
 
 /* ---- pictures that look alike: copies that a split must not put on both sides ------------------------- */
@@ -227,17 +227,17 @@ mn_status mn_looks_alike(const mn_look *look, const int64_t *row, int64_t n, int
 
 /* All ranges are symmetric; zero turns a part off. One bilinear warp does the geometry. */
 typedef struct mn_augment {
-    double flip;       /* probability of a horizontal mirror image */
-    double rotate;     /* degrees */
-    double shift;      /* share of the side */
-    double zoom;       /* scale e^(+-zoom) */
-    double aspect;     /* width/height times e^(+-aspect) */
-    double crop_lo, crop_hi; /* random resized crop: share of the area; 0,0 off */
-    double brightness; /* added, share of 255 */
-    double contrast;   /* factor 1 +- contrast about the mean */
-    double gamma;      /* exponent e^(+-gamma) */
-    double noise;      /* deviation of Gaussian noise, share of 255 */
-    double erase;      /* probability of one rectangle filled with a grey near the mean */
+    double flip;               /* probability of a horizontal mirror image */
+    double rotate;             /* degrees */
+    double shift;              /* share of the side */
+    double zoom;               /* scale e^(+-zoom) */
+    double aspect;             /* width/height times e^(+-aspect) */
+    double crop_lo, crop_hi;   /* random resized crop: share of the area; 0,0 off */
+    double brightness;         /* added, share of 255 */
+    double contrast;           /* factor 1 +- contrast about the mean */
+    double gamma;              /* exponent e^(+-gamma) */
+    double noise;              /* deviation of Gaussian noise, share of 255 */
+    double erase;              /* probability of one rectangle filled with a grey near the mean */
     double erase_lo, erase_hi; /* its sides, share of the side; both 0: 1/6, 1/3 */
 } mn_augment;
 /* "flip,rotate=10,shift=0.1,zoom=0.1,erase=0.25"; "none"; "default". See docs/data.md. */
@@ -249,9 +249,9 @@ mn_status mn_augment_apply(const mn_augment *a, const mn_image *src, mn_image *d
 
 typedef struct mn_loader mn_loader;
 typedef struct mn_loader_opt {
-    int batch;                 /* default 32 */
-    bool shuffle;              /* a new order each epoch, a function of (seed, epoch) */
-    bool drop_last;            /* leave out a last, smaller batch */
+    int batch;      /* default 32 */
+    bool shuffle;   /* a new order each epoch, a function of (seed, epoch) */
+    bool drop_last; /* leave out a last, smaller batch */
     uint64_t seed;
     int workers;               /* threads that prepare batches; 0: prepare in the caller */
     int prefetch;              /* batches prepared ahead; default 2 per worker */
@@ -259,12 +259,12 @@ typedef struct mn_loader_opt {
 } mn_loader_opt;
 
 typedef struct mn_batch {
-    int64_t n;                             /* samples in it, <= opt.batch */
-    const float *x;                        /* (n, C, H, W) */
-    const int32_t *label[MN_MAX_HEADS];    /* n each; -1: none */
-    const float *soft[MN_MAX_HEADS];       /* (n, classes) or NULL when no sample of the set has any; a sample
-                                            * without: 1 for its label, or all 0 */
-    const int64_t *index;                  /* of the samples in the data set */
+    int64_t n;                          /* samples in it, <= opt.batch */
+    const float *x;                     /* (n, C, H, W) */
+    const int32_t *label[MN_MAX_HEADS]; /* n each; -1: none */
+    const float *soft[MN_MAX_HEADS];    /* (n, classes) or NULL when no sample of the set has any; a sample
+                                         * without: 1 for its label, or all 0 */
+    const int64_t *index;               /* of the samples in the data set */
 } mn_batch;
 
 /* d must outlive the loader. The contents of a batch depend on (seed, epoch, position) alone, never on
@@ -289,12 +289,21 @@ extern const char *const mn_gender_names[2];     /* man woman */
 #define MN_RENDER_MIN_SIZE 8
 #define MN_RENDER_MAX_SIZE 1024
 
-enum { MN_HAIR_SHAVED = 0, MN_HAIR_CROP, MN_HAIR_PARTED, MN_HAIR_CURLY, MN_HAIR_LONG, MN_HAIR_BOB, MN_HAIR_TIED,
-       MN_HAIR_WAVY, MN_HAIR_COVERED, MN_HAIR_STYLES }; /* covered: a headscarf */
+enum {
+    MN_HAIR_SHAVED = 0,
+    MN_HAIR_CROP,
+    MN_HAIR_PARTED,
+    MN_HAIR_CURLY,
+    MN_HAIR_LONG,
+    MN_HAIR_BOB,
+    MN_HAIR_TIED,
+    MN_HAIR_WAVY,
+    MN_HAIR_COVERED,
+    MN_HAIR_STYLES
+}; /* covered: a headscarf */
 enum { MN_BEARD_NONE = 0, MN_BEARD_STUBBLE, MN_BEARD_MOUSTACHE, MN_BEARD_GOATEE, MN_BEARD_FULL, MN_BEARDS };
 enum { MN_GLASSES_NONE = 0, MN_GLASSES_ROUND, MN_GLASSES_SQUARE, MN_GLASSES_KINDS };
-enum { MN_OCCLUSION_NONE = 0, MN_OCCLUSION_HAND, MN_OCCLUSION_SCARF, MN_OCCLUSION_BAR, MN_OCCLUSION_SUNGLASSES,
-       MN_OCCLUSIONS };
+enum { MN_OCCLUSION_NONE = 0, MN_OCCLUSION_HAND, MN_OCCLUSION_SCARF, MN_OCCLUSION_BAR, MN_OCCLUSION_SUNGLASSES, MN_OCCLUSIONS };
 
 /* Everything that is drawn. Fill by mn_face_random, then change what you like. Values 0..1 unless said. */
 typedef struct mn_face {
@@ -303,20 +312,20 @@ typedef struct mn_face {
     double variation; /* 0: the textbook expression; 1: as people differ (decided by `texture`) */
     int gender;       /* gender presentation; 1 draws lashes, the rest follows from the fields below */
     /* identity */
-    double skin;      /* dark .. light */
-    double head_width, head_height, jaw; /* narrow, short, pointed .. wide, long, square */
-    double hair_tone, hair_length;       /* black, brown, red, blond .. white; short .. long */
+    double skin;                                                       /* dark .. light */
+    double head_width, head_height, jaw;                               /* narrow, short, pointed .. wide, long, square */
+    double hair_tone, hair_length;                                     /* black, brown, red, blond .. white; short .. long */
     double brow_thickness, eye_size, eye_distance, eye_tilt, eye_tone; /* tilt: outer corners down .. up */
     double nose_length, nose_width, mouth_width, lip_fullness;
-    double age;       /* 20 .. 80 years */
+    double age; /* 20 .. 80 years */
     double makeup;
     double resting_brow, resting_mouth; /* 0.5: straight; the face at rest looks 0 stern .. 1 friendly */
     int hair_style, glasses, beard;     /* MN_HAIR_, MN_GLASSES_, MN_BEARD_ */
-    int earrings;     /* 0 or 1 */
+    int earrings;                       /* 0 or 1 */
     /* picture */
-    double yaw, pitch, roll;        /* degrees: to the right, down, clockwise; up to +-35, +-25, +-45 */
-    double gaze_x, gaze_y;          /* -1..1: right, down */
-    double scale, shift_x, shift_y; /* 1, 0, 0: eyes at 36 % of the height and 36 % of the width apart */
+    double yaw, pitch, roll;             /* degrees: to the right, down, clockwise; up to +-35, +-25, +-45 */
+    double gaze_x, gaze_y;               /* -1..1: right, down */
+    double scale, shift_x, shift_y;      /* 1, 0, 0: eyes at 36 % of the height and 36 % of the width apart */
     double light_angle, light, contrast; /* degrees from above, clockwise; 0.5 is the middle of the others */
     double background, noise, blur;
     int occlusion;    /* MN_OCCLUSION_ */
@@ -326,8 +335,25 @@ typedef struct mn_face {
 
 /* Facial action units (Ekman and Friesen 1978) that the drawing knows; their numbers are the standard's. */
 typedef enum mn_au {
-    MN_AU1 = 0, MN_AU2, MN_AU4, MN_AU5, MN_AU6, MN_AU7, MN_AU9, MN_AU10, MN_AU12, MN_AU15, MN_AU16, MN_AU17,
-    MN_AU20, MN_AU23, MN_AU24, MN_AU25, MN_AU26, MN_AU27, MN_AU_COUNT
+    MN_AU1 = 0,
+    MN_AU2,
+    MN_AU4,
+    MN_AU5,
+    MN_AU6,
+    MN_AU7,
+    MN_AU9,
+    MN_AU10,
+    MN_AU12,
+    MN_AU15,
+    MN_AU16,
+    MN_AU17,
+    MN_AU20,
+    MN_AU23,
+    MN_AU24,
+    MN_AU25,
+    MN_AU26,
+    MN_AU27,
+    MN_AU_COUNT
 } mn_au;
 extern const char *const mn_au_names[MN_AU_COUNT]; /* "AU1 inner brow raiser", ... */
 /* How strongly each acts in this face: 0 .. 1. */
@@ -353,25 +379,25 @@ mn_status mn_face_render(const mn_face *f, int size, int channels, mn_image *out
 
 /* One picture of many: a row a person, a column an expression (or a frame from onset to apex). */
 typedef struct mn_sheet_opt {
-    int rows;      /* people; default 6 */
-    int size;      /* of a cell; default 96 */
-    int channels;  /* default 3 */
-    int frames;    /* > 1: columns are frames, and row r shows expression r modulo 6 */
-    int gap;       /* white above each cell, pixels; a quarter of it stands to the right */
+    int rows;     /* people; default 6 */
+    int size;     /* of a cell; default 96 */
+    int channels; /* default 3 */
+    int frames;   /* > 1: columns are frames, and row r shows expression r modulo 6 */
+    int gap;      /* white above each cell, pixels; a quarter of it stands to the right */
     uint64_t seed;
-    double scale;  /* of the faces; default 0.86: a little more hair than a data set's crop shows */
-    bool natural;  /* pose, light and noise as in a data set, instead of plain */
+    double scale; /* of the faces; default 0.86: a little more hair than a data set's crop shows */
+    bool natural; /* pose, light and noise as in a data set, instead of plain */
 } mn_sheet_opt;
 /* `opt` may be NULL. Cells touch each other unless there is a gap; column e of a row is the expression mn_expression_names[e]. */
 mn_status mn_face_sheet(const mn_sheet_opt *opt, mn_image *out, mn_error *err);
 
 typedef struct mn_rendered_opt {
-    int64_t count;      /* pictures, or sequences */
-    int size;           /* side; default 48 */
-    int channels;       /* default 1 */
+    int64_t count; /* pictures, or sequences */
+    int size;      /* side; default 48 */
+    int channels;  /* default 1 */
     uint64_t seed;
-    int identities;     /* people; default count/7 (at least 1): the group of a sample is its identity */
-    int frames;         /* > 1: sequences of this many frames from onset to apex, count sequences */
+    int identities; /* people; default count/7 (at least 1): the group of a sample is its identity */
+    int frames;     /* > 1: sequences of this many frames from onset to apex, count sequences */
 } mn_rendered_opt;
 /* Heads "emotion" and "gender", every class equally often; rendered on demand. With frames, sample i is
  * frame i % frames of sequence i / frames, and its label the expression of the apex. No split. */
@@ -393,9 +419,9 @@ typedef struct mn_model_info {
     int n_heads;
     mn_head head[MN_MAX_HEADS]; /* in the order of the model's outputs */
     mn_calibration calibration[MN_MAX_HEADS];
-    char *training;             /* the training record, JSON text; NULL: none */
-    char *tests;                /* each time that test rows were scored, a JSON array, oldest first; NULL: never */
-    char *card;                 /* the model card, Markdown; NULL: none */
+    char *training; /* the training record, JSON text; NULL: none */
+    char *tests;    /* each time that test rows were scored, a JSON array, oldest first; NULL: never */
+    char *card;     /* the model card, Markdown; NULL: none */
 } mn_model_info;
 void mn_model_info_free(mn_model_info *info);
 /* Deep copy of a head's names. */
@@ -462,11 +488,11 @@ mn_model *mn_onnx_load_graph(mn_context *c, const char *path, mn_model_info *inf
  * caller's (epoch, random numbers, schedule, options). Written atomically; resumes to the bit. */
 typedef struct mn_checkpoint {
     mn_model *model;
-    mn_optim *optim;     /* may be NULL, like the following */
+    mn_optim *optim; /* may be NULL, like the following */
     mn_ema *ema;
     mn_snapshot *best;
     mn_model_info *info;
-    char *state;         /* JSON text; load: allocated, free with mn_free */
+    char *state; /* JSON text; load: allocated, free with mn_free */
 } mn_checkpoint;
 mn_status mn_checkpoint_save(const mn_checkpoint *k, const char *path, mn_error *err);
 /* Reads the JSON text alone, to know what to build. */

@@ -22,14 +22,17 @@ static const struct {
     const char *kind;
     mn_dataset *(*open)(const char *, const mn_open_opt *, mn_error *);
 } kinds[] = {
-    {"fer2013", mn_dataset_fer2013}, {"folder", mn_dataset_folder}, {"utkface", mn_dataset_utkface},
-    {"ckplus", mn_dataset_ckplus},   {"list", mn_dataset_list},     {"idx", mn_dataset_idx},
-    {"rendered", open_rendered},     {"affectnet", mn_dataset_affectnet}, {"adience", mn_dataset_adience},
-    {"jaffe", mn_dataset_jaffe},     {"kdef", mn_dataset_kdef},     {"imdbwiki", mn_dataset_imdbwiki},
+    {"fer2013", mn_dataset_fer2013}, {"folder", mn_dataset_folder},
+    {"utkface", mn_dataset_utkface}, {"ckplus", mn_dataset_ckplus},
+    {"list", mn_dataset_list},       {"idx", mn_dataset_idx},
+    {"rendered", open_rendered},     {"affectnet", mn_dataset_affectnet},
+    {"adience", mn_dataset_adience}, {"jaffe", mn_dataset_jaffe},
+    {"kdef", mn_dataset_kdef},       {"imdbwiki", mn_dataset_imdbwiki},
     {"clips", mn__clips_open},       {"rendered-clips", mn__rendered_clips_open},
 };
-#define WANTED "wanted fer2013:FILE.csv, folder:DIR, utkface:DIR, ckplus:DIR, affectnet:DIR, adience:DIR, jaffe:DIR, kdef:DIR, " \
-               "imdbwiki:FILE.csv, list:FILE.csv, idx:DIR, clips:DIR, rendered:COUNT or rendered-clips:COUNT"
+#define WANTED                                                                                                                   \
+    "wanted fer2013:FILE.csv, folder:DIR, utkface:DIR, ckplus:DIR, affectnet:DIR, adience:DIR, jaffe:DIR, kdef:DIR, "            \
+    "imdbwiki:FILE.csv, list:FILE.csv, idx:DIR, clips:DIR, rendered:COUNT or rendered-clips:COUNT"
 
 mn_dataset *mn_dataset_open(const char *spec, const mn_open_opt *opt, mn_error *err) {
     const char *colon = strchr(spec, ':');
@@ -57,10 +60,8 @@ static mn_dataset *open_rendered(const char *text, const mn_open_opt *opt, mn_er
     errno = 0;
     long long count = strtoll(text, &end, 10);
     if (end == text || count < 1 || errno || (*end && *end != ',')) {
-        mn_fail(
-            err, MN_ERR_ARG,
-            "data \"rendered:%s\": wanted rendered:COUNT[,size=48,seed=0,channels=1,identities=N,frames=1]",
-            text);
+        mn_fail(err, MN_ERR_ARG, "data \"rendered:%s\": wanted rendered:COUNT[,size=48,seed=0,channels=1,identities=N,frames=1]",
+                text);
         return NULL;
     }
     r.count = count;
@@ -70,8 +71,7 @@ static mn_dataset *open_rendered(const char *text, const mn_open_opt *opt, mn_er
         size_t k = 0, n = value ? (size_t)(value - key) : 0;
         while (k < 5 && !(strlen(keys[k]) == n && !strncmp(keys[k], key, n))) k++;
         long long v = value ? strtoll(value + 1, &end, 10) : -1;
-        if (k == 5 || v < 0 || errno || end == value + 1 || (*end && *end != ',') ||
-            (k != 1 && v > 1000000000)) {
+        if (k == 5 || v < 0 || errno || end == value + 1 || (*end && *end != ',') || (k != 1 && v > 1000000000)) {
             mn_fail(err, MN_ERR_ARG,
                     "data \"rendered:%s\": \"%.40s\" is not understood; wanted size=, seed=, channels=, "
                     "identities= or frames= and a number",
@@ -166,12 +166,11 @@ static mn_status cache_one(void *arg, int worker, int64_t i, mn_error *err) {
     return s;
 }
 
-mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const mn_open_opt *opt,
-                             mn_error *err) {
+mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const mn_open_opt *opt, mn_error *err) {
     if (p->width < 1 || p->height < 1 || p->width > MN__MAX_SIDE || p->height > MN__MAX_SIDE ||
         (p->channels != 1 && p->channels != 3)) {
-        mn_fail(err, MN_ERR_ARG, "cache: size (%d,%d,%d); wanted (1 or 3 channels, height, width)",
-                p->channels, p->height, p->width);
+        mn_fail(err, MN_ERR_ARG, "cache: size (%d,%d,%d); wanted (1 or 3 channels, height, width)", p->channels, p->height,
+                p->width);
         return NULL;
     }
     cache *c = mn_alloc_zero(1, sizeof *c);
@@ -179,8 +178,8 @@ mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const 
     mn_image *scratch = mn_alloc_zero((size_t)threads * 3, sizeof *scratch);
     if (c) {
         c->set = *d;
-        c->set.info = cache_info, c->set.pixels = cache_pixels, c->set.destroy = cache_destroy,
-        c->set.impl = c, c->set.ready = true;
+        c->set.info = cache_info, c->set.pixels = cache_pixels, c->set.destroy = cache_destroy, c->set.impl = c,
+        c->set.ready = true;
         c->of = d, c->p = p, c->scratch = scratch;
         c->width = p->width, c->height = p->height, c->channels = p->channels;
         c->each = (size_t)p->width * (size_t)p->height * (size_t)p->channels;
@@ -188,8 +187,8 @@ mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const 
     }
     mn_status s = MN_OK;
     if (!c || !scratch || !c->pixels)
-        s = mn_fail(err, MN_ERR_MEMORY, "%s: no memory for %lld pictures of (%d,%d,%d)", d->name,
-                    (long long)d->length, p->channels, p->height, p->width);
+        s = mn_fail(err, MN_ERR_MEMORY, "%s: no memory for %lld pictures of (%d,%d,%d)", d->name, (long long)d->length,
+                    p->channels, p->height, p->width);
     if (!s) s = mn__parallel(d->length, opt, "reading pictures", cache_one, c, err);
     for (int k = 0; scratch && k < 3 * threads; k++) mn_image_free(&scratch[k]);
     mn_free(scratch);

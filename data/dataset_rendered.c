@@ -54,16 +54,14 @@ static void rendered_destroy(mn_dataset *d) {
     mn_free(d);
 }
 
-static mn_status name_head(mn_dataset *d, const char *name, const char *const *classes, int n,
-                           mn_error *err) {
+static mn_status name_head(mn_dataset *d, const char *name, const char *const *classes, int n, mn_error *err) {
     mn_head *h = &d->head[d->n_heads++];
     snprintf(h->name, sizeof h->name, "%s", name);
     h->n_classes = n;
     h->class_name = mn_alloc_zero((size_t)n, sizeof *h->class_name);
     for (int k = 0; k < n && h->class_name; k++)
         if (!(h->class_name[k] = mn_strdup(classes[k]))) free_names(h);
-    if (!h->class_name)
-        return mn_fail(err, MN_ERR_MEMORY, "rendered faces: out of memory for the class names");
+    if (!h->class_name) return mn_fail(err, MN_ERR_MEMORY, "rendered faces: out of memory for the class names");
     return MN_OK;
 }
 
@@ -78,27 +76,23 @@ static mn_status check_options(mn_rendered_opt *o, mn_error *err) {
                        "in all, up to 1000 frames each; hint: rendered:6000",
                        (long long)o->count, o->frames, (long long)most);
     if (o->identities == 0) o->identities = o->count >= 7 ? (int)(o->count / 7) : 1;
-    if (o->identities < 1)
-        return mn_fail(err, MN_ERR_ARG, "rendered faces: %d identities, wanted at least 1", o->identities);
+    if (o->identities < 1) return mn_fail(err, MN_ERR_ARG, "rendered faces: %d identities, wanted at least 1", o->identities);
     if (o->size < MN_RENDER_MIN_SIZE || o->size > MN_RENDER_MAX_SIZE)
-        return mn_fail(err, MN_ERR_ARG, "rendered faces: the size is %d, wanted %d to %d pixels; hint: 48",
-                       o->size, MN_RENDER_MIN_SIZE, MN_RENDER_MAX_SIZE);
+        return mn_fail(err, MN_ERR_ARG, "rendered faces: the size is %d, wanted %d to %d pixels; hint: 48", o->size,
+                       MN_RENDER_MIN_SIZE, MN_RENDER_MAX_SIZE);
     if (o->channels != 1 && o->channels != 3)
-        return mn_fail(err, MN_ERR_ARG, "rendered faces: %d channels, wanted 1 (grey) or 3 (RGB)",
-                       o->channels);
+        return mn_fail(err, MN_ERR_ARG, "rendered faces: %d channels, wanted 1 (grey) or 3 (RGB)", o->channels);
     return MN_OK;
 }
 
 static mn_status name_samples(mn_dataset *d, rendered *r, mn_error *err) {
     r->id = mn_alloc((size_t)d->length * ID_BYTES);
     if (!r->id)
-        return mn_fail(err, MN_ERR_MEMORY, "rendered faces: out of memory for the names of %lld samples",
-                       (long long)d->length);
+        return mn_fail(err, MN_ERR_MEMORY, "rendered faces: out of memory for the names of %lld samples", (long long)d->length);
     for (int64_t i = 0; i < d->length; i++) {
         char *id = r->id + i * ID_BYTES;
         if (r->opt.frames > 1)
-            snprintf(id, ID_BYTES, "sequence %08lld frame %03d", (long long)(i / r->opt.frames),
-                     (int)(i % r->opt.frames));
+            snprintf(id, ID_BYTES, "sequence %08lld frame %03d", (long long)(i / r->opt.frames), (int)(i % r->opt.frames));
         else
             snprintf(id, ID_BYTES, "face %08lld", (long long)i);
     }
@@ -116,13 +110,9 @@ mn_dataset *mn_dataset_rendered(const mn_rendered_opt *opt, mn_error *err) {
         return NULL;
     }
     r->opt = o;
-    *d = (mn_dataset){.length = o.count * o.frames,
-                      .info = rendered_info,
-                      .pixels = rendered_pixels,
-                      .destroy = rendered_destroy,
-                      .impl = r};
-    snprintf(d->name, sizeof d->name, "rendered:%lld,size=%d,seed=%llu", (long long)o.count, o.size,
-             (unsigned long long)o.seed);
+    *d = (mn_dataset){
+        .length = o.count * o.frames, .info = rendered_info, .pixels = rendered_pixels, .destroy = rendered_destroy, .impl = r};
+    snprintf(d->name, sizeof d->name, "rendered:%lld,size=%d,seed=%llu", (long long)o.count, o.size, (unsigned long long)o.seed);
     if (name_head(d, "emotion", mn_expression_names, 7, err) != MN_OK ||
         name_head(d, "gender", mn_gender_names, 2, err) != MN_OK || name_samples(d, r, err) != MN_OK) {
         rendered_destroy(d);

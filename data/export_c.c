@@ -15,7 +15,9 @@ static mn_status export(mn__export *x, const char *path, mn_export_c_report *rep
     if (s == MN_OK) s = mn__export_arena(x);
     if (s == MN_OK) s = mn__export_write(x, path, &bytes);
     if (s == MN_OK && report)
-        *report = (mn_export_c_report){.source_bytes = bytes, .arena_bytes = x->arena * 4, .weights = x->weights.n,
+        *report = (mn_export_c_report){.source_bytes = bytes,
+                                       .arena_bytes = x->arena * 4,
+                                       .weights = x->weights.n,
                                        .weight_bytes = x->weights.n * (x->opt->int8 ? 1 : 4) + x->numbers.n * 4};
     return s;
 }

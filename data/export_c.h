@@ -27,13 +27,13 @@ typedef struct mn__export {
     const mn_export_c_opt *opt;
     mn_error *err;
     mn__orders orders;
-    mn__growing calls;    /* one piece a layer, each begun by NEW_CALL */
-    mn__numbers weights;  /* kernels: floats, or whole numbers -127..127 */
-    mn__numbers numbers;  /* biases and scales */
-    int *buffer;          /* of each layer's output */
-    mn_sym *absorbed;     /* the layer that already does this one's work, or -1 */
-    int64_t *size;        /* of each buffer, in numbers; buffer 0 is the input */
-    int64_t *place;       /* of each buffer in the arena */
+    mn__growing calls;   /* one piece a layer, each begun by NEW_CALL */
+    mn__numbers weights; /* kernels: floats, or whole numbers -127..127 */
+    mn__numbers numbers; /* biases and scales */
+    int *buffer;         /* of each layer's output */
+    mn_sym *absorbed;    /* the layer that already does this one's work, or -1 */
+    int64_t *size;       /* of each buffer, in numbers; buffer 0 is the input */
+    int64_t *place;      /* of each buffer in the arena */
     int n_buffers;
     int64_t arena, calls_size;
 } mn__export;
@@ -51,8 +51,8 @@ mn_status mn__export_write(mn__export *x, const char *path, int64_t *bytes);
 typedef struct mn__packed {
     int64_t weights, numbers; /* where they begin */
 } mn__packed;
-mn_status mn__export_pack(mn__export *x, const double *w, const double *bias, int64_t filters, int64_t length,
-                          const int32_t *map, bool blocks, mn__packed *at);
+mn_status mn__export_pack(mn__export *x, const double *w, const double *bias, int64_t filters, int64_t length, const int32_t *map,
+                          bool blocks, mn__packed *at);
 mn_status mn__export_number(mn__export *x, double value);
 /* Rounds a row of a kernel to 127 steps either side of 0; returns the step. */
 double mn__int8_step(const double *row, int64_t n);

@@ -22,8 +22,8 @@ static mn__pointer say_pad(mn__export *x, conv *c, mn__pointer from) {
     int64_t channels = c->in[0], row = c->in[2] * channels, height = c->in[1];
     c->in[1] += p[0] + p[1], c->in[2] += p[2] + p[3];
     mn__pointer to = mn__pointer_to(mn__export_buffer(x, c->in[1] * c->in[2] * channels), 0);
-    MN__SAY("    KERNEL(pad)(%s, %lld, %lld, %d, %d, %lld, %lld, %s);\n", from.text, (long long)height, (long long)row, p[0], p[1],
-        (long long)(p[2] * channels), (long long)(p[3] * channels), to.text);
+    MN__SAY("    KERNEL(pad)(%s, %lld, %lld, %d, %d, %lld, %lld, %s);\n", from.text, (long long)height, (long long)row, p[0],
+            p[1], (long long)(p[2] * channels), (long long)(p[3] * channels), to.text);
     return to;
 }
 
@@ -31,11 +31,11 @@ static void say_window(mn__export *x, const conv *c, int64_t filters, bool depth
     int64_t channels = c->in[0], row = c->in[2] * channels;
     bool rows = !depthwise && c->dilation[1] == 1 && c->groups == 1; /* a row of the window lies in one piece */
     MN__SAY("&(const window){.down = %lld, .right = %lld, .runs_y = %d, .runs_x = %d,\n        .step_y = %lld, .step_x = %lld, "
-        ".run = %lld, .height = %lld, .width = %lld, .filters = %lld, .channels = %lld}",
-        (long long)(c->stride[0] * row), (long long)(c->stride[1] * channels), c->kernel[0], rows ? 1 : c->kernel[1],
-        (long long)(c->dilation[0] * row), (long long)(rows ? 0 : c->dilation[1] * channels),
-        (long long)(rows ? c->kernel[1] * channels : channels / c->groups), (long long)c->out[1], (long long)c->out[2],
-        (long long)filters, (long long)c->out[0]);
+            ".run = %lld, .height = %lld, .width = %lld, .filters = %lld, .channels = %lld}",
+            (long long)(c->stride[0] * row), (long long)(c->stride[1] * channels), c->kernel[0], rows ? 1 : c->kernel[1],
+            (long long)(c->dilation[0] * row), (long long)(rows ? 0 : c->dilation[1] * channels),
+            (long long)(rows ? c->kernel[1] * channels : channels / c->groups), (long long)c->out[1], (long long)c->out[2],
+            (long long)filters, (long long)c->out[0]);
 }
 
 static void say_conv(mn__export *x, const conv *c, mn__pointer from, mn__packed w, const char *low, mn__pointer to) {
@@ -45,7 +45,7 @@ static void say_conv(mn__export *x, const conv *c, mn__pointer from, mn__packed 
         MN__SAY("    KERNEL(conv)(%s + %lld, ", from.text, (long long)(g * c->in[0] / c->groups));
         say_window(x, c, filters, false);
         MN__SAY(",\n        weights + %lld, numbers + %lld, %s, %s + %lld);\n", (long long)(w.weights + g * weights),
-            (long long)(w.numbers + g * padded * (x->opt->int8 ? 2 : 1)), low, to.text, (long long)(g * filters));
+                (long long)(w.numbers + g * padded * (x->opt->int8 ? 2 : 1)), low, to.text, (long long)(g * filters));
     }
 }
 

@@ -36,8 +36,8 @@ static mn_status push_numbers(mn__export *x, const double *bias, const double *s
     return s;
 }
 
-mn_status mn__export_pack(mn__export *x, const double *w, const double *bias, int64_t filters, int64_t length,
-                          const int32_t *map, bool blocks, mn__packed *at) {
+mn_status mn__export_pack(mn__export *x, const double *w, const double *bias, int64_t filters, int64_t length, const int32_t *map,
+                          bool blocks, mn__packed *at) {
     double *step = NULL;
     if (x->opt->int8) {
         if (!(step = mn_alloc((size_t)filters * sizeof *step)))

@@ -12,8 +12,10 @@ void mn__grow(mn__growing *g, const char *format, ...) {
     if (!g->failed && g->used + n + 1 > g->capacity) {
         size_t capacity = 2 * g->capacity + n + 1024;
         char *p = mn_realloc(g->text, g->capacity, capacity);
-        if (p) g->text = p, g->capacity = capacity;
-        else g->failed = true;
+        if (p)
+            g->text = p, g->capacity = capacity;
+        else
+            g->failed = true;
     }
     if (!g->failed) g->used += (size_t)vsnprintf(g->text + g->used, n + 1, format, again);
     va_end(again);
@@ -29,8 +31,10 @@ int mn__export_buffer(mn__export *x, int64_t size) {
 
 mn__pointer mn__pointer_to(int buffer, int64_t per_step) {
     mn__pointer p;
-    if (per_step) snprintf(p.text, sizeof p.text, "@%d + t * %lld", buffer, (long long)per_step);
-    else snprintf(p.text, sizeof p.text, "@%d", buffer);
+    if (per_step)
+        snprintf(p.text, sizeof p.text, "@%d + t * %lld", buffer, (long long)per_step);
+    else
+        snprintf(p.text, sizeof p.text, "@%d", buffer);
     return p;
 }
 
@@ -45,7 +49,8 @@ static mn_sym only_reader(const mn_model *m, mn_sym i) {
 /* Does the layer give on what it reads? */
 static bool passes_on(const mn__layer *l) {
     const mn_activation *a = mn__layer_activation(l);
-    return l->folded || l->class->view || l->class == &mn__class_dropout || (l->class == &mn__class_activation && *a == MN_ACT_LINEAR);
+    return l->folded || l->class->view || l->class == &mn__class_dropout ||
+           (l->class == &mn__class_activation && *a == MN_ACT_LINEAR);
 }
 
 /* Does anybody read the buffer of layer i's input after layer i? */
@@ -88,8 +93,10 @@ static void say_activation(mn__export *x, mn__after a, const char *from, int64_t
     static const char *const name[] = {"", "RELU", "LEAKY_RELU", "ELU", "SIGMOID", "TANH", "GELU", "SILU", "SOFTPLUS"};
     if (a.function == MN_ACT_LINEAR) return;
     double alpha = a.alpha != 0 ? a.alpha : a.function == MN_ACT_LEAKY_RELU ? 0.01 : 1;
-    if (a.function == MN_ACT_SOFTMAX) MN__SAY("    KERNEL(softmax)(%s, %lld, %s);\n", from, (long long)n, to);
-    else MN__SAY("    KERNEL(activate)(%s, %lld, %s, (float)%.9g, %s);\n", from, (long long)n, name[a.function], alpha, to);
+    if (a.function == MN_ACT_SOFTMAX)
+        MN__SAY("    KERNEL(softmax)(%s, %lld, %s);\n", from, (long long)n, to);
+    else
+        MN__SAY("    KERNEL(activate)(%s, %lld, %s, (float)%.9g, %s);\n", from, (long long)n, name[a.function], alpha, to);
 }
 
 /* ---- layers without kernels ---- */
@@ -128,7 +135,8 @@ static mn_status plan_pool(mn__export *x, const mn__call *c) {
     const mn_pooling2d_layer *o = c->l->opt;
     if (c->l->class == &mn__class_global_average_pooling2d)
         say_pool(x, c, (const int[]){(int)c->in.dim[1], (int)c->in.dim[2]}, (const int[]){1, 1}, (const int[]){0, 0, 0, 0}, true);
-    else say_pool(x, c, o->pool_size, o->strides, c->l->pad, c->l->class == &mn__class_average_pooling2d);
+    else
+        say_pool(x, c, o->pool_size, o->strides, c->l->pad, c->l->class == &mn__class_average_pooling2d);
     return MN_OK;
 }
 
@@ -163,8 +171,10 @@ static void plan_concatenate(mn__export *x, mn_sym i, mn__pointer to) {
     int64_t pieces = 1, whole = 1, done = 0;
     for (int d = 0, before = 1; d < ndim; d++) { /* dimensions in the order of the file: (T,H,W,C) */
         if (mn__file_dim(ndim, d) == axis) before = 0;
-        if (before) pieces *= l->shape.dim[mn__file_dim(ndim, d)];
-        else whole *= l->shape.dim[mn__file_dim(ndim, d)];
+        if (before)
+            pieces *= l->shape.dim[mn__file_dim(ndim, d)];
+        else
+            whole *= l->shape.dim[mn__file_dim(ndim, d)];
     }
     for (int k = 0; k < l->n_in; k++) {
         int64_t n = mn_shape_count(x->m->layer[l->in[k]]->shape) / pieces;
@@ -271,10 +281,13 @@ static void plan_outputs(mn__export *x) {
         bool classes = x->info && i < x->info->n_heads && x->info->head[i].n_classes > 1;
         double t = classes ? x->info->calibration[i].temperature : 0;
         if (t > 0 && t != 1)
-            MN__SAY("    KERNEL(rescale)(@%d, %lld, (float)%.9g, 0, out + %lld);\n    KERNEL(softmax)(out + %lld, %lld, out + %lld);\n",
+            MN__SAY("    KERNEL(rescale)(@%d, %lld, (float)%.9g, 0, out + %lld);\n    KERNEL(softmax)(out + %lld, %lld, out + "
+                    "%lld);\n",
                     b, n, 1 / t, (long long)done, (long long)done, n, (long long)done);
-        else if (classes) MN__SAY("    KERNEL(softmax)(@%d, %lld, out + %lld);\n", b, n, (long long)done);
-        else MN__SAY("    memcpy(out + %lld, @%d, %lld * sizeof *out);\n", (long long)done, b, n);
+        else if (classes)
+            MN__SAY("    KERNEL(softmax)(@%d, %lld, out + %lld);\n", b, n, (long long)done);
+        else
+            MN__SAY("    memcpy(out + %lld, @%d, %lld * sizeof *out);\n", (long long)done, b, n);
         done += n;
     }
 }
@@ -282,7 +295,8 @@ static void plan_outputs(mn__export *x) {
 mn_status mn__export_plan(mn__export *x) {
     const mn_model *m = x->m;
     if (m->n_inputs != 1)
-        return mn_fail(x->err, MN_ERR_UNSUPPORTED, "the model \"%s\" has %d inputs; wanted one for a C file", m->name, m->n_inputs);
+        return mn_fail(x->err, MN_ERR_UNSUPPORTED, "the model \"%s\" has %d inputs; wanted one for a C file", m->name,
+                       m->n_inputs);
     mn_status s = mn__orders_create(&x->orders, m, x->err);
     if (s) return s;
     mn__export_buffer(x, mn_shape_count(mn_model_input_shape(m, 0)));

@@ -84,8 +84,10 @@ static void put_comment(FILE *f, const char *text) {
 static void put_string(FILE *f, const char *text) {
     fputc('"', f);
     for (; *text; text++)
-        if (isalnum((unsigned char)*text) || strchr(" .,:;_+-()", *text)) fputc(*text, f);
-        else fprintf(f, "\\%03o", (unsigned char)*text);
+        if (isalnum((unsigned char)*text) || strchr(" .,:;_+-()", *text))
+            fputc(*text, f);
+        else
+            fprintf(f, "\\%03o", (unsigned char)*text);
     fputc('"', f);
 }
 
@@ -93,7 +95,9 @@ static void put_string(FILE *f, const char *text) {
 static void put_word(FILE *f, const char *text, bool upper) {
     for (; *text; text++)
         fputc(!isalnum((unsigned char)*text) || (unsigned char)*text > 127 ? '_'
-              : upper ? toupper((unsigned char)*text) : *text, f);
+              : upper                                                      ? toupper((unsigned char)*text)
+                                                                           : *text,
+              f);
 }
 
 typedef struct out {
@@ -108,8 +112,9 @@ static void put_preprocess(const out *o) {
     FILE *f = o->f;
     double lo = p->lo, hi = p->lo == 0 && p->hi == 0 ? 1 : p->hi;
     fprintf(f, " * Pictures: %d x %d, %s, 8 bits a number, rows from the top, channels side by side.\n", p->width, p->height,
-            p->channels == 3 ? "red, green, blue" : p->grey == MN_GREY_MEAN ? "grey = (red + green + blue)/3"
-                                                                             : "grey = 0.299 red + 0.587 green + 0.114 blue");
+            p->channels == 3          ? "red, green, blue"
+            : p->grey == MN_GREY_MEAN ? "grey = (red + green + blue)/3"
+                                      : "grey = 0.299 red + 0.587 green + 0.114 blue");
     if (p->standardize)
         fprintf(f, " * %s_prepare makes numbers of them: (pixel - mean) / (deviation + %.9g), both of the picture.\n", o->name,
                 p->standardize_eps);
@@ -135,7 +140,8 @@ static void put_head_comment(const out *o) {
     for (int i = 0; i < in.ndim; i++) file.dim[i] = in.dim[mn__file_dim(in.ndim, i)];
     fprintf(f, "/* The network \"");
     put_comment(f, x->m->name);
-    fprintf(f, "\", written by `mien export`. C99, no dependencies but the mathematical library:\n"
+    fprintf(f,
+            "\", written by `mien export`. C99, no dependencies but the mathematical library:\n"
             " *     cc -std=c99 -O3 -c %s.c\n *\n"
             " * %s_predict(in, out) reads the %lld numbers of `in` %s%s and writes\n"
             " * %s_OUTPUTS numbers: for each head the probabilities of its classes. It returns 0, or 1 when a pointer is NULL.\n"
@@ -144,7 +150,8 @@ static void put_head_comment(const out *o) {
             in.ndim >= 3 ? " (height, width, channels last)" : "", o->upper,
             (long long)(x->arena + (o->words ? x->weights.n : 0)) * 4, o->words ? ", weights included" : "");
     if (is_picture(x)) put_preprocess(o);
-    fprintf(f, " * Weights: %lld %s%s. */\n", (long long)x->weights.n, x->opt->int8 ? "numbers of 8 bits, one scale a filter" : "floats",
+    fprintf(f, " * Weights: %lld %s%s. */\n", (long long)x->weights.n,
+            x->opt->int8 ? "numbers of 8 bits, one scale a filter" : "floats",
             o->words ? ", as text that the first call decodes" : ", constants");
 }
 
@@ -191,8 +198,10 @@ static void put_floats(FILE *f, const char *type, const char *name, const mn__nu
     fprintf(f, "static const %s %s[%lld] = {", type, name, (long long)(l->n ? l->n : 1));
     for (int64_t i = 0; i < l->n; i++) {
         if (i % (whole ? 24 : 10) == 0) fputc('\n', f);
-        if (whole) fprintf(f, "%d,", (int)l->at[i]);
-        else put_float(f, l->at[i]);
+        if (whole)
+            fprintf(f, "%d,", (int)l->at[i]);
+        else
+            put_float(f, l->at[i]);
     }
     fprintf(f, l->n ? "\n};\n" : "0};\n");
 }
@@ -243,8 +252,10 @@ static void put_calls(const out *o) {
         }
         int b = (int)strtol(p + 1, (char **)&p, 10);
         p--;
-        if (b == 0) fprintf(o->f, "in");
-        else fprintf(o->f, "arena + %lld", (long long)x->place[b]);
+        if (b == 0)
+            fprintf(o->f, "in");
+        else
+            fprintf(o->f, "arena + %lld", (long long)x->place[b]);
     }
 }
 
@@ -265,13 +276,17 @@ static void put_kernels(const out *o) {
     if (o->words) fprintf(f, "\n%s", section("decode"));
     if (vectors) {
         for (const char *p = section("vectors"); *p; p++)
-            if (!strncmp(p, "NAME_", 5)) fprintf(f, "%s_", o->upper), p += 4;
-            else fputc(*p, f);
+            if (!strncmp(p, "NAME_", 5))
+                fprintf(f, "%s_", o->upper), p += 4;
+            else
+                fputc(*p, f);
     }
     if (windows) fprintf(f, "%s", section("window"));
-    fprintf(f, "#define BLOCK(n) (((n) + 7) / 8 * 8)\n"
+    fprintf(f,
+            "#define BLOCK(n) (((n) + 7) / 8 * 8)\n"
             "enum { LINEAR, RELU, LEAKY_RELU, ELU, SIGMOID, TANH, GELU, SILU, SOFTPLUS };\n"
-            "static float arena[%lld];\n\n", (long long)(x->arena ? x->arena : 1));
+            "static float arena[%lld];\n\n",
+            (long long)(x->arena ? x->arena : 1));
     fprintf(f, "%s", section("any"));
     put_code(o);
     fprintf(f, "%s", section("avx2"));
@@ -286,7 +301,8 @@ static void put_entry(const out *o) {
         int n = p->channels * p->height * p->width;
         fprintf(f, "\nint %s_prepare(const unsigned char *pixels, float *in) {\n    int i;\n", o->name);
         if (p->standardize) {
-            fprintf(f, "    double sum = 0, squares = 0, mean, deviation;\n    if (!pixels || !in) return 1;\n"
+            fprintf(f,
+                    "    double sum = 0, squares = 0, mean, deviation;\n    if (!pixels || !in) return 1;\n"
                     "    for (i = 0; i < %d; i++) sum += pixels[i], squares += (double)pixels[i] * pixels[i];\n"
                     "    mean = sum / %d;\n    deviation = squares / %d - mean * mean;\n"
                     "    deviation = sqrt(deviation > 0 ? deviation : 0) + %.9g;\n"
@@ -294,10 +310,12 @@ static void put_entry(const out *o) {
                     n, n, n, p->standardize_eps, n);
         } else {
             double hi = p->lo == 0 && p->hi == 0 ? 1 : p->hi;
-            fprintf(f, "    static const double mean[3] = {%.17g, %.17g, %.17g}, deviation[3] = {%.17g, %.17g, %.17g};\n"
+            fprintf(f,
+                    "    static const double mean[3] = {%.17g, %.17g, %.17g}, deviation[3] = {%.17g, %.17g, %.17g};\n"
                     "    if (!pixels || !in) return 1;\n"
                     "    for (i = 0; i < %d; i++)\n        in[i] = (float)((%.17g + %.17g * pixels[i] / 255 - mean[i %% %d]) / "
-                    "deviation[i %% %d]);\n", p->mean[0], p->mean[1], p->mean[2], p->deviation[0] != 0 ? p->deviation[0] : 1,
+                    "deviation[i %% %d]);\n",
+                    p->mean[0], p->mean[1], p->mean[2], p->deviation[0] != 0 ? p->deviation[0] : 1,
                     p->deviation[1] != 0 ? p->deviation[1] : 1, p->deviation[2] != 0 ? p->deviation[2] : 1, n, p->lo, hi - p->lo,
                     p->channels, p->channels);
         }
@@ -327,8 +345,10 @@ mn_status mn__export_write(mn__export *x, const char *path, int64_t *bytes) {
     if (s) return s;
     o.f = r.f;
     put_head_comment(&o);
-    fprintf(o.f, "#include <float.h>\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n"
-            "int %s_predict(const float *in, float *out);\n", o.name);
+    fprintf(o.f,
+            "#include <float.h>\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n"
+            "int %s_predict(const float *in, float *out);\n",
+            o.name);
     if (is_picture(x)) fprintf(o.f, "int %s_prepare(const unsigned char *pixels, float *in);\n", o.name);
     put_outputs(&o);
     put_weights(&o);

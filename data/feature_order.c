@@ -16,9 +16,7 @@ static int64_t keras_index(mn_shape s, int64_t i) {
     return i - k + k % plane * image[0] + k / plane;
 }
 
-static bool is_identity(mn_shape s) {
-    return s.ndim < 3 || s.dim[s.ndim - 3] == 1 || s.dim[s.ndim - 2] * s.dim[s.ndim - 1] == 1;
-}
+static bool is_identity(mn_shape s) { return s.ndim < 3 || s.dim[s.ndim - 3] == 1 || s.dim[s.ndim - 2] * s.dim[s.ndim - 1] == 1; }
 
 /* Of a row of features, or of a sequence of such rows. */
 static int64_t features(mn_shape s) { return s.dim[s.ndim - 1]; }
@@ -53,8 +51,10 @@ static mn_status copy_order(mn__orders *o, const mn_model *m, mn_sym to, mn_sym 
 }
 
 static mn_status cannot(mn__orders *o, const mn__layer *l, const char *what) {
-    return mn_fail(o->err, MN_ERR_UNSUPPORTED, "%s \"%s\": %s, which count an image's numbers differently from Keras; such a "
-                   "layer cannot be stored in a Keras file", l->class->name, l->name, what);
+    return mn_fail(o->err, MN_ERR_UNSUPPORTED,
+                   "%s \"%s\": %s, which count an image's numbers differently from Keras; such a "
+                   "layer cannot be stored in a Keras file",
+                   l->class->name, l->name, what);
 }
 
 static mn_status reshape_order(mn__orders *o, const mn_model *m, mn_sym to) {
@@ -99,11 +99,16 @@ mn_status mn__orders_create(mn__orders *o, const mn_model *m, mn_error *err) {
     mn_status s = MN_OK;
     for (int i = 0; i < m->n_layers && s == MN_OK; i++) {
         const mn__layer *l = m->layer[i];
-        if (l->class == &mn__class_flatten || (l->class->elementwise && l->shape.ndim <= 2)) s = copy_order(o, m, i, l->in[0]);
-        else if (l->class == &mn__class_reshape) s = reshape_order(o, m, i);
-        else if (l->class == &mn__class_concatenate) s = concat_order(o, m, i);
-        else if (l->class == &mn__class_add || l->class == &mn__class_multiply) s = add_order(o, m, i);
-        else if (l->class == &mn__class_slice && o->order[l->in[0]]) s = cannot(o, l, "takes a part of features");
+        if (l->class == &mn__class_flatten || (l->class->elementwise && l->shape.ndim <= 2))
+            s = copy_order(o, m, i, l->in[0]);
+        else if (l->class == &mn__class_reshape)
+            s = reshape_order(o, m, i);
+        else if (l->class == &mn__class_concatenate)
+            s = concat_order(o, m, i);
+        else if (l->class == &mn__class_add || l->class == &mn__class_multiply)
+            s = add_order(o, m, i);
+        else if (l->class == &mn__class_slice && o->order[l->in[0]])
+            s = cannot(o, l, "takes a part of features");
     }
     if (s) mn__orders_free(o);
     return s;

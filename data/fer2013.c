@@ -36,24 +36,19 @@ static mn_status parse_pixels(const char *p, const char *q, uint8_t *out, int64_
     int n = 0;
     while (p < q) {
         unsigned value = 0, digits = 0, digit;
-        while (p < q && (digit = (unsigned)(*p - '0')) < 10 && digits < 4)
-            value = 10 * value + digit, p++, digits++;
+        while (p < q && (digit = (unsigned)(*p - '0')) < 10 && digits < 4) value = 10 * value + digit, p++, digits++;
         if (digits == 0)
-            return mn_fail(err, MN_ERR_FORMAT, "line %lld: pixel %d is not a number but '%c'",
-                           (long long)line, n + 1, *p);
+            return mn_fail(err, MN_ERR_FORMAT, "line %lld: pixel %d is not a number but '%c'", (long long)line, n + 1, *p);
         if (value > 255)
-            return mn_fail(err, MN_ERR_FORMAT, "line %lld: pixel %d is %u; wanted 0 to 255", (long long)line,
-                           n + 1, value);
+            return mn_fail(err, MN_ERR_FORMAT, "line %lld: pixel %d is %u; wanted 0 to 255", (long long)line, n + 1, value);
         if (n < N_PIXELS) out[n] = (uint8_t)value;
         n++;
         if (p < q && *p != ' ')
-            return mn_fail(err, MN_ERR_FORMAT, "line %lld: '%c' follows pixel %d; wanted a space",
-                           (long long)line, *p, n);
+            return mn_fail(err, MN_ERR_FORMAT, "line %lld: '%c' follows pixel %d; wanted a space", (long long)line, *p, n);
         while (p < q && *p == ' ') p++;
     }
     if (n != N_PIXELS)
-        return mn_fail(err, MN_ERR_FORMAT,
-                       "line %lld: has %d pixels; wanted %d (48x48); hint: was the file cut?",
+        return mn_fail(err, MN_ERR_FORMAT, "line %lld: has %d pixels; wanted %d (48x48); hint: was the file cut?",
                        (long long)line, n, N_PIXELS);
     return MN_OK;
 }
@@ -68,13 +63,11 @@ static mn_status parse_usage(const char *p, const char *q, mn_split *split, int6
             *split = known[k].split;
             return MN_OK;
         }
-    return mn_fail(err, MN_ERR_FORMAT,
-                   "line %lld: Usage is \"%.*s\"; wanted Training, PublicTest or PrivateTest",
+    return mn_fail(err, MN_ERR_FORMAT, "line %lld: Usage is \"%.*s\"; wanted Training, PublicTest or PrivateTest",
                    (long long)line, q - p > 40 ? 40 : (int)(q - p), p);
 }
 
-static mn_status parse_row(parser *r, const char *p, const char *q, int64_t row, int64_t line,
-                           mn_error *err) {
+static mn_status parse_row(parser *r, const char *p, const char *q, int64_t row, int64_t line, mn_error *err) {
     mn__sample *a = &r->s->sample[row];
     uint8_t *out = r->s->pixels + (size_t)row * N_PIXELS;
     int column = 0;
@@ -90,15 +83,14 @@ static mn_status parse_row(parser *r, const char *p, const char *q, int64_t row,
             s = parse_usage(first, last, &a->split, line, err);
         } else if (column == r->emotion) {
             if (last - first != 1 || *first < '0' || *first > '6')
-                s = mn_fail(err, MN_ERR_FORMAT, "line %lld: emotion is \"%.*s\"; wanted 0 to 6",
-                            (long long)line, last - first > 40 ? 40 : (int)(last - first), first);
+                s = mn_fail(err, MN_ERR_FORMAT, "line %lld: emotion is \"%.*s\"; wanted 0 to 6", (long long)line,
+                            last - first > 40 ? 40 : (int)(last - first), first);
             else
                 a->label[0] = *first - '0';
         }
     }
     if (!s && column != r->n_columns)
-        s = mn_fail(err, MN_ERR_FORMAT,
-                    "line %lld: has %d fields, the header has %d; hint: was the file cut?", (long long)line,
+        s = mn_fail(err, MN_ERR_FORMAT, "line %lld: has %d fields, the header has %d; hint: was the file cut?", (long long)line,
                     column, r->n_columns);
     if (!s) a->group = mn__hash64(out, N_PIXELS);
     return s;
@@ -141,11 +133,10 @@ static mn_status parse_header(parser *r, char *bytes, size_t size, mn_error *err
     r->n_columns = header.n;
     r->data = at, r->end = end;
     if (r->emotion < 0 || r->pixels < 0)
-        return mn_fail(
-            err, MN_ERR_FORMAT,
-            "line 1: no column named %s; wanted a header like emotion,pixels,Usage; hint: is this the csv "
-            "of FER2013?",
-            r->emotion < 0 ? "emotion" : "pixels");
+        return mn_fail(err, MN_ERR_FORMAT,
+                       "line 1: no column named %s; wanted a header like emotion,pixels,Usage; hint: is this the csv "
+                       "of FER2013?",
+                       r->emotion < 0 ? "emotion" : "pixels");
     return MN_OK;
 }
 
@@ -166,8 +157,7 @@ static mn_status parse_rows(parser *r, const mn_open_opt *opt, mn_error *err) {
     mn_status s = mn__parallel(n, opt, "counting rows", count_part, r, err);
     if (s) return s;
     r->first_line[0] = 2;
-    for (int64_t i = 0; i < n; i++)
-        r->first_line[i + 1] += r->first_line[i], r->first_row[i + 1] += r->first_row[i];
+    for (int64_t i = 0; i < n; i++) r->first_line[i + 1] += r->first_line[i], r->first_row[i + 1] += r->first_row[i];
     int64_t rows = r->first_row[n];
     if (rows == 0) return mn_fail(err, MN_ERR_FORMAT, "has a header and no rows");
     s = mn__samples_array(r->s, rows, SIDE, SIDE, 1, err);

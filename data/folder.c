@@ -73,9 +73,12 @@ static mn_status walk(const char *dir, int depth, mn__visit each, void *arg, mn_
     mn_status s = mn__names_list(dir, &l, err);
     for (int64_t i = 0; i < l.n && !s; i++) {
         char *path = mn__join(dir, l.name[i], err);
-        if (!path) s = MN_ERR_MEMORY;
-        else if (!mn__is_folder(path)) s = each(arg, dir, l.name[i], err);
-        else if (depth) s = walk(path, depth - 1, each, arg, err);
+        if (!path)
+            s = MN_ERR_MEMORY;
+        else if (!mn__is_folder(path))
+            s = each(arg, dir, l.name[i], err);
+        else if (depth)
+            s = walk(path, depth - 1, each, arg, err);
         mn_free(path);
     }
     mn__names_free(&l);
@@ -104,8 +107,7 @@ static mn_status add_class(tree *t, const char *dir, const char *name, mn_split 
     mn_status s = mn__names_list(path, &l, err);
     for (int64_t i = 0; i < l.n && !s; i++) {
         if (!mn__is_picture_name(l.name[i])) {
-            if (t->ignored++ == 0)
-                snprintf(t->first_ignored, sizeof t->first_ignored, "%.50s/%.45s", name, l.name[i]);
+            if (t->ignored++ == 0) snprintf(t->first_ignored, sizeof t->first_ignored, "%.50s/%.45s", name, l.name[i]);
             continue;
         }
         if ((s = mn__samples_file(t->s, path, l.name[i], t->skip, err))) break;
@@ -178,11 +180,9 @@ static mn_status finish(tree *t, const char *dir, const mn_open_opt *opt, mn_err
                            "remove it",
                            dir, t->classes.word[k]);
     if (t->ignored)
-        mn__note(opt, t->s->set.length, -1,
-                 "ignored %lld files that are not PNG or JPEG in a class folder, the first %s",
+        mn__note(opt, t->s->set.length, -1, "ignored %lld files that are not PNG or JPEG in a class folder, the first %s",
                  (long long)t->ignored, t->first_ignored);
-    mn_status s = mn__samples_head(t->s, mn__head_name(&t->classes), t->classes.n,
-                                   (const char *const *)t->classes.word, err);
+    mn_status s = mn__samples_head(t->s, mn__head_name(&t->classes), t->classes.n, (const char *const *)t->classes.word, err);
     return s ? s : mn__samples_hash_files(t->s, opt, err);
 }
 

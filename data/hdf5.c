@@ -185,9 +185,12 @@ static mn_status read_variable(hid_t a, hid_t type, hid_t space, int n, mn__text
     mn_status s = H5Aread(a, type, list) < 0 ? MN_ERR_FORMAT : MN_OK;
     for (int i = 0; i < n && s == MN_OK; i++) {
         const char *text = list[i] ? list[i] : "";
-        if (strlen(text) > MN__H5_MAX_TEXT) s = MN_ERR_FORMAT;
-        else if (!(out->text[out->n] = mn_strdup(text))) s = MN_ERR_MEMORY;
-        else out->n++;
+        if (strlen(text) > MN__H5_MAX_TEXT)
+            s = MN_ERR_FORMAT;
+        else if (!(out->text[out->n] = mn_strdup(text)))
+            s = MN_ERR_MEMORY;
+        else
+            out->n++;
     }
     H5Dvlen_reclaim(type, space, H5P_DEFAULT, list);
     mn_free(list);
@@ -222,8 +225,10 @@ static mn_status append_texts(hid_t at, const char *name, int limit, mn__texts *
     hid_t type = a < 0 ? -1 : H5Aget_type(a), space = a < 0 ? -1 : H5Aget_space(a);
     hssize_t n = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
     mn_status s = MN_OK;
-    if (type < 0 || n < 0 || n > limit - out->n) s = MN_ERR_FORMAT;
-    else if (n > 0 && H5Tget_class(type) != H5T_STRING) s = MN_ERR_FORMAT;
+    if (type < 0 || n < 0 || n > limit - out->n)
+        s = MN_ERR_FORMAT;
+    else if (n > 0 && H5Tget_class(type) != H5T_STRING)
+        s = MN_ERR_FORMAT;
     else if (n > 0) {
         char **grown = mn_realloc(out->text, (size_t)out->n * sizeof *grown, (size_t)(out->n + n) * sizeof *grown);
         if (!grown) {
@@ -248,8 +253,10 @@ mn_status mn__h5_get_text(hid_t at, const char *name, char **out, mn_error *err)
     mn__texts t = {0};
     *out = NULL;
     mn_status s = H5Aexists(at, name) > 0 ? append_texts(at, name, 1, &t) : MN_ERR_FORMAT;
-    if (s == MN_OK && t.n == 1) *out = t.text[0], t.n = 0;
-    else if (s == MN_OK) s = MN_ERR_FORMAT;
+    if (s == MN_OK && t.n == 1)
+        *out = t.text[0], t.n = 0;
+    else if (s == MN_OK)
+        s = MN_ERR_FORMAT;
     mn__texts_free(&t);
     return s == MN_OK ? s : not_text(err, name, s);
 }

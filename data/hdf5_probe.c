@@ -2,8 +2,8 @@
  *
  * libhdf5 (1.10, Debian's) can crash or loop on a damaged file: it follows indices of its global heap unchecked.
  * So a child first opens the file's bytes and reads every attribute and data set in it; only when it comes
- * through, within its share of time, and found all of it readable, does this process open them. The child sees the same bytes, writes
- * nothing, and reports with one byte through a pipe. */
+ * through, within its share of time, and found all of it readable, does this process open them. The child sees the same bytes,
+ * writes nothing, and reports with one byte through a pipe. */
 #include "data/hdf5.h"
 #if MN_HAVE_HDF5
 #include <errno.h>
@@ -90,7 +90,8 @@ mn_status mn__h5_probe(const char *path, const void *bytes, size_t size, mn_erro
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
     if (pid < 0) return mn_fail(err, MN_ERR_MEMORY, "%s: no process for reading it", path);
     if (answer == 'k') return MN_OK;
-    return mn_fail(err, MN_ERR_FORMAT, answer == 'b' ? "%s: is a broken or incomplete HDF5 file"
-                                                     : "%s: is damaged: libhdf5 does not survive reading it", path);
+    return mn_fail(
+        err, MN_ERR_FORMAT,
+        answer == 'b' ? "%s: is a broken or incomplete HDF5 file" : "%s: is damaged: libhdf5 does not survive reading it", path);
 }
 #endif

@@ -23,8 +23,7 @@ static mn_status stream_begin(stream *s, const uint8_t *bytes, size_t size, mn_e
     *s = (stream){.at = bytes, .left = size, .packed = size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b};
     if (!s->packed) return MN_OK;
 #if MN_HAVE_ZLIB
-    if (inflateInit2(&s->z, 16 + MAX_WBITS) != Z_OK)
-        return mn_fail(err, MN_ERR_MEMORY, "no memory to unpack gzip");
+    if (inflateInit2(&s->z, 16 + MAX_WBITS) != Z_OK) return mn_fail(err, MN_ERR_MEMORY, "no memory to unpack gzip");
     return MN_OK;
 #else
     return mn_fail(err, MN_ERR_UNSUPPORTED,
@@ -53,8 +52,7 @@ static size_t stream_take(stream *s, uint8_t *out, size_t n) {
     size_t got = 0;
 #if MN_HAVE_ZLIB
     while (got < n && !s->ended) { /* zlib counts in 32 bits: at most 1 GB a call */
-        uInt in = s->left > 1u << 30 ? 1u << 30 : (uInt)s->left,
-             room = n - got > 1u << 30 ? 1u << 30 : (uInt)(n - got);
+        uInt in = s->left > 1u << 30 ? 1u << 30 : (uInt)s->left, room = n - got > 1u << 30 ? 1u << 30 : (uInt)(n - got);
         s->z.next_in = (Bytef *)s->at, s->z.avail_in = in;
         s->z.next_out = out + got, s->z.avail_out = room;
         int r = inflate(&s->z, Z_NO_FLUSH);
@@ -69,20 +67,15 @@ static size_t stream_take(stream *s, uint8_t *out, size_t n) {
 
 /* ---- one file ---- */
 
-static uint32_t big_endian(const uint8_t *p) {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
+static uint32_t big_endian(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
 
 /* Checks magic and sizes before anything is allocated. *total: the bytes that must follow. */
-static mn_status read_sizes(stream *s, size_t size, int rank, uint32_t dim[3], uint64_t *total,
-                            mn_error *err) {
+static mn_status read_sizes(stream *s, size_t size, int rank, uint32_t dim[3], uint64_t *total, mn_error *err) {
     uint8_t head[16];
     size_t want = 4 + 4 * (size_t)rank, got = stream_take(s, head, want);
-    if (got < want)
-        return mn_fail(err, MN_ERR_FORMAT, "ends inside its header (%zu of %zu bytes)", got, want);
+    if (got < want) return mn_fail(err, MN_ERR_FORMAT, "ends inside its header (%zu of %zu bytes)", got, want);
     if (head[0] || head[1] || head[2] != 8 || head[3] != rank)
-        return mn_fail(err, MN_ERR_FORMAT,
-                       "begins with %02x%02x%02x%02x; wanted 000008%02x (idx, bytes, %d sizes)", head[0],
+        return mn_fail(err, MN_ERR_FORMAT, "begins with %02x%02x%02x%02x; wanted 000008%02x (idx, bytes, %d sizes)", head[0],
                        head[1], head[2], head[3], rank, rank);
     *total = 1;
     for (int k = 0; k < rank; k++) {
@@ -93,14 +86,12 @@ static mn_status read_sizes(stream *s, size_t size, int rank, uint32_t dim[3], u
     }
     /* gzip packs at most 1032 bytes into one. */
     if (!s->packed ? *total != s->left : *total / 1032 > size)
-        return mn_fail(err, MN_ERR_FORMAT,
-                       "its header asks for %llu bytes, %s %zu follow; hint: was the file cut?",
+        return mn_fail(err, MN_ERR_FORMAT, "its header asks for %llu bytes, %s %zu follow; hint: was the file cut?",
                        (unsigned long long)*total, s->packed ? "at most 1032 times" : "but", s->left);
     return MN_OK;
 }
 
-mn_status mn__idx_decode(const uint8_t *bytes, size_t size, int rank, uint32_t dim[3], uint8_t **out,
-                         mn_error *err) {
+mn_status mn__idx_decode(const uint8_t *bytes, size_t size, int rank, uint32_t dim[3], uint8_t **out, mn_error *err) {
     stream s;
     uint64_t total = 0;
     uint8_t extra;
@@ -113,8 +104,8 @@ mn_status mn__idx_decode(const uint8_t *bytes, size_t size, int rank, uint32_t d
     if (!st) {
         size_t got = stream_take(&s, *out, (size_t)total);
         if (got < total)
-            st = mn_fail(err, MN_ERR_FORMAT, "broken or cut: %zu of %llu bytes could be unpacked", got,
-                         (unsigned long long)total);
+            st =
+                mn_fail(err, MN_ERR_FORMAT, "broken or cut: %zu of %llu bytes could be unpacked", got, (unsigned long long)total);
         else if (s.packed && (stream_take(&s, &extra, 1) != 0 || !s.ended || s.left))
             st = mn_fail(err, MN_ERR_FORMAT, "does not end after the %llu bytes that its header asks for",
                          (unsigned long long)total);
@@ -131,8 +122,7 @@ mn_status mn__idx_decode(const uint8_t *bytes, size_t size, int rank, uint32_t d
 static mn_status find_file(const char *dir, const char *stem, int rank, char **path, mn_error *err) {
     for (int way = 0; way < 4; way++) {
         char name[64];
-        snprintf(name, sizeof name, "%s%cidx%d-ubyte%s", stem, way & 1 ? '.' : '-', rank,
-                 way & 2 ? ".gz" : "");
+        snprintf(name, sizeof name, "%s%cidx%d-ubyte%s", stem, way & 1 ? '.' : '-', rank, way & 2 ? ".gz" : "");
         if (!(*path = mn__join(dir, name, err))) return MN_ERR_MEMORY;
         if (access(*path, F_OK) == 0) return MN_OK;
         mn_free(*path);
@@ -165,14 +155,14 @@ static mn_status read_pair(const char *dir, const char *part, pair *p, mn_error 
     snprintf(stem, sizeof stem, "%s-labels", part);
     if (!s) s = find_file(dir, stem, 1, &labels, err);
     if (!s && !images != !labels)
-        s = mn_fail(err, MN_ERR_IO, "%s: has %s-%s but no %s-%s", dir, part, images ? "images" : "labels",
-                    part, images ? "labels" : "images");
+        s = mn_fail(err, MN_ERR_IO, "%s: has %s-%s but no %s-%s", dir, part, images ? "images" : "labels", part,
+                    images ? "labels" : "images");
     if (!s && images) s = read_file(images, 3, dim, &p->pixels, err);
     if (!s && labels) s = read_file(labels, 1, n_labels, &p->labels, err);
     p->n = dim[0], p->height = dim[1], p->width = dim[2];
     if (!s && dim[0] != n_labels[0])
-        s = mn_fail(err, MN_ERR_FORMAT, "%s: %s-images holds %u pictures, %s-labels %u labels", dir, part,
-                    dim[0], part, n_labels[0]);
+        s = mn_fail(err, MN_ERR_FORMAT, "%s: %s-images holds %u pictures, %s-labels %u labels", dir, part, dim[0], part,
+                    n_labels[0]);
     mn_free(images);
     mn_free(labels);
     return s;
@@ -191,25 +181,20 @@ static mn_status fill(mn__samples *s, const pair *p, int64_t first, mn_split spl
     return MN_OK;
 }
 
-static mn_status combine(mn__samples *s, const char *dir, const pair *train, const pair *test,
-                         mn_error *err) {
+static mn_status combine(mn__samples *s, const char *dir, const pair *train, const pair *test, mn_error *err) {
     if (train->n == 0 && test->n == 0)
-        return mn_fail(
-            err, MN_ERR_IO,
-            "%s: holds no idx files; wanted train-images-idx3-ubyte and train-labels-idx1-ubyte (or "
-            "t10k-...), as they are or with .gz",
-            dir);
+        return mn_fail(err, MN_ERR_IO,
+                       "%s: holds no idx files; wanted train-images-idx3-ubyte and train-labels-idx1-ubyte (or "
+                       "t10k-...), as they are or with .gz",
+                       dir);
     const pair *any = train->n ? train : test;
     if (train->n && test->n && (train->width != test->width || train->height != test->height))
-        return mn_fail(err, MN_ERR_FORMAT, "%s: train pictures have %ux%u pixels, t10k pictures %ux%u", dir,
-                       train->width, train->height, test->width, test->height);
-    mn_status st =
-        mn__samples_array(s, (int64_t)train->n + test->n, (int)any->width, (int)any->height, 1, err);
+        return mn_fail(err, MN_ERR_FORMAT, "%s: train pictures have %ux%u pixels, t10k pictures %ux%u", dir, train->width,
+                       train->height, test->width, test->height);
+    mn_status st = mn__samples_array(s, (int64_t)train->n + test->n, (int)any->width, (int)any->height, 1, err);
     int classes = 0;
-    for (uint32_t i = 0; i < train->n; i++)
-        classes = train->labels[i] >= classes ? train->labels[i] + 1 : classes;
-    for (uint32_t i = 0; i < test->n; i++)
-        classes = test->labels[i] >= classes ? test->labels[i] + 1 : classes;
+    for (uint32_t i = 0; i < train->n; i++) classes = train->labels[i] >= classes ? train->labels[i] + 1 : classes;
+    for (uint32_t i = 0; i < test->n; i++) classes = test->labels[i] >= classes ? test->labels[i] + 1 : classes;
     static const char *const clothes[10] = {"T-shirt/top", "trouser", "pullover", "dress", "coat",
                                             "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot"};
     bool fashion = classes == 10 && strstr(dir, "fashion");

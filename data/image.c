@@ -5,16 +5,13 @@
 
 mn_status mn_image_reserve(mn_image *im, int width, int height, int channels, mn_error *err) {
     if (width < 1 || height < 1 || width > MN__MAX_SIDE || height > MN__MAX_SIDE)
-        return mn_fail(err, MN_ERR_ARG, "image: a size of %dx%d; sides go from 1 to %d", width, height,
-                       MN__MAX_SIDE);
+        return mn_fail(err, MN_ERR_ARG, "image: a size of %dx%d; sides go from 1 to %d", width, height, MN__MAX_SIDE);
     if (channels != 1 && channels != 3)
         return mn_fail(err, MN_ERR_ARG, "image: %d channels; there are 1 (grey) or 3 (RGB)", channels);
     size_t bytes = (size_t)width * (size_t)height * (size_t)channels;
     if (bytes > im->capacity) {
         uint8_t *p = mn_alloc(bytes);
-        if (!p)
-            return mn_fail(err, MN_ERR_MEMORY, "image: no memory for %dx%d pixels (%zu bytes)", width, height,
-                           bytes);
+        if (!p) return mn_fail(err, MN_ERR_MEMORY, "image: no memory for %dx%d pixels (%zu bytes)", width, height, bytes);
         mn_free(im->pixels);
         im->pixels = p;
         im->capacity = bytes;
@@ -39,8 +36,7 @@ mn_status mn__image_check(const mn_image *im, const char *who, mn_error *err) {
 
 mn_status mn__picture_size(int64_t width, int64_t height, mn_error *err) {
     if (width < 1 || height < 1 || width > MN__MAX_SIDE || height > MN__MAX_SIDE)
-        return mn_fail(err, MN_ERR_FORMAT,
-                       "the picture says it is %lldx%lld pixels; sides from 1 to %d are read",
+        return mn_fail(err, MN_ERR_FORMAT, "the picture says it is %lldx%lld pixels; sides from 1 to %d are read",
                        (long long)width, (long long)height, MN__MAX_SIDE);
     if (width * height > MN__MAX_PIXELS)
         return mn_fail(err, MN_ERR_FORMAT,
@@ -53,12 +49,10 @@ mn_status mn__picture_size(int64_t width, int64_t height, mn_error *err) {
 mn_status mn_image_decode(mn_image *im, const void *bytes, size_t size, mn_error *err) {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[3] = {0xff, 0xd8, 0xff};
     if (size >= sizeof png && !memcmp(bytes, png, sizeof png)) return mn__png_decode(im, bytes, size, err);
-    if (size >= sizeof jpeg && !memcmp(bytes, jpeg, sizeof jpeg))
-        return mn__jpeg_decode(im, bytes, size, err);
+    if (size >= sizeof jpeg && !memcmp(bytes, jpeg, sizeof jpeg)) return mn__jpeg_decode(im, bytes, size, err);
     if (size == 0) return mn_fail(err, MN_ERR_FORMAT, "the file is empty; wanted a PNG or JPEG picture");
-    return mn_fail(
-        err, MN_ERR_FORMAT,
-        "neither PNG nor JPEG (told by the first bytes, not by the name); hint: convert it to PNG");
+    return mn_fail(err, MN_ERR_FORMAT,
+                   "neither PNG nor JPEG (told by the first bytes, not by the name); hint: convert it to PNG");
 }
 
 mn_status mn_image_load(mn_image *im, const char *path, mn_error *err) {
@@ -81,16 +75,13 @@ mn_status mn_image_crop(mn_image *dst, const mn_image *src, int x, int y, int w,
     if (s) return s;
     if (dst == src) return mn_fail(err, MN_ERR_ARG, "crop: source and result must be two images");
     if (x < -MN__MAX_SIDE || y < -MN__MAX_SIDE || x > MN__MAX_SIDE || y > MN__MAX_SIDE)
-        return mn_fail(err, MN_ERR_ARG, "crop: the corner (%d,%d) is farther out than %d", x, y,
-                       MN__MAX_SIDE);
+        return mn_fail(err, MN_ERR_ARG, "crop: the corner (%d,%d) is farther out than %d", x, y, MN__MAX_SIDE);
     if ((s = mn_image_reserve(dst, w, h, src->channels, err))) return s;
     int c = src->channels;
     for (int j = 0; j < h; j++) {
-        const uint8_t *from =
-            src->pixels + (size_t)clamp(y + j, 0, src->height - 1) * (size_t)src->width * (size_t)c;
+        const uint8_t *from = src->pixels + (size_t)clamp(y + j, 0, src->height - 1) * (size_t)src->width * (size_t)c;
         uint8_t *to = dst->pixels + (size_t)j * (size_t)w * (size_t)c;
-        for (int i = 0; i < w; i++, to += c)
-            memcpy(to, from + (size_t)clamp(x + i, 0, src->width - 1) * (size_t)c, (size_t)c);
+        for (int i = 0; i < w; i++, to += c) memcpy(to, from + (size_t)clamp(x + i, 0, src->width - 1) * (size_t)c, (size_t)c);
     }
     return MN_OK;
 }
@@ -134,8 +125,7 @@ static void make_taps(int n_in, int n_out, tap *t, float *weight) {
 }
 
 /* One source row, narrowed or widened to w pixels. */
-static void resize_row(const uint8_t *in, int channels, const tap *t, const float *weight, int per, int w,
-                       float *out) {
+static void resize_row(const uint8_t *in, int channels, const tap *t, const float *weight, int per, int w, float *out) {
     for (int o = 0; o < w; o++, weight += per, out += channels) {
         const uint8_t *p = in + (size_t)t[o].first * (size_t)channels;
         for (int c = 0; c < channels; c++) {
@@ -163,8 +153,7 @@ mn_status mn_image_resize(mn_image *dst, const mn_image *src, int width, int hei
     }
     int per_x = taps_per_position(src->width, width), per_y = taps_per_position(src->height, height);
     size_t n_wx = (size_t)width * (size_t)per_x, n_wy = (size_t)height * (size_t)per_y;
-    float *wx =
-        mn_alloc(((size_t)width + (size_t)height) * sizeof(tap) + (n_wx + n_wy + 3 * row) * sizeof(float));
+    float *wx = mn_alloc(((size_t)width + (size_t)height) * sizeof(tap) + (n_wx + n_wy + 3 * row) * sizeof(float));
     if (!wx) return mn_fail(err, MN_ERR_MEMORY, "resize: no memory to make %dx%d pixels", width, height);
     float *wy = wx + n_wx, *resized[2] = {wy + n_wy, wy + n_wy + row}, *sum = wy + n_wy + 2 * row;
     tap *tx = (tap *)(sum + row), *ty = tx + width;
@@ -176,8 +165,7 @@ mn_status mn_image_resize(mn_image *dst, const mn_image *src, int width, int hei
             int y = ty[o].first + k;
             float weight = wy[(size_t)o * (size_t)per_y + (size_t)k], *r = resized[y & 1];
             if (held[y & 1] != y)
-                resize_row(src->pixels + (size_t)y * (size_t)src->width * (size_t)channels, channels, tx, wx,
-                           per_x, width, r);
+                resize_row(src->pixels + (size_t)y * (size_t)src->width * (size_t)channels, channels, tx, wx, per_x, width, r);
             held[y & 1] = y;
             if (k == 0)
                 for (size_t i = 0; i < row; i++) sum[i] = weight * r[i];
@@ -205,8 +193,7 @@ mn_status mn_image_convert(mn_image *dst, const mn_image *src, int channels, mn_
     if (s) return s;
     if (dst == src) return mn_fail(err, MN_ERR_ARG, "convert: source and result must be two images");
     if (grey != MN_GREY_BT601 && grey != MN_GREY_MEAN)
-        return mn_fail(err, MN_ERR_ARG, "convert: grey formula %d; there are 0 (BT.601) and 1 (mean)",
-                       (int)grey);
+        return mn_fail(err, MN_ERR_ARG, "convert: grey formula %d; there are 0 (BT.601) and 1 (mean)", (int)grey);
     if ((s = mn_image_reserve(dst, src->width, src->height, channels, err))) return s;
     size_t n = (size_t)src->width * (size_t)src->height;
     const uint8_t *p = src->pixels;

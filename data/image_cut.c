@@ -9,14 +9,18 @@ static void sample(const mn_image *im, double x, double y, uint8_t *to) {
     double fx = x - x0, fy = y - y0;
     size_t C = (size_t)im->channels, W = (size_t)im->width;
     for (size_t c = 0; c < C; c++) {
-        double top = (1 - fx) * im->pixels[((size_t)y0 * W + (size_t)x0) * C + c] + fx * im->pixels[((size_t)y0 * W + (size_t)x1) * C + c];
-        double low = (1 - fx) * im->pixels[((size_t)y1 * W + (size_t)x0) * C + c] + fx * im->pixels[((size_t)y1 * W + (size_t)x1) * C + c];
+        double top =
+            (1 - fx) * im->pixels[((size_t)y0 * W + (size_t)x0) * C + c] + fx * im->pixels[((size_t)y0 * W + (size_t)x1) * C + c];
+        double low =
+            (1 - fx) * im->pixels[((size_t)y1 * W + (size_t)x0) * C + c] + fx * im->pixels[((size_t)y1 * W + (size_t)x1) * C + c];
         to[c] = (uint8_t)((1 - fy) * top + fy * low + 0.5);
     }
 }
 
-mn_status mn_image_cut(mn_image *dst, const mn_image *src, double x, double y, double w, double h, double degrees, mn_error *err) {
-    bool sane = fabs(x) <= MN__MAX_SIDE && fabs(y) <= MN__MAX_SIDE && w <= MN__MAX_SIDE && h <= MN__MAX_SIDE && fabs(degrees) <= 360;
+mn_status mn_image_cut(mn_image *dst, const mn_image *src, double x, double y, double w, double h, double degrees,
+                       mn_error *err) {
+    bool sane =
+        fabs(x) <= MN__MAX_SIDE && fabs(y) <= MN__MAX_SIDE && w <= MN__MAX_SIDE && h <= MN__MAX_SIDE && fabs(degrees) <= 360;
     if (!sane) return mn_fail(err, MN_ERR_ARG, "cut: %g x %g at (%g, %g), %g degrees", w, h, x, y, degrees);
     int W = (int)fmax(1, round(w)), H = (int)fmax(1, round(h));
     if (degrees == 0) return mn_image_crop(dst, src, (int)round(x), (int)round(y), W, H, err);

@@ -24,8 +24,7 @@ static void fail(j_common_ptr c) {
     reader *r = (reader *)c->err;
     char text[JMSG_LENGTH_MAX];
     c->err->format_message(c, text);
-    mn_fail(&r->err, c->err->msg_code == JERR_OUT_OF_MEMORY ? MN_ERR_MEMORY : MN_ERR_FORMAT,
-            "broken JPEG: %s", text);
+    mn_fail(&r->err, c->err->msg_code == JERR_OUT_OF_MEMORY ? MN_ERR_MEMORY : MN_ERR_FORMAT, "broken JPEG: %s", text);
     longjmp(r->back, 1);
 }
 
@@ -57,8 +56,8 @@ static mn_status read_rows(struct jpeg_decompress_struct *c, size_t size, mn_ima
     mn_status s = mn__picture_size(c->image_width, c->image_height, err);
     if (s) return s;
     if (!c->arith_code && (uint64_t)c->image_width * c->image_height / MAX_PIXELS_PER_BYTE > size)
-        return mn_fail(err, MN_ERR_FORMAT, "broken JPEG: %ux%u pixels cannot stand in %zu bytes",
-                       c->image_width, c->image_height, size);
+        return mn_fail(err, MN_ERR_FORMAT, "broken JPEG: %ux%u pixels cannot stand in %zu bytes", c->image_width, c->image_height,
+                       size);
     if (c->jpeg_color_space == JCS_CMYK || c->jpeg_color_space == JCS_YCCK)
         return mn_fail(err, MN_ERR_UNSUPPORTED,
                        "a CMYK JPEG (made for print); hint: save it as RGB, for example with "
@@ -71,8 +70,7 @@ static mn_status read_rows(struct jpeg_decompress_struct *c, size_t size, mn_ima
         JSAMPROW row = im->pixels + (size_t)c->output_scanline * (size_t)im->width * (size_t)im->channels;
         jpeg_read_scanlines(c, &row, 1);
     }
-    int orientation =
-        c->marker_list ? mn__exif_orientation(c->marker_list->data, c->marker_list->data_length) : 1;
+    int orientation = c->marker_list ? mn__exif_orientation(c->marker_list->data, c->marker_list->data_length) : 1;
     jpeg_finish_decompress(c);
     return mn__image_orient(im, orientation, err);
 }
@@ -99,7 +97,6 @@ mn_status mn__jpeg_decode(mn_image *im, const uint8_t *bytes, size_t size, mn_er
 #else
 mn_status mn__jpeg_decode(mn_image *im, const uint8_t *bytes, size_t size, mn_error *err) {
     (void)im, (void)bytes, (void)size;
-    return mn_fail(err, MN_ERR_UNSUPPORTED,
-                   "this build of mien has no JPEG; hint: install libjpeg-dev and build again");
+    return mn_fail(err, MN_ERR_UNSUPPORTED, "this build of mien has no JPEG; hint: install libjpeg-dev and build again");
 }
 #endif

@@ -37,8 +37,7 @@ static mn_status read_rows(png_structp png, png_infop info, mn_image *im, const 
     mn_status s = mn__picture_size(png_get_image_width(png, info), png_get_image_height(png, info), err);
     if (s) return s;
     if (!plausible(png, info, r))
-        return mn_fail(err, MN_ERR_FORMAT,
-                       "broken PNG: %ux%u pixels cannot stand in the %zu bytes that follow",
+        return mn_fail(err, MN_ERR_FORMAT, "broken PNG: %ux%u pixels cannot stand in the %zu bytes that follow",
                        png_get_image_width(png, info), png_get_image_height(png, info), r->left);
     png_set_expand(png);   /* palettes, 1/2/4 bits, transparent colours -> 8 bits, alpha */
     png_set_scale_16(png); /* 16 bits -> 8, rounded */
@@ -46,8 +45,7 @@ static mn_status read_rows(png_structp png, png_infop info, mn_image *im, const 
     int passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
     int channels = png_get_channels(png, info);
-    s = mn_image_reserve(im, (int)png_get_image_width(png, info), (int)png_get_image_height(png, info),
-                         channels, err);
+    s = mn_image_reserve(im, (int)png_get_image_width(png, info), (int)png_get_image_height(png, info), channels, err);
     if (s) return s;
     size_t row = (size_t)im->width * (size_t)channels;
     if (png_get_rowbytes(png, info) != row) png_error(png, "rows of an unexpected length");

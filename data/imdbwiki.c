@@ -40,7 +40,8 @@ static mn_status add_row(void *arg, const mn__csv_record *row, const int *column
     if (column[3] >= 0) ok = number(row->field[column[3]], &score) && ok;
     if (column[4] >= 0) ok = number(row->field[column[4]], &second) && ok;
     if (!ok) return mn_fail(err, MN_ERR_FORMAT, "gender or a face's score is not a number: \"%.20s\"", row->field[column[2]]);
-    if (!*path || *path == '/' || strstr(path, "..")) return mn_fail(err, MN_ERR_FORMAT, "\"%.60s\" is no path below the table's folder", path);
+    if (!*path || *path == '/' || strstr(path, ".."))
+        return mn_fail(err, MN_ERR_FORMAT, "\"%.60s\" is no path below the table's folder", path);
     if (gender != 0 && gender != 1) {
         if (isfinite(gender)) return mn_fail(err, MN_ERR_FORMAT, "gender is %g; wanted 0 (woman), 1 (man) or nan", gender);
         return mn__leave_out(&r->unlabelled, path), MN_OK;
@@ -67,7 +68,8 @@ mn_dataset *mn_dataset_imdbwiki(const char *csv, const mn_open_opt *opt, mn_erro
     r.s->set.n_traits = 1, r.s->subjects = true;
     strcpy(r.s->set.trait_name[0], "age");
     if (!st && dot && !strcasecmp(dot, ".mat"))
-        st = mn_fail(err, MN_ERR_FORMAT, "%s: .mat files are not read; hint: docs/data.md has a few lines of Python that make a csv of it", csv);
+        st = mn_fail(err, MN_ERR_FORMAT,
+                     "%s: .mat files are not read; hint: docs/data.md has a few lines of Python that make a csv of it", csv);
     if (!st && !(r.dir = mn_strdup(slash ? csv : "."))) st = mn_fail(err, MN_ERR_MEMORY, "%s: out of memory", csv);
     if (!st && slash) r.dir[slash == csv ? 1 : slash - csv] = 0;
     if (!st) st = mn__table_read(csv, ',', columns, 5, add_row, &r, err);

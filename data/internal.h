@@ -39,8 +39,7 @@ uint64_t mn__mix64(uint64_t x);
 typedef mn_status (*mn__task)(void *arg, int worker, int64_t i, mn_error *err);
 int mn__threads(const mn_open_opt *opt); /* how many there will be, 1..MN__MAX_THREADS */
 #define MN__MAX_THREADS 64
-mn_status mn__parallel(int64_t n, const mn_open_opt *opt, const char *what, mn__task task, void *arg,
-                       mn_error *err);
+mn_status mn__parallel(int64_t n, const mn_open_opt *opt, const char *what, mn__task task, void *arg, mn_error *err);
 /* Says something once through opt->progress, if there is one. */
 void mn__note(const mn_open_opt *opt, int64_t done, int64_t total, const char *format, ...) MN_PRINTF(4, 5);
 
@@ -73,7 +72,7 @@ typedef struct mn__sample {
     mn_split split;
     uint64_t group;
     size_t path, id, trait[MN_MAX_TRAITS]; /* offsets into text; trait 0: not known */
-    float cut[5]; /* x, y, width, height, degrees: what of the file is the picture; width 0: all of it */
+    float cut[5];                          /* x, y, width, height, degrees: what of the file is the picture; width 0: all of it */
 } mn__sample;
 
 /* Either a list of picture files, or pictures of one size in one block of memory. */
@@ -85,18 +84,16 @@ typedef struct mn__samples {
     size_t text_used, text_capacity;
     uint8_t *pixels; /* NULL: the samples are files */
     int width, height, channels;
-    float *soft; /* (samples, classes) of the first head, for training rows; NULL: none */
+    float *soft;   /* (samples, classes) of the first head, for training rows; NULL: none */
     bool subjects; /* groups are people (or films); set it when they are, small group numbers need not say so */
 } mn__samples;
 
 /* An empty set, its functions in place. NULL when out of memory. */
 mn__samples *mn__samples_create(const char *kind, const char *path, mn_error *err);
 /* Adds a head. `class_name` may be NULL: then the classes are "0", "1", ... */
-mn_status mn__samples_head(mn__samples *s, const char *name, int n_classes, const char *const *class_name,
-                           mn_error *err);
+mn_status mn__samples_head(mn__samples *s, const char *name, int n_classes, const char *const *class_name, mn_error *err);
 /* Appends a sample without labels. Its id is "directory/file" without the first `skip` bytes. */
-mn_status mn__samples_file(mn__samples *s, const char *directory, const char *file, size_t skip,
-                           mn_error *err);
+mn_status mn__samples_file(mn__samples *s, const char *directory, const char *file, size_t skip, mn_error *err);
 /* Gives the last sample a value of trait k; `value` is copied. */
 mn_status mn__samples_trait(mn__samples *s, int k, const char *value, mn_error *err);
 /* Gives every sample of a set of files the hash of its file as group. Reads all of them. */
@@ -169,8 +166,7 @@ mn_dataset *mn__rendered_clips_open(const char *text, const mn_open_opt *opt, mn
 /* ---- idx (idx.c) --------------------------------------------------------------------------------------- */
 
 /* The bytes of an idx file of `rank` (1 or 3) sizes, packed with gzip or not. *out: free with mn_free. */
-mn_status mn__idx_decode(const uint8_t *bytes, size_t size, int rank, uint32_t dim[3], uint8_t **out,
-                         mn_error *err);
+mn_status mn__idx_decode(const uint8_t *bytes, size_t size, int rank, uint32_t dim[3], uint8_t **out, mn_error *err);
 
 /* ---- comma-separated values (csv.c) ------------------------------------------------------------------ */
 
@@ -188,7 +184,8 @@ const char *mn__csv_split(char **at, char *end, mn__csv_record *r);
  * file and line. */
 typedef mn_status (*mn__row)(void *arg, const mn__csv_record *r, const int *column, long line, mn_error *err);
 #define MN__TABLE_COLUMNS 16
-mn_status mn__table_read(const char *path, char separator, const char *const *name, int n, mn__row each, void *arg, mn_error *err);
+mn_status mn__table_read(const char *path, char separator, const char *const *name, int n, mn__row each, void *arg,
+                         mn_error *err);
 /* Case-insensitive search for a column; -1: none. */
 int mn__csv_find(const mn__csv_record *header, const char *name);
 

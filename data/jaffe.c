@@ -20,8 +20,8 @@ typedef struct reader {
 
 static mn_status visit(void *arg, const char *folder, const char *name, mn_error *err) {
     reader *r = arg;
-    bool named = isupper((unsigned char)name[0]) && isupper((unsigned char)name[1]) && name[2] == '.' && expression_of(name + 3) >= 0 &&
-                 isdigit((unsigned char)name[5]);
+    bool named = isupper((unsigned char)name[0]) && isupper((unsigned char)name[1]) && name[2] == '.' &&
+                 expression_of(name + 3) >= 0 && isdigit((unsigned char)name[5]);
     if (named && mn__is_foreign_picture(name)) r->foreign++;
     if (!named || !mn__is_picture_name(name)) return mn__leave_out(&r->others, name), MN_OK;
     mn_status st = mn__samples_file(r->s, folder, name, r->skip, err);
@@ -38,9 +38,12 @@ mn_dataset *mn_dataset_jaffe(const char *dir, const mn_open_opt *opt, mn_error *
     mn_status st = mn__samples_head(r.s, "emotion", 7, mn_expression_names, err);
     if (!st) st = mn__walk(dir, visit, &r, err);
     if (!st && r.s->set.length == 0)
-        st = r.foreign ? mn_fail(err, MN_ERR_FORMAT, "%s: holds %lld TIFF pictures of JAFFE, which are not read; hint: convert them to PNG "
-                                 "with the same names: mogrify -format png *.tiff", dir, (long long)r.foreign)
-                       : mn_fail(err, MN_ERR_FORMAT, "%s: no picture named like JAFFE's KA.AN1.39.png; hint: is it the folder inside?", dir);
+        st = r.foreign ? mn_fail(err, MN_ERR_FORMAT,
+                                 "%s: holds %lld TIFF pictures of JAFFE, which are not read; hint: convert them to PNG "
+                                 "with the same names: mogrify -format png *.tiff",
+                                 dir, (long long)r.foreign)
+                       : mn_fail(err, MN_ERR_FORMAT,
+                                 "%s: no picture named like JAFFE's KA.AN1.39.png; hint: is it the folder inside?", dir);
     if (!st) mn__note_left_out(&r.others, "files not named like JAFFE's pictures", r.s->set.length, opt);
     return st ? mn__samples_fail(r.s) : &r.s->set;
 }

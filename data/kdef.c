@@ -53,7 +53,8 @@ mn_dataset *mn_dataset_kdef(const char *spec, const mn_open_opt *opt, mn_error *
         st = mn__walk(dir, visit, &r, err);
     }
     if (!st && r.s->set.length == 0)
-        st = mn_fail(err, MN_ERR_FORMAT, "%s: no picture named like KDEF's AF01/AF01ANS.JPG; hint: is it the folder inside?", dir);
+        st =
+            mn_fail(err, MN_ERR_FORMAT, "%s: no picture named like KDEF's AF01/AF01ANS.JPG; hint: is it the folder inside?", dir);
     if (!st) mn__note_left_out(&r.others, "files not named like KDEF's pictures", r.s->set.length, opt);
     if (!st) mn__note_left_out(&r.angles, "pictures from the side (all are read with ,angles=all)", r.s->set.length, opt);
     mn_free(dir);

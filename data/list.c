@@ -21,8 +21,9 @@ static int add_trait(list *l, const char *name, int column, mn_error *err) {
     mn_dataset *d = &l->s->set;
     if (strncmp(name, "by:", 3) || !name[3]) return 0;
     if (d->n_traits == MN_MAX_TRAITS || strlen(name + 3) >= sizeof d->trait_name[0]) {
-        mn_fail(err, MN_ERR_FORMAT, "line 1: \"%.60s\" is one of more than %d columns by:NAME, or its name is longer than %zu letters",
-                name, MN_MAX_TRAITS, sizeof d->trait_name[0] - 1);
+        mn_fail(err, MN_ERR_FORMAT,
+                "line 1: \"%.60s\" is one of more than %d columns by:NAME, or its name is longer than %zu letters", name,
+                MN_MAX_TRAITS, sizeof d->trait_name[0] - 1);
         return -1;
     }
     strcpy(d->trait_name[d->n_traits], name + 3);
@@ -58,28 +59,23 @@ static mn_status read_header(list *l, char **at, char *end, mn_error *err) {
         strcpy(l->name[l->n_heads], h.field[c]);
         l->column[l->n_heads++] = c;
     }
-    if (l->n_heads == 0)
-        return mn_fail(err, MN_ERR_FORMAT,
-                       "line 1: no column with labels; wanted a header like path,emotion");
+    if (l->n_heads == 0) return mn_fail(err, MN_ERR_FORMAT, "line 1: no column with labels; wanted a header like path,emotion");
     return MN_OK;
 }
 
 static mn_status read_split(const char *word, mn_split *split, long line, mn_error *err) {
     if (!*word || mn__split_named(word, split)) return MN_OK;
-    return mn_fail(err, MN_ERR_FORMAT, "line %ld: split is \"%.40s\"; wanted train, valid, test or nothing",
-                   line, word);
+    return mn_fail(err, MN_ERR_FORMAT, "line %ld: split is \"%.40s\"; wanted train, valid, test or nothing", line, word);
 }
 
 static mn_status read_row(list *l, const mn__csv_record *r, long line, mn_error *err) {
     if (r->n != l->n_columns)
-        return mn_fail(err, MN_ERR_FORMAT,
-                       "line %ld: has %d fields, the header has %d; hint: a path with a comma needs quotes",
+        return mn_fail(err, MN_ERR_FORMAT, "line %ld: has %d fields, the header has %d; hint: a path with a comma needs quotes",
                        line, r->n, l->n_columns);
     const char *path = r->field[l->path];
     if (!*path) return mn_fail(err, MN_ERR_FORMAT, "line %ld: the path is empty", line);
     bool absolute = *path == '/';
-    mn_status s =
-        mn__samples_file(l->s, absolute ? "" : l->dir, path, absolute ? 0 : strlen(l->dir) + 1, err);
+    mn_status s = mn__samples_file(l->s, absolute ? "" : l->dir, path, absolute ? 0 : strlen(l->dir) + 1, err);
     if (s) return s;
     mn__sample *a = &l->s->sample[l->s->set.length - 1];
     for (int h = 0; h < l->n_heads; h++) {
@@ -100,15 +96,13 @@ static mn_status read_row(list *l, const mn__csv_record *r, long line, mn_error 
 static mn_status finish_heads(list *l, mn_error *err) {
     for (int h = 0; h < l->n_heads; h++) {
         int rank[MN_MAX_CLASSES];
-        if (l->words[h].n == 0)
-            return mn_fail(err, MN_ERR_FORMAT, "column \"%s\" is empty in every row", l->name[h]);
+        if (l->words[h].n == 0) return mn_fail(err, MN_ERR_FORMAT, "column \"%s\" is empty in every row", l->name[h]);
         mn__words_sort(&l->words[h], rank);
         for (int64_t i = 0; i < l->s->set.length; i++) {
             int32_t *label = &l->s->sample[i].label[h];
             if (*label >= 0) *label = rank[*label];
         }
-        mn_status s =
-            mn__samples_head(l->s, l->name[h], l->words[h].n, (const char *const *)l->words[h].word, err);
+        mn_status s = mn__samples_head(l->s, l->name[h], l->words[h].n, (const char *const *)l->words[h].word, err);
         if (s) return s;
     }
     return MN_OK;

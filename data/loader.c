@@ -58,8 +58,7 @@ static uint64_t augment_stream(int64_t epoch, int64_t position) {
 
 /* ---- filling a slot ---- */
 
-static mn_status load_sample(mn_loader *l, worker *w, int64_t position, int64_t index, float *out,
-                             mn_error *err) {
+static mn_status load_sample(mn_loader *l, worker *w, int64_t position, int64_t index, float *out, mn_error *err) {
     mn_status s = l->set->pixels(l->set, index, &w->raw, err);
     const mn_image *im = &w->raw;
     bool differs = im->width != l->p.width || im->height != l->p.height || im->channels != l->p.channels;
@@ -241,25 +240,19 @@ static mn_status reserve_slots(mn_loader *l, const bool soft[MN_MAX_HEADS], mn_e
     bool ok = (l->slots = mn_alloc_zero((size_t)l->n_slots, sizeof *l->slots)) != NULL;
     for (int k = 0; k < l->n_slots && ok; k++) {
         slot *s = &l->slots[k];
-        ok = (s->x = mn_alloc(batch * l->each * sizeof *s->x)) &&
-             (s->index = mn_alloc(batch * sizeof *s->index));
+        ok = (s->x = mn_alloc(batch * l->each * sizeof *s->x)) && (s->index = mn_alloc(batch * sizeof *s->index));
         for (int h = 0; h < l->set->n_heads && ok; h++) {
             ok = (s->label[h] = mn_alloc(batch * sizeof(int32_t))) != NULL;
-            if (ok && soft[h])
-                ok = (s->soft[h] = mn_alloc(batch * (size_t)l->set->head[h].n_classes * sizeof(float))) !=
-                     NULL;
+            if (ok && soft[h]) ok = (s->soft[h] = mn_alloc(batch * (size_t)l->set->head[h].n_classes * sizeof(float))) != NULL;
         }
     }
-    return ok ? MN_OK
-              : mn_fail(err, MN_ERR_MEMORY, "loader: no memory for %d batches of %d", l->n_slots,
-                        l->opt.batch);
+    return ok ? MN_OK : mn_fail(err, MN_ERR_MEMORY, "loader: no memory for %d batches of %d", l->n_slots, l->opt.batch);
 }
 
 /* The buffers get their usual size now, so that later epochs allocate nothing. */
 static mn_status reserve_workers(mn_loader *l, mn_error *err) {
     int n = l->opt.workers > 1 ? l->opt.workers : 1;
-    if (!(l->workers = mn_alloc_zero((size_t)n, sizeof *l->workers)))
-        return mn_fail(err, MN_ERR_MEMORY, "loader: out of memory");
+    if (!(l->workers = mn_alloc_zero((size_t)n, sizeof *l->workers))) return mn_fail(err, MN_ERR_MEMORY, "loader: out of memory");
     for (int k = 0; k < n; k++) {
         worker *w = &l->workers[k];
         w->loader = l;
@@ -285,11 +278,9 @@ static mn_status find_soft(const mn_dataset *d, bool soft[MN_MAX_HEADS], mn_erro
 static mn_status set_up(mn_loader *l, mn_error *err) {
     mn_loader_opt *o = &l->opt;
     if (o->batch == 0) o->batch = 32;
-    if (o->batch < 1 || o->batch > 65536 || o->workers < 0 || o->workers > MAX_WORKERS || o->prefetch < 0 ||
-        o->prefetch > 1024)
-        return mn_fail(err, MN_ERR_ARG,
-                       "loader: batch %d (1 to 65536), workers %d (0 to %d), prefetch %d (0 to 1024)",
-                       o->batch, o->workers, MAX_WORKERS, o->prefetch);
+    if (o->batch < 1 || o->batch > 65536 || o->workers < 0 || o->workers > MAX_WORKERS || o->prefetch < 0 || o->prefetch > 1024)
+        return mn_fail(err, MN_ERR_ARG, "loader: batch %d (1 to 65536), workers %d (0 to %d), prefetch %d (0 to 1024)", o->batch,
+                       o->workers, MAX_WORKERS, o->prefetch);
     if (o->prefetch == 0) o->prefetch = 2 * o->workers;
     l->n_slots = o->workers ? o->prefetch + 1 : 1;
     l->batches = (l->set->length + (o->drop_last ? 0 : o->batch - 1)) / o->batch;
@@ -331,8 +322,7 @@ void mn_loader_destroy(mn_loader *l) {
     }
     for (int k = 0; l->workers && k < (l->opt.workers > 1 ? l->opt.workers : 1); k++) {
         worker *w = &l->workers[k];
-        mn_image_free(&w->raw), mn_image_free(&w->sized), mn_image_free(&w->scratch),
-            mn_image_free(&w->changed);
+        mn_image_free(&w->raw), mn_image_free(&w->sized), mn_image_free(&w->scratch), mn_image_free(&w->changed);
     }
     mn_free(l->slots);
     mn_free(l->workers);

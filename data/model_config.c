@@ -9,11 +9,15 @@ mn_shape mn__keras_shape(const mn__weight *w) {
     const int64_t *d = w->shape.dim;
     int64_t multiplier = w->fan_in ? w->fan_out / w->fan_in : 1; /* of a depthwise kernel */
     switch (w->order) {
-    case MN__HWIO: return MN_SHAPE(d[2], d[3], d[1], d[0]);
-    case MN__HWCM: return MN_SHAPE(d[2], d[3], d[0] / multiplier, multiplier);
+    case MN__HWIO:
+        return MN_SHAPE(d[2], d[3], d[1], d[0]);
+    case MN__HWCM:
+        return MN_SHAPE(d[2], d[3], d[0] / multiplier, multiplier);
     case MN__IN_OUT:
-    case MN__OUT_OUT: return MN_SHAPE(d[1], d[0]);
-    default: return w->shape;
+    case MN__OUT_OUT:
+        return MN_SHAPE(d[1], d[0]);
+    default:
+        return w->shape;
     }
 }
 
@@ -76,7 +80,8 @@ static mn_status append_layer(writer *w, const char *class_name, const char *nam
     json_t *nodes = sources && json_array_size(sources) ? json_pack("[o]", sources) : json_array();
     if (sources && !json_array_size(sources)) json_decref(sources);
     json_t *o = config && nodes ? json_pack("{s:s,s:s,s:o,s:o}", "class_name", class_name, "name", name, "config", config,
-                                            "inbound_nodes", nodes) : NULL;
+                                            "inbound_nodes", nodes)
+                                : NULL;
     return o && !json_array_append_new(w->layers, o) ? MN_OK : memory(w->err);
 }
 
@@ -89,8 +94,10 @@ static mn_status append_follower(writer *w, const mn__layer *l, const char *from
     snprintf(name, sizeof name, "%s%s", l->name, suffix);
     if (mn__layer_named(w->m, name)) {
         json_decref(extra);
-        return mn_fail(w->err, MN_ERR_UNSUPPORTED, "%s \"%s\": the name \"%s\", which a Keras file needs for its activation, is "
-                       "taken; hint: rename that layer", l->class->name, l->name, name);
+        return mn_fail(w->err, MN_ERR_UNSUPPORTED,
+                       "%s \"%s\": the name \"%s\", which a Keras file needs for its activation, is "
+                       "taken; hint: rename that layer",
+                       l->class->name, l->name, name);
     }
     if (!extra || json_object_set_new(extra, "name", json_string(name))) return memory(w->err);
     return append_layer(w, class_name, name, extra, json_pack("[o]", source(before)));
@@ -155,7 +162,8 @@ static mn_status write_layer(writer *w, mn_sym x) {
     if (s == MN_OK && needs_own_layer(l))
         s = append_follower(w, l, "", "_activation", "LeakyReLU", json_pack("{s:f}", "alpha", 0.01));
     if (s == MN_OK && needs_softmax_layer(w->m, w->info, x))
-        s = append_follower(w, l, needs_own_layer(l) ? "_activation" : "", "_softmax", "Activation", json_pack("{s:s}", "activation", "softmax"));
+        s = append_follower(w, l, needs_own_layer(l) ? "_activation" : "", "_softmax", "Activation",
+                            json_pack("{s:s}", "activation", "softmax"));
     return s;
 }
 
@@ -220,8 +228,8 @@ static int collect(json_t *node, const char **name, int n, int depth) {
     const char *key;
     if (json_is_array(node)) json_array_foreach(node, i, value) n = collect(value, name, n, depth + 1);
     if (json_is_object(node)) {
-        json_object_foreach(node, key, value)
-            if (!strcmp(key, "args") || !strcmp(key, "config")) n = collect(value, name, n, depth + 1);
+        json_object_foreach(node, key, value) if (!strcmp(key, "args") || !strcmp(key, "config")) n =
+            collect(value, name, n, depth + 1);
     }
     return n;
 }
@@ -240,8 +248,10 @@ static json_t *input_shape(parser *p, const char *name, json_t *config) {
     }
     if (ok) return json_pack("{s:o}", "shape", shape);
     json_decref(shape);
-    mn__model_fail(p->m, MN_ERR_UNSUPPORTED, "InputLayer \"%.60s\": the shape of the input is not fixed; wanted "
-                   "[null, height, width, channels] with numbers", name);
+    mn__model_fail(p->m, MN_ERR_UNSUPPORTED,
+                   "InputLayer \"%.60s\": the shape of the input is not fixed; wanted "
+                   "[null, height, width, channels] with numbers",
+                   name);
     return NULL;
 }
 
@@ -276,11 +286,13 @@ static int try_layer(parser *p, json_t *layer) {
     if (!strcmp(class_name, "InputLayer")) return add_input(p, name, config) ? -1 : 1;
     if (json_array_size(nodes) > 1)
         return mn__model_fail(p->m, MN_ERR_UNSUPPORTED, "%.60s \"%.60s\": is applied %zu times; shared layers are not supported",
-                              class_name, name, json_array_size(nodes)), -1;
+                              class_name, name, json_array_size(nodes)),
+               -1;
     const char *from[MN__MAX_LAYER_INPUTS];
     mn_sym in[MN__MAX_LAYER_INPUTS];
     int n = collect(nodes, from, 0, 0);
-    if (n < 0) return mn__model_fail(p->m, MN_ERR_FORMAT, "%.60s \"%.60s\": inbound_nodes are not understood", class_name, name), -1;
+    if (n < 0)
+        return mn__model_fail(p->m, MN_ERR_FORMAT, "%.60s \"%.60s\": inbound_nodes are not understood", class_name, name), -1;
     for (int i = 0; i < n; i++) {
         in[i] = symbol(p->m, from[i]);
         if (in[i] < 0) return 0;
@@ -306,7 +318,8 @@ static mn_status read_functional(parser *p) {
     }
     mn_free(done);
     if (left && !p->m->status)
-        return mn__model_fail(p->m, MN_ERR_FORMAT, "the layer \"%.60s\" reads itself or a layer that is not there", layer_name(stuck));
+        return mn__model_fail(p->m, MN_ERR_FORMAT, "the layer \"%.60s\" reads itself or a layer that is not there",
+                              layer_name(stuck));
     return p->m->status;
 }
 

@@ -5,8 +5,10 @@
 #include <string.h>
 
 mn_status mn__model_files_missing(mn_error *err) {
-    return mn_fail(err, MN_ERR_UNSUPPORTED, "this mien was built without %s: it has no model files; hint: install %s and build "
-                   "again", MN_HAVE_HDF5 ? "JSON" : "HDF5", MN_HAVE_HDF5 ? "libjansson-dev" : "libhdf5-dev");
+    return mn_fail(err, MN_ERR_UNSUPPORTED,
+                   "this mien was built without %s: it has no model files; hint: install %s and build "
+                   "again",
+                   MN_HAVE_HDF5 ? "JSON" : "HDF5", MN_HAVE_HDF5 ? "libjansson-dev" : "libhdf5-dev");
 }
 
 #if MN_HAVE_HDF5 && MN_HAVE_JSON
@@ -134,8 +136,10 @@ static mn_status put_info(hid_t file, const mn_model_info *info, mn_error *err) 
 mn_status mn__model_put(hid_t file, mn_model *m, const mn_model_info *info, mn_error *err) {
     if (m->status || !m->built) return mn_fail(err, MN_ERR_ARG, "the model \"%s\" is not built: it cannot be saved", m->name);
     if (m->folded)
-        return mn_fail(err, MN_ERR_ARG, "the model \"%s\" has its batch normalisation folded away: it cannot be saved as it was; "
-                       "hint: save before folding", m->name);
+        return mn_fail(err, MN_ERR_ARG,
+                       "the model \"%s\" has its batch normalisation folded away: it cannot be saved as it was; "
+                       "hint: save before folding",
+                       m->name);
     char *config = mn__config_write(m, info, err);
     mn_status s = config ? mn__h5_put_text(file, "model_config", config, err) : MN_ERR_MEMORY;
     mn_free(config);
@@ -149,8 +153,10 @@ mn_status mn__h5_save(mn_model *m, const mn_model_info *info, const char *path, 
     mn__h5_begin();
     hid_t file = mn__h5_create(e);
     mn_status s = file < 0 ? MN_ERR_MEMORY : mn__model_put(file, m, info, e);
-    if (s == MN_OK) s = mn__h5_store(file, path, e);
-    else if (file >= 0) H5Fclose(file);
+    if (s == MN_OK)
+        s = mn__h5_store(file, path, e);
+    else if (file >= 0)
+        H5Fclose(file);
     mn__h5_end();
     return s;
 }
@@ -170,8 +176,7 @@ static mn_status layer_weights(hid_t weights, const mn__layer *l, const int32_t 
     mn__texts names = {0};
     hid_t group = mn__h5_group_open(weights, l->name, err);
     mn_status s = group < 0 ? MN_ERR_FORMAT : mn__h5_get_texts(group, "weight_names", 64, &names, err);
-    if (s == MN_OK && names.n != wanted)
-        s = mn_fail(err, MN_ERR_FORMAT, "the file has %d weights; wanted %d", names.n, wanted);
+    if (s == MN_OK && names.n != wanted) s = mn_fail(err, MN_ERR_FORMAT, "the file has %d weights; wanted %d", names.n, wanted);
     for (int k = 0, n = 0; k < l->n_weights && s == MN_OK; k++) {
         const mn__weight *w = &l->weight[k];
         if (w->absent) continue;
@@ -195,7 +200,8 @@ mn_status mn__model_get_weights(hid_t file, mn_model *m, mn_error *err) {
     mn__orders orders;
     mn_status s = mn__orders_create(&orders, m, err);
     if (s) return s;
-    hid_t weights = mn__h5_has_group(file, "model_weights") ? mn__h5_group_open(file, "model_weights", err) : H5Gopen2(file, "/", H5P_DEFAULT);
+    hid_t weights = mn__h5_has_group(file, "model_weights") ? mn__h5_group_open(file, "model_weights", err)
+                                                            : H5Gopen2(file, "/", H5P_DEFAULT);
     if (weights < 0) s = mn_fail(err, MN_ERR_FORMAT, "the group \"model_weights\" is missing");
     for (int set = 0; set < 2; set++)
         for (int i = 0; i < m->n_layers && s == MN_OK; i++) {

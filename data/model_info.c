@@ -49,7 +49,8 @@ mn_status mn__info_default(const mn_model *m, mn_model_info *info, mn_error *err
         for (int k = 0; k < h->n_classes && status == MN_OK; k++) {
             char number[16];
             snprintf(number, sizeof number, "%d", k);
-            if (!(h->class_name[k] = mn_strdup(number))) status = mn_fail(err, MN_ERR_MEMORY, "out of host memory for class names");
+            if (!(h->class_name[k] = mn_strdup(number)))
+                status = mn_fail(err, MN_ERR_MEMORY, "out of host memory for class names");
         }
     }
     if (status) mn_model_info_free(info);
@@ -81,17 +82,18 @@ char *mn__info_write(const mn_model_info *info, mn_error *err) {
     for (int i = 0; i < info->n_heads; i++) ok &= !json_array_append_new(heads, head_json(&info->head[i], &info->calibration[i]));
     char steps[80];
     json_t *root = json_pack("{s:{s:s,s:i,s:i,s:i,s:s,s:[f,f],s:[f,f,f],s:[f,f,f],s:b,s:f},s:o}", "preprocess", "pipeline",
-                             mn_pipeline_text(p, steps, sizeof steps), "channels", p->channels, "height", p->height, "width", p->width, "grey",
-                             p->grey == MN_GREY_MEAN ? "mean" : "bt601", "range", p->lo, p->hi, "mean", p->mean[0], p->mean[1],
-                             p->mean[2], "deviation", p->deviation[0], p->deviation[1], p->deviation[2], "standardize",
-                             (int)p->standardize, "standardize_eps", p->standardize_eps, "heads", heads);
+                             mn_pipeline_text(p, steps, sizeof steps), "channels", p->channels, "height", p->height, "width",
+                             p->width, "grey", p->grey == MN_GREY_MEAN ? "mean" : "bt601", "range", p->lo, p->hi, "mean",
+                             p->mean[0], p->mean[1], p->mean[2], "deviation", p->deviation[0], p->deviation[1], p->deviation[2],
+                             "standardize", (int)p->standardize, "standardize_eps", p->standardize_eps, "heads", heads);
     char *dump = ok && root ? json_dumps(root, JSON_COMPACT) : NULL, *text = dump ? mn_strdup(dump) : NULL;
     bool memory = dump && !text;
     free(dump);
     json_decref(root);
     if (memory) mn_fail(err, MN_ERR_MEMORY, "out of host memory for the model's JSON");
     if (!text)
-        mn_fail(err, MN_ERR_ARG, "the model's preprocessing, heads and class names cannot be stored: a number that is not "
+        mn_fail(err, MN_ERR_ARG,
+                "the model's preprocessing, heads and class names cannot be stored: a number that is not "
                 "finite, a name that is not UTF-8, or no memory");
     return text;
 }
@@ -146,8 +148,10 @@ static mn_status read_head(json_t *o, mn_head *h, mn_error *err) {
     mn_status s = make_head(h, name, (int)n, err);
     for (size_t k = 0; k < n && s == MN_OK; k++) {
         const char *text = json_string_value(json_array_get(classes, k));
-        if (!text) s = bad(err, "classes");
-        else if (!(h->class_name[k] = mn_strdup(text))) s = mn_fail(err, MN_ERR_MEMORY, "out of host memory for class names");
+        if (!text)
+            s = bad(err, "classes");
+        else if (!(h->class_name[k] = mn_strdup(text)))
+            s = mn_fail(err, MN_ERR_MEMORY, "out of host memory for class names");
     }
     return s;
 }
@@ -174,8 +178,10 @@ static mn_status check_against(const mn_model *m, const mn_model_info *info, mn_
     }
     const int64_t *image = in.dim + (in.ndim > 3);
     if (p->channels && in.ndim >= 3 && (p->channels != image[0] || p->height != image[1] || p->width != image[2]))
-        return mn_fail(err, MN_ERR_FORMAT, "mien_info: the preprocessing gives %dx%d with %d channels, the network wants another "
-                       "size", p->width, p->height, p->channels);
+        return mn_fail(err, MN_ERR_FORMAT,
+                       "mien_info: the preprocessing gives %dx%d with %d channels, the network wants another "
+                       "size",
+                       p->width, p->height, p->channels);
     return MN_OK;
 }
 

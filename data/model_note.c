@@ -20,9 +20,7 @@ static int lock_file(const char *path, mn_error *err) {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0) return mn_fail(err, MN_ERR_IO, "%s: %s", path, strerror(errno)), -1;
         while (flock(fd, LOCK_EX) && errno == EINTR) {} /* a file system without locks goes on without one */
-        if (fstat(fd, &mine) || stat(path, &named) ||
-            (mine.st_dev == named.st_dev && mine.st_ino == named.st_ino))
-            return fd;
+        if (fstat(fd, &mine) || stat(path, &named) || (mine.st_dev == named.st_dev && mine.st_ino == named.st_ino)) return fd;
         close(fd);
     }
 }
@@ -34,8 +32,7 @@ static char *appended(const char *list, const char *entry, mn_error *err) {
     char *dump = NULL, *text = NULL;
     if (last && json_array_append(all, last))
         mn_fail(err, MN_ERR_FORMAT, "mien_tests: is no list");
-    else if (last &&
-             !((dump = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(9))) && (text = mn_strdup(dump))))
+    else if (last && !((dump = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(9))) && (text = mn_strdup(dump))))
         mn_fail(err, MN_ERR_MEMORY, "out of host memory for the list of tests");
     free(dump);
     json_decref(last);
@@ -52,8 +49,7 @@ static mn_status replace_text(hid_t file, const char *name, const char *text, mn
 /* The list of an open file with the entry added to it. */
 static mn_status append_entry(hid_t file, const char *entry, char **list, mn_error *err) {
     char *old = NULL;
-    mn_status s =
-        mn__h5_has_attr(file, "mien_tests") ? mn__h5_get_text(file, "mien_tests", &old, err) : MN_OK;
+    mn_status s = mn__h5_has_attr(file, "mien_tests") ? mn__h5_get_text(file, "mien_tests", &old, err) : MN_OK;
     if (s == MN_OK && !(*list = appended(old, entry, err))) s = err->status;
     mn_free(old);
     return s ? s : replace_text(file, "mien_tests", *list, err);
@@ -66,9 +62,7 @@ static mn_status change(const char *path, const char *entry, char **list, const 
     if (lock < 0) return e->status;
     mn__h5_begin();
     hid_t file = mn__h5_edit(path, e);
-    mn_status s = file < 0 ? e->status
-                  : entry  ? append_entry(file, entry, list, e)
-                           : replace_text(file, "mien_card", card, e);
+    mn_status s = file < 0 ? e->status : entry ? append_entry(file, entry, list, e) : replace_text(file, "mien_card", card, e);
     if (s == MN_OK)
         s = mn__h5_store(file, path, e);
     else if (file >= 0)
@@ -86,9 +80,7 @@ mn_status mn_model_log_test(const char *path, const char *entry, char **list, mn
     return s;
 }
 
-mn_status mn_model_set_card(const char *path, const char *card, mn_error *err) {
-    return change(path, NULL, NULL, card, err);
-}
+mn_status mn_model_set_card(const char *path, const char *card, mn_error *err) { return change(path, NULL, NULL, card, err); }
 
 #else
 mn_status mn_model_log_test(const char *path, const char *entry, char **list, mn_error *err) {

@@ -50,8 +50,11 @@ mn_model *mn_onnx_load_graph(mn_context *c, const char *path, mn_model_info *inf
 
 mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err) {
     if (ends_in(path, ".safetensors"))
-        return mn_fail(err, MN_ERR_ARG, "%s: holds weights alone, not the network; hint: --net NAME --init FILE in mien train, or "
-                       "mien convert --net NAME", path), NULL;
+        return mn_fail(err, MN_ERR_ARG,
+                       "%s: holds weights alone, not the network; hint: --net NAME --init FILE in mien train, or "
+                       "mien convert --net NAME",
+                       path),
+               NULL;
     return c && is_onnx(path) ? open_onnx(c, path, true, info, err) : mn__h5_load(c, path, info, err);
 }
 

@@ -4,8 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-const char *const mn_expression_names[7] = {"angry", "disgust",  "fear",   "happy",
-                                            "sad",   "surprise", "neutral"};
+const char *const mn_expression_names[7] = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"};
 const char *const mn_gender_names[2] = {"man", "woman"};
 
 bool mn__split_named(const char *word, mn_split *split) {
@@ -28,7 +27,8 @@ int mn__expression_named(const char *word) {
     static const struct {
         const char *word;
         int expression;
-    } also[] = {{"anger", 0}, {"disgusted", 1}, {"fearful", 2}, {"afraid", 2}, {"scared", 2}, {"happiness", 3}, {"joy", 3}, {"sadness", 4}, {"surprised", 5}, {"contemptuous", 7}};
+    } also[] = {{"anger", 0},     {"disgusted", 1}, {"fearful", 2}, {"afraid", 2},    {"scared", 2},
+                {"happiness", 3}, {"joy", 3},       {"sadness", 4}, {"surprised", 5}, {"contemptuous", 7}};
     for (int k = 0; k < 8; k++)
         if (!strcasecmp(word, mn__expression_names8[k])) return k;
     for (size_t k = 0; k < sizeof also / sizeof *also; k++)
@@ -55,6 +55,8 @@ void mn__age_band(int age, char out[32]) {
     static const int begin[] = {0, 4, 13, 20, 30, 40, 50, 60, 70};
     int k = 8;
     while (k > 0 && age < begin[k]) k--;
-    if (k == 8) snprintf(out, 32, "70 and over");
-    else snprintf(out, 32, "%d-%d", begin[k], begin[k + 1] - 1);
+    if (k == 8)
+        snprintf(out, 32, "70 and over");
+    else
+        snprintf(out, 32, "%d-%d", begin[k], begin[k + 1] - 1);
 }

@@ -16,14 +16,20 @@ void mn_array_free(mn_array *a) {
 
 /* ---- types: as files say them, and as they are in memory ---- */
 
-static const struct type { const char *code; char kind; int size; mn_dtype dtype; } types[] = {
-    {"f4", 'f', 4, MN_F32}, {"f8", 'f', 8, MN_F64}, {"f2", 'h', 2, MN_F32}, {"i4", 'i', 4, MN_I32},
-    {"i8", 'i', 8, MN_I32}, {"u1", 'u', 1, MN_U8}, {"b1", 'u', 1, MN_U8}};
+static const struct type {
+    const char *code;
+    char kind;
+    int size;
+    mn_dtype dtype;
+} types[] = {{"f4", 'f', 4, MN_F32}, {"f8", 'f', 8, MN_F64}, {"f2", 'h', 2, MN_F32}, {"i4", 'i', 4, MN_I32},
+             {"i8", 'i', 8, MN_I32}, {"u1", 'u', 1, MN_U8},  {"b1", 'u', 1, MN_U8}};
 
 float mn__half(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, m = h & 1023, bits;
-    if (exponent == 31) bits = sign | 0x7f800000 | m << 13;
-    else if (exponent) bits = sign | (exponent + 112) << 23 | m << 13;
+    if (exponent == 31)
+        bits = sign | 0x7f800000 | m << 13;
+    else if (exponent)
+        bits = sign | (exponent + 112) << 23 | m << 13;
     else { /* a subnormal number: m times 2^-24 */
         float f = (float)m * 0x1p-24f;
         return sign ? -f : f;
@@ -38,11 +44,15 @@ static mn_status convert(const struct type *t, bool big, const uint8_t *from, in
     for (int64_t i = 0; i < n; i++) {
         uint64_t bits = 0;
         for (int k = 0; k < t->size; k++) bits |= (uint64_t)from[i * t->size + k] << 8 * (big ? t->size - 1 - k : k);
-        if (t->dtype == MN_U8) ((uint8_t *)to)[i] = (uint8_t)bits;
-        else if (t->kind == 'h') ((float *)to)[i] = mn__half((uint16_t)bits);
-        else if (t->dtype == MN_F64) memcpy((double *)to + i, &bits, 8);
+        if (t->dtype == MN_U8)
+            ((uint8_t *)to)[i] = (uint8_t)bits;
+        else if (t->kind == 'h')
+            ((float *)to)[i] = mn__half((uint16_t)bits);
+        else if (t->dtype == MN_F64)
+            memcpy((double *)to + i, &bits, 8);
         else if (t->size == 8 && ((int64_t)bits < INT32_MIN || (int64_t)bits > INT32_MAX))
-            return mn_fail(err, MN_ERR_UNSUPPORTED, "element %lld is %lld; wanted at most 32 bits", (long long)i, (long long)(int64_t)bits);
+            return mn_fail(err, MN_ERR_UNSUPPORTED, "element %lld is %lld; wanted at most 32 bits", (long long)i,
+                           (long long)(int64_t)bits);
         else {
             uint32_t word = (uint32_t)bits;
             memcpy((char *)to + 4 * i, &word, 4);
@@ -74,7 +84,9 @@ static mn_status read_type(const char *p, header *h, mn_error *err) {
     if (p && (*p == '\'' || *p == '"') && strchr("<>|=", p[1]) && p[1])
         for (size_t i = 0; i < sizeof types / sizeof *types; i++)
             if (!strncmp(p + 2, types[i].code, 2) && p[4] == *p) h->type = &types[i];
-    if (!h->type) return mn_fail(err, MN_ERR_UNSUPPORTED, "the numbers' type (descr) is %.20s; wanted f2, f4, f8, i4, i8, u1 or b1", p ? p : "missing");
+    if (!h->type)
+        return mn_fail(err, MN_ERR_UNSUPPORTED, "the numbers' type (descr) is %.20s; wanted f2, f4, f8, i4, i8, u1 or b1",
+                       p ? p : "missing");
     h->big = p[1] == '>';
     return MN_OK;
 }
@@ -89,8 +101,10 @@ static mn_status read_shape(const char *p, header *h, int64_t *count, mn_error *
         char *end;
         if (!isdigit((unsigned char)*p)) return mn_fail(err, MN_ERR_FORMAT, "the shape in the header is not understood");
         long long d = strtoll(p, &end, 10);
-        if (h->shape.ndim == MN_MAX_DIMS) return mn_fail(err, MN_ERR_UNSUPPORTED, "the array has more than %d dimensions", MN_MAX_DIMS);
-        if (__builtin_mul_overflow(*count, d, count) || *count > (int64_t)1 << 40) return mn_fail(err, MN_ERR_FORMAT, "the shape in the header is impossible");
+        if (h->shape.ndim == MN_MAX_DIMS)
+            return mn_fail(err, MN_ERR_UNSUPPORTED, "the array has more than %d dimensions", MN_MAX_DIMS);
+        if (__builtin_mul_overflow(*count, d, count) || *count > (int64_t)1 << 40)
+            return mn_fail(err, MN_ERR_FORMAT, "the shape in the header is impossible");
         h->shape.dim[h->shape.ndim++] = d;
         p = end;
     }
@@ -107,7 +121,8 @@ static mn_status read_header(const uint8_t *b, size_t size, header *h, size_t *a
     memcpy(text, b + start, n);
     text[n] = 0;
     const char *order = after(text, "'fortran_order'");
-    if (!order || (strncmp(order, "True", 4) && strncmp(order, "False", 5))) return mn_fail(err, MN_ERR_FORMAT, "the header has no fortran_order");
+    if (!order || (strncmp(order, "True", 4) && strncmp(order, "False", 5)))
+        return mn_fail(err, MN_ERR_FORMAT, "the header has no fortran_order");
     h->fortran = *order == 'T';
     mn_status s = read_type(after(text, "'descr'"), h, err);
     if (s == MN_OK) s = read_shape(after(text, "'shape'"), h, count, err);
@@ -138,15 +153,19 @@ mn_status mn__npy_decode(const uint8_t *bytes, size_t size, mn_array *out, mn_er
     mn_status s = read_header(bytes, size, &h, &at, &count, err);
     if (s) return s;
     if ((uint64_t)count * (uint64_t)h.type->size != size - at)
-        return mn_fail(err, MN_ERR_FORMAT, "%zu bytes follow the header; the shape says %lld", size - at, (long long)count * h.type->size);
+        return mn_fail(err, MN_ERR_FORMAT, "%zu bytes follow the header; the shape says %lld", size - at,
+                       (long long)count * h.type->size);
     size_t memory = (size_t)count * mn_dtype_size(h.type->dtype);
     bool turn = h.fortran && h.shape.ndim > 1;
     void *p = mn_alloc(memory + 1), *q = turn ? mn_alloc(memory + 1) : NULL;
-    s = p && (q || !turn) ? convert(h.type, h.big, bytes + at, count, turn ? q : p, err) : mn_fail(err, MN_ERR_MEMORY, "no memory for %lld numbers", (long long)count);
+    s = p && (q || !turn) ? convert(h.type, h.big, bytes + at, count, turn ? q : p, err)
+                          : mn_fail(err, MN_ERR_MEMORY, "no memory for %lld numbers", (long long)count);
     if (s == MN_OK && turn) transpose(q, p, h.shape, mn_dtype_size(h.type->dtype));
     mn_free(q);
-    if (s) mn_free(p);
-    else *out = (mn_array){.dtype = h.type->dtype, .shape = h.shape, .data = p};
+    if (s)
+        mn_free(p);
+    else
+        *out = (mn_array){.dtype = h.type->dtype, .shape = h.shape, .data = p};
     return s;
 }
 
@@ -193,7 +212,8 @@ mn_status mn_npy_save(const char *path, mn_dtype dtype, mn_shape shape, const vo
     memset(text + n, ' ', (size_t)(whole - n - 1));
     text[whole - 1] = '\n';
     text[8] = (char)((whole - 10) & 255), text[9] = (char)((whole - 10) >> 8);
-    if (fwrite(text, 1, (size_t)whole, r.f) == (size_t)whole && mn__write_numbers(r.f, data, (size_t)mn_shape_count(shape), mn_dtype_size(dtype)))
+    if (fwrite(text, 1, (size_t)whole, r.f) == (size_t)whole &&
+        mn__write_numbers(r.f, data, (size_t)mn_shape_count(shape), mn_dtype_size(dtype)))
         return mn__replace_commit(&r, err);
     mn__replace_abort(&r);
     return mn_fail(err, MN_ERR_IO, "%s: cannot be written; hint: is the disk full?", path);

@@ -17,8 +17,16 @@ mn_status mn__onnx_missing(mn_error *err);
 #if MN_HAVE_PROTOBUF
 #include "onnx.pb-c.h"
 
-enum { MN__ONNX_FLOAT = 1, MN__ONNX_UINT8 = 2, MN__ONNX_INT8 = 3, MN__ONNX_INT32 = 6, MN__ONNX_INT64 = 7, MN__ONNX_BOOL = 9,
-       MN__ONNX_FLOAT16 = 10, MN__ONNX_DOUBLE = 11 };
+enum {
+    MN__ONNX_FLOAT = 1,
+    MN__ONNX_UINT8 = 2,
+    MN__ONNX_INT8 = 3,
+    MN__ONNX_INT32 = 6,
+    MN__ONNX_INT64 = 7,
+    MN__ONNX_BOOL = 9,
+    MN__ONNX_FLOAT16 = 10,
+    MN__ONNX_DOUBLE = 11
+};
 
 /* ---- weights (onnx_weight.c) -------------------------------------------------------------------------
  * Kernels of convolutions and dense layers lie in ONNX as they do here. An LSTM's differ: its gates stand in the order

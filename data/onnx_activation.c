@@ -11,7 +11,11 @@ static mn_status activate(reader *r, mn_activation a, double alpha) {
     value *in = mn__onnx_activation(r, 0);
     mn_sym x = in ? mn__onnx_stored(r, in) : -1;
     if (x < 0) return r->err->status;
-    return mn__onnx_give_like(r, mn_layer_activation(r->m, x, (mn_activation_layer){.name = mn__onnx_layer_name(r, NULL), .activation = a, .alpha = alpha}), in);
+    return mn__onnx_give_like(
+        r,
+        mn_layer_activation(r->m, x,
+                            (mn_activation_layer){.name = mn__onnx_layer_name(r, NULL), .activation = a, .alpha = alpha}),
+        in);
 }
 
 mn_status mn__onnx_relu(reader *r) { return activate(r, MN_ACT_RELU, 0); }
@@ -20,7 +24,9 @@ mn_status mn__onnx_tanh(reader *r) { return activate(r, MN_ACT_TANH, 0); }
 mn_status mn__onnx_softplus(reader *r) { return activate(r, MN_ACT_SOFTPLUS, 0); }
 
 /* An alpha of 0 would mean the default. */
-static mn_status leaky(reader *r, double alpha) { return alpha != 0 ? activate(r, MN_ACT_LEAKY_RELU, alpha) : activate(r, MN_ACT_RELU, 0); }
+static mn_status leaky(reader *r, double alpha) {
+    return alpha != 0 ? activate(r, MN_ACT_LEAKY_RELU, alpha) : activate(r, MN_ACT_RELU, 0);
+}
 
 mn_status mn__onnx_leaky_relu(reader *r) { return leaky(r, mn__onnx_get_real(r, "alpha", 0.01)); }
 
@@ -39,7 +45,8 @@ mn_status mn__onnx_prelu(reader *r) {
 }
 
 mn_status mn__onnx_gelu(reader *r) {
-    if (!mn__onnx_is_word(r, "approximate", "none", "none")) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the approximation by tanh is not supported");
+    if (!mn__onnx_is_word(r, "approximate", "none", "none"))
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the approximation by tanh is not supported");
     return activate(r, MN_ACT_GELU, 0);
 }
 
@@ -53,7 +60,8 @@ mn_status mn__onnx_erf(reader *r) {
     mn__layer *l = r->m->layer[in->x];
     const mn_rescaling_layer *o = l->opt;
     bool fits = l->class == &mn__class_rescaling && fabs(o->scale - 0.70710678118654752) < 1e-6 && o->offset == 0;
-    if (!fits || in->x != r->m->n_layers - 1 || in->readers != 1) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "is supported as a part of Gelu only");
+    if (!fits || in->x != r->m->n_layers - 1 || in->readers != 1)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "is supported as a part of Gelu only");
     mn_sym x = l->in[0];
     r->m->n_layers--; /* the division becomes a part of the activation */
     in->kind = MN__ONNX_NOTHING;
@@ -72,10 +80,11 @@ mn_status mn__onnx_erf_part(reader *r, value *a, value *b, char op) {
     value *part = a->erf ? a : b, *other = a->erf ? b : a;
     double number = scalar(r, other);
     int next = 0;
-    bool half = other->kind == MN__ONNX_LAYER && r->m->layer[other->x]->class == &mn__class_rescaling && r->m->layer[other->x]->in[0] == part->x &&
-                ((mn_rescaling_layer *)r->m->layer[other->x]->opt)->scale == 0.5;
+    bool half = other->kind == MN__ONNX_LAYER && r->m->layer[other->x]->class == &mn__class_rescaling &&
+                r->m->layer[other->x]->in[0] == part->x && ((mn_rescaling_layer *)r->m->layer[other->x]->opt)->scale == 0.5;
     if (part->erf == ERF && op == '+' && number == 1) next = ERF_AND_ONE;
-    if (part->erf == ERF_AND_ONE && op == '*' && other->kind == MN__ONNX_LAYER && !other->erf && other->x == part->x) next = ERF_TIMES_X;
+    if (part->erf == ERF_AND_ONE && op == '*' && other->kind == MN__ONNX_LAYER && !other->erf && other->x == part->x)
+        next = ERF_TIMES_X;
     bool done = (part->erf == ERF_TIMES_X && op == '*' && number == 0.5) || (part->erf == ERF_AND_ONE && op == '*' && half);
     if (next) {
         mn_status s = mn__onnx_give_like(r, part->x, part);
@@ -136,7 +145,9 @@ mn_status mn__onnx_softmax(reader *r) {
     if (!in) return r->err->status;
     int rank = mn__onnx_rank(in), axis = mn__onnx_axis(r, mn__onnx_get_int(r, "axis", r->opset < 13 ? 1 : -1), rank);
     if (axis < 0) return r->err->status;
-    if (rank != 2 || axis != 1) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "of a tensor of %d dimensions along axis %d; wanted (samples, features), axis 1", rank, axis);
+    if (rank != 2 || axis != 1)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED,
+                             "of a tensor of %d dimensions along axis %d; wanted (samples, features), axis 1", rank, axis);
     mn_sym x = mn__onnx_plain(r, in, 1);
     if (x < 0) return r->err->status;
     if (mn__onnx_is_final(r) && r->m->layer[x]->class != &mn__class_input) return mn__onnx_give(r, x);
@@ -159,6 +170,7 @@ mn_status mn__onnx_dropout(reader *r) {
     if (!(rate > 0 && rate <= 0.9999)) return mn__onnx_pass(r);
     mn_sym x = mn__onnx_stored(r, in);
     if (x < 0) return r->err->status;
-    return mn__onnx_give_like(r, mn_layer_dropout(r->m, x, (mn_dropout_layer){.name = mn__onnx_layer_name(r, NULL), .rate = rate}), in);
+    return mn__onnx_give_like(
+        r, mn_layer_dropout(r->m, x, (mn_dropout_layer){.name = mn__onnx_layer_name(r, NULL), .rate = rate}), in);
 }
 #endif

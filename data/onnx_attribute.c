@@ -49,12 +49,16 @@ mn_status mn__onnx_list(mn__onnx_reader *r, const char *name, size_t i, int64_t 
     int64_t count = a ? (int64_t)a->n_ints : mn__onnx_count(v);
     if (!a && !p) return r->err->status;
     if (count > MN__ONNX_MAX_RANK)
-        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "%s has %lld numbers; wanted at most %d", name, (long long)count, MN__ONNX_MAX_RANK);
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "%s has %lld numbers; wanted at most %d", name, (long long)count,
+                             MN__ONNX_MAX_RANK);
     for (int64_t k = 0; k < count; k++) { /* "to the end" is written as the largest number there is */
         const double limit = 4e15;
-        if (a) out[k] = a->ints[k] > (int64_t)limit ? (int64_t)limit : a->ints[k] < (int64_t)-limit ? (int64_t)-limit : a->ints[k];
-        else if (p[k] != p[k] || p[k] == MN__ONNX_BATCH) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "%s depends on the number of samples", name);
-        else out[k] = (int64_t)(p[k] > limit ? limit : p[k] < -limit ? -limit : p[k]);
+        if (a)
+            out[k] = a->ints[k] > (int64_t)limit ? (int64_t)limit : a->ints[k] < (int64_t)-limit ? (int64_t)-limit : a->ints[k];
+        else if (p[k] != p[k] || p[k] == MN__ONNX_BATCH)
+            return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "%s depends on the number of samples", name);
+        else
+            out[k] = (int64_t)(p[k] > limit ? limit : p[k] < -limit ? -limit : p[k]);
     }
     *n = (int)count;
     return MN_OK;

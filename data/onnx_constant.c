@@ -10,13 +10,18 @@ static size_t type_size(int type) {
     switch (type) {
     case MN__ONNX_UINT8:
     case MN__ONNX_INT8:
-    case MN__ONNX_BOOL: return 1;
-    case MN__ONNX_FLOAT16: return 2;
+    case MN__ONNX_BOOL:
+        return 1;
+    case MN__ONNX_FLOAT16:
+        return 2;
     case MN__ONNX_FLOAT:
-    case MN__ONNX_INT32: return 4;
+    case MN__ONNX_INT32:
+        return 4;
     case MN__ONNX_INT64:
-    case MN__ONNX_DOUBLE: return 8;
-    default: return 0;
+    case MN__ONNX_DOUBLE:
+        return 8;
+    default:
+        return 0;
     }
 }
 
@@ -26,10 +31,14 @@ static const char *name_of(const Onnx__TensorProto *t) { return t->name && *t->n
 static bool holds(const Onnx__TensorProto *t, int64_t count) {
     if (t->has_raw_data) return t->raw_data.len == (size_t)count * type_size(t->data_type);
     switch (t->data_type) {
-    case MN__ONNX_FLOAT: return t->n_float_data == (size_t)count;
-    case MN__ONNX_DOUBLE: return t->n_double_data == (size_t)count;
-    case MN__ONNX_INT64: return t->n_int64_data == (size_t)count;
-    default: return t->n_int32_data == (size_t)count;
+    case MN__ONNX_FLOAT:
+        return t->n_float_data == (size_t)count;
+    case MN__ONNX_DOUBLE:
+        return t->n_double_data == (size_t)count;
+    case MN__ONNX_INT64:
+        return t->n_int64_data == (size_t)count;
+    default:
+        return t->n_int32_data == (size_t)count;
     }
 }
 
@@ -39,11 +48,13 @@ mn_status mn__onnx_constant_set(mn__onnx_reader *r, mn__onnx_value *v, const Onn
         return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the tensor \"%.100s\" lies in another file; hint: save the model as one file",
                        name_of(t));
     if (!type_size(t->data_type))
-        return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the tensor \"%.100s\" has data type %d; wanted float, double, float16 or "
-                       "whole numbers", name_of(t), t->data_type);
+        return mn_fail(r->err, MN_ERR_UNSUPPORTED,
+                       "the tensor \"%.100s\" has data type %d; wanted float, double, float16 or "
+                       "whole numbers",
+                       name_of(t), t->data_type);
     if (t->n_dims > MN__ONNX_MAX_RANK)
-        return mn_fail(r->err, MN_ERR_FORMAT, "the tensor \"%.100s\" has %zu dimensions; wanted at most %d", name_of(t), t->n_dims,
-                       MN__ONNX_MAX_RANK);
+        return mn_fail(r->err, MN_ERR_FORMAT, "the tensor \"%.100s\" has %zu dimensions; wanted at most %d", name_of(t),
+                       t->n_dims, MN__ONNX_MAX_RANK);
     for (size_t i = 0; i < t->n_dims; i++)
         if (t->dims[i] < 0 || __builtin_mul_overflow(count, t->dims[i], &count) || count > MN__MAX_PARAMETERS)
             return mn_fail(r->err, MN_ERR_FORMAT, "the tensor \"%.100s\" has an impossible shape", name_of(t));
@@ -71,22 +82,32 @@ static double raw(const uint8_t *p, int type) {
         memcpy(&d, &bits, sizeof d);
         return d;
     }
-    case MN__ONNX_FLOAT16: return mn__half((uint16_t)bits);
-    case MN__ONNX_INT8: return (int8_t)bits;
-    case MN__ONNX_INT32: return (int32_t)bits;
-    case MN__ONNX_INT64: return (double)(int64_t)bits;
-    default: return (double)bits;
+    case MN__ONNX_FLOAT16:
+        return mn__half((uint16_t)bits);
+    case MN__ONNX_INT8:
+        return (int8_t)bits;
+    case MN__ONNX_INT32:
+        return (int32_t)bits;
+    case MN__ONNX_INT64:
+        return (double)(int64_t)bits;
+    default:
+        return (double)bits;
     }
 }
 
 static double element(const Onnx__TensorProto *t, int64_t i) {
     if (t->has_raw_data) return raw(t->raw_data.data + (size_t)i * type_size(t->data_type), t->data_type);
     switch (t->data_type) {
-    case MN__ONNX_FLOAT: return t->float_data[i];
-    case MN__ONNX_DOUBLE: return t->double_data[i];
-    case MN__ONNX_INT64: return (double)t->int64_data[i];
-    case MN__ONNX_FLOAT16: return mn__half((uint16_t)t->int32_data[i]);
-    default: return t->int32_data[i];
+    case MN__ONNX_FLOAT:
+        return t->float_data[i];
+    case MN__ONNX_DOUBLE:
+        return t->double_data[i];
+    case MN__ONNX_INT64:
+        return (double)t->int64_data[i];
+    case MN__ONNX_FLOAT16:
+        return mn__half((uint16_t)t->int32_data[i]);
+    default:
+        return t->int32_data[i];
     }
 }
 
@@ -204,11 +225,14 @@ static mn_status reshape(mn__onnx_reader *r, mn__onnx_value *v) {
     if (!s) return r->err->status;
     if (n > MN__ONNX_MAX_RANK) return mn__onnx_fail(r, MN_ERR_FORMAT, "the shape has %lld dimensions", (long long)n);
     for (int64_t i = 0; i < n; i++) {
-        if (!(s[i] >= -1 && s[i] <= 1e15)) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a constant would get the batch as a dimension");
+        if (!(s[i] >= -1 && s[i] <= 1e15))
+            return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a constant would get the batch as a dimension");
         dim[i] = (int64_t)s[i];
         if (dim[i] == 0 && i < v->rank) dim[i] = v->dim[i];
-        if (dim[i] < 0) open = i;
-        else if (__builtin_mul_overflow(known, dim[i], &known)) return mn__onnx_fail(r, MN_ERR_FORMAT, "the shape is impossible");
+        if (dim[i] < 0)
+            open = i;
+        else if (__builtin_mul_overflow(known, dim[i], &known))
+            return mn__onnx_fail(r, MN_ERR_FORMAT, "the shape is impossible");
     }
     if (open >= 0) dim[open] = known ? mn__onnx_count(v) / known : 0;
     return same_numbers(r, v, (int)n, dim);
@@ -227,8 +251,10 @@ static mn_status squeeze(mn__onnx_reader *r, mn__onnx_value *v, bool un) {
         chosen[a] = true;
     }
     for (int i = 0, from = 0; i < total; i++) {
-        if (un) dim[rank++] = chosen[i] ? 1 : from < v->rank ? v->dim[from++] : 1;
-        else if (n < 0 ? v->dim[i] != 1 : !chosen[i]) dim[rank++] = v->dim[i];
+        if (un)
+            dim[rank++] = chosen[i] ? 1 : from < v->rank ? v->dim[from++] : 1;
+        else if (n < 0 ? v->dim[i] != 1 : !chosen[i])
+            dim[rank++] = v->dim[i];
     }
     return same_numbers(r, v, rank, dim);
 }
@@ -237,7 +263,8 @@ static mn_status transpose(mn__onnx_reader *r, mn__onnx_value *v) {
     const Onnx__AttributeProto *a = mn__onnx_attribute(r, "perm");
     int64_t dim[MN__ONNX_MAX_RANK], step[MN__ONNX_MAX_RANK], at[MN__ONNX_MAX_RANK] = {0}, stride[MN__ONNX_MAX_RANK];
     unsigned seen = 0;
-    if (a && a->n_ints != (size_t)v->rank) return mn__onnx_fail(r, MN_ERR_FORMAT, "perm has %zu numbers; wanted %d", a->n_ints, v->rank);
+    if (a && a->n_ints != (size_t)v->rank)
+        return mn__onnx_fail(r, MN_ERR_FORMAT, "perm has %zu numbers; wanted %d", a->n_ints, v->rank);
     int64_t rest = 1;
     for (int i = v->rank - 1; i >= 0; i--) step[i] = rest, rest *= v->dim[i];
     for (int i = 0; i < v->rank; i++) {
@@ -271,13 +298,16 @@ static mn_status take(mn__onnx_reader *r, mn__onnx_value *v, int axis, const int
     int64_t dim[MN__ONNX_MAX_RANK], outer, inner, k = v->dim[axis];
     int rank = 0;
     for (int i = 0; i < v->rank; i++)
-        if (i != axis) dim[rank++] = v->dim[i];
-        else if (!drop) dim[rank++] = n;
+        if (i != axis)
+            dim[rank++] = v->dim[i];
+        else if (!drop)
+            dim[rank++] = n;
     strides(v, axis, &outer, &inner);
     const double *from = mn__onnx_numbers(r, v);
     double *to = from ? begin(r, v->whole, rank, dim) : NULL;
     for (int64_t o = 0; to && o < outer; o++)
-        for (int64_t i = 0; i < n; i++) memcpy(to + (o * n + i) * inner, from + (o * k + index[i]) * inner, (size_t)inner * sizeof *to);
+        for (int64_t i = 0; i < n; i++)
+            memcpy(to + (o * n + i) * inner, from + (o * k + index[i]) * inner, (size_t)inner * sizeof *to);
     return r->err->status;
 }
 
@@ -291,7 +321,8 @@ static mn_status gather(mn__onnx_reader *r, mn__onnx_value *v) {
     if (n > MOST || indices->rank > 1) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "indices of that shape are not supported");
     for (int64_t i = 0; i < n; i++) {
         double k = p[i] < 0 ? p[i] + (double)v->dim[axis] : p[i];
-        if (!(k >= 0 && k < (double)v->dim[axis])) return mn__onnx_fail(r, MN_ERR_FORMAT, "index %g is outside of the constant", p[i]);
+        if (!(k >= 0 && k < (double)v->dim[axis]))
+            return mn__onnx_fail(r, MN_ERR_FORMAT, "index %g is outside of the constant", p[i]);
         index[i] = (int64_t)k;
     }
     return take(r, v, axis, index, n, indices->rank == 0);
@@ -305,10 +336,11 @@ static int64_t place_among(int64_t at, int64_t n, int64_t lo, int64_t hi) {
 
 static mn_status slice(mn__onnx_reader *r, mn__onnx_value *v) {
     enum { MOST = 64 };
-    int64_t start[MN__ONNX_MAX_RANK], end[MN__ONNX_MAX_RANK], axes[MN__ONNX_MAX_RANK], steps[MN__ONNX_MAX_RANK], index[MOST], taken = 0;
+    int64_t start[MN__ONNX_MAX_RANK], end[MN__ONNX_MAX_RANK], axes[MN__ONNX_MAX_RANK], steps[MN__ONNX_MAX_RANK], index[MOST],
+        taken = 0;
     int ns, ne, na, nt;
-    if (mn__onnx_list(r, "starts", 1, start, &ns) || mn__onnx_list(r, "ends", 2, end, &ne) || mn__onnx_list(r, "axes", 3, axes, &na) ||
-        mn__onnx_list(r, "steps", 4, steps, &nt))
+    if (mn__onnx_list(r, "starts", 1, start, &ns) || mn__onnx_list(r, "ends", 2, end, &ne) ||
+        mn__onnx_list(r, "axes", 3, axes, &na) || mn__onnx_list(r, "steps", 4, steps, &nt))
         return r->err->status;
     int64_t step = nt == 1 ? steps[0] : 1;
     if (ns != 1 || ne != 1 || na > 1 || nt > 1 || !step || step > MOST || step < -MOST)
@@ -336,7 +368,8 @@ static mn_status concat(mn__onnx_reader *r) {
         if (!k) return r->err->status;
         bool fits = k->rank == v->rank;
         for (int d = 0; d < v->rank && fits; d++) fits = d == axis || k->dim[d] == v->dim[d];
-        if (!fits || __builtin_add_overflow(dim[axis], k->dim[axis], &dim[axis])) return mn__onnx_fail(r, MN_ERR_SHAPE, "the constants do not fit together");
+        if (!fits || __builtin_add_overflow(dim[axis], k->dim[axis], &dim[axis]))
+            return mn__onnx_fail(r, MN_ERR_SHAPE, "the constants do not fit together");
     }
     double *to = begin(r, v->whole, v->rank, dim);
     strides(mn__onnx_out(r, 0), axis, &outer, &inner);
@@ -358,10 +391,14 @@ static double combine(char op, double a, double b, bool whole) {
     if (batch && op == '/' && b == 1) return a;
     if (batch) return (double)NAN;
     switch (op) {
-    case '+': return a + b;
-    case '-': return a - b;
-    case '*': return a * b;
-    default: return whole ? (b != 0 ? trunc(a / b) : (double)NAN) : a / b;
+    case '+':
+        return a + b;
+    case '-':
+        return a - b;
+    case '*':
+        return a * b;
+    default:
+        return whole ? (b != 0 ? trunc(a / b) : (double)NAN) : a / b;
     }
 }
 
@@ -373,7 +410,8 @@ static mn_status arithmetic(mn__onnx_reader *r, char op) {
     if (na != nb && na != 1 && nb != 1) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "constants of different shapes");
     const double *p = mn__onnx_numbers(r, a), *q = p ? mn__onnx_numbers(r, b) : NULL;
     double *y = q ? begin(r, a->whole && b->whole, large->rank, large->dim) : NULL;
-    for (int64_t i = 0; y && i < (na > nb ? na : nb); i++) y[i] = combine(op, p[na == 1 ? 0 : i], q[nb == 1 ? 0 : i], a->whole && b->whole);
+    for (int64_t i = 0; y && i < (na > nb ? na : nb); i++)
+        y[i] = combine(op, p[na == 1 ? 0 : i], q[nb == 1 ? 0 : i], a->whole && b->whole);
     return r->err->status;
 }
 
@@ -422,14 +460,16 @@ static mn_status filled(mn__onnx_reader *r) {
 
 /* Zeros of a shape that is not known stay zeros, whatever is done to their shape. */
 static bool stays_zero(mn__onnx_reader *r, const char *op) {
-    static const char *const shapers[] = {"Expand", "Slice", "Concat", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Identity", "Cast", "Gather"};
+    static const char *const shapers[] = {"Expand",    "Slice",   "Concat",   "Transpose", "Squeeze",
+                                          "Unsqueeze", "Reshape", "Identity", "Cast",      "Gather"};
     mn__onnx_value *v = mn__onnx_in(r, 0);
     bool zero = v && v->kind == MN__ONNX_ZEROS, found = false;
     const double *p = v && v->kind == MN__ONNX_CONSTANT && !strcmp(op, "Expand") ? mn__onnx_numbers(r, v) : NULL;
     for (int64_t i = 0; p && i < mn__onnx_count(v); i++)
         if (p[i] != 0) p = NULL;
     for (size_t i = 0; i < sizeof shapers / sizeof *shapers; i++) found |= !strcmp(op, shapers[i]);
-    for (size_t i = 1; i < r->node->n_input && !strcmp(op, "Concat"); i++) zero = zero && mn__onnx_in(r, i) && mn__onnx_in(r, i)->kind == MN__ONNX_ZEROS;
+    for (size_t i = 1; i < r->node->n_input && !strcmp(op, "Concat"); i++)
+        zero = zero && mn__onnx_in(r, i) && mn__onnx_in(r, i)->kind == MN__ONNX_ZEROS;
     return p || (zero && found);
 }
 
@@ -442,8 +482,14 @@ bool mn__onnx_is_constant_node(mn__onnx_reader *r) {
 }
 
 mn_status mn__onnx_fold(mn__onnx_reader *r) {
-    static const struct { const char *op; double (*f)(double); } functions[] = {{"Floor", floor}, {"Ceil", ceil}, {"Sqrt", sqrt}, {"Neg", negative}};
-    static const struct { const char *op; char sign; } signs[] = {{"Add", '+'}, {"Sub", '-'}, {"Mul", '*'}, {"Div", '/'}};
+    static const struct {
+        const char *op;
+        double (*f)(double);
+    } functions[] = {{"Floor", floor}, {"Ceil", ceil}, {"Sqrt", sqrt}, {"Neg", negative}};
+    static const struct {
+        const char *op;
+        char sign;
+    } signs[] = {{"Add", '+'}, {"Sub", '-'}, {"Mul", '*'}, {"Div", '/'}};
     const char *op = r->node->op_type;
     mn__onnx_value *v = mn__onnx_in(r, 0);
     if (!strcmp(op, "ConstantOfShape")) return filled(r);

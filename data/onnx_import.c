@@ -79,8 +79,8 @@ mn__onnx_value *mn__onnx_out(mn__onnx_reader *r, size_t i) {
 mn__onnx_value *mn__onnx_constant(mn__onnx_reader *r, size_t i) {
     mn__onnx_value *v = mn__onnx_in(r, i);
     if (v && v->kind == MN__ONNX_CONSTANT) return v;
-    mn__onnx_fail(r, v ? MN_ERR_UNSUPPORTED : MN_ERR_FORMAT, v ? "input %zu (\"%.60s\") is not a constant" : "input %zu%.0s is missing",
-                  i, v ? v->name : "");
+    mn__onnx_fail(r, v ? MN_ERR_UNSUPPORTED : MN_ERR_FORMAT,
+                  v ? "input %zu (\"%.60s\") is not a constant" : "input %zu%.0s is missing", i, v ? v->name : "");
     return NULL;
 }
 
@@ -88,7 +88,8 @@ mn__onnx_value *mn__onnx_activation(mn__onnx_reader *r, size_t i) {
     mn__onnx_value *v = mn__onnx_in(r, i);
     if (v && v->kind == MN__ONNX_LAYER && !v->erf) return v;
     mn__onnx_fail(r, v ? MN_ERR_UNSUPPORTED : MN_ERR_FORMAT,
-                  v ? "input %zu (\"%.60s\") is not computed from the network's input" : "input %zu%.0s is missing", i, v ? v->name : "");
+                  v ? "input %zu (\"%.60s\") is not computed from the network's input" : "input %zu%.0s is missing", i,
+                  v ? v->name : "");
     return NULL;
 }
 
@@ -171,7 +172,11 @@ mn_status mn__onnx_give(mn__onnx_reader *r, mn_sym x) {
 
 /* ---- operators ---- */
 
-static const struct operator { const char *name; mn__onnx_op *read; } operators[] = {
+static const struct operator{
+    const char *name;
+    mn__onnx_op *read;
+}
+operators[] = {
 #define OP(name, function) {name, function},
 #include "data/onnx_ops.def"
 #undef OP
@@ -198,7 +203,8 @@ static mn_status constant_node(mn__onnx_reader *r) {
     if (a && a->t) return mn__onnx_constant_set(r, y, a->t);
     bool whole = !mn__onnx_attribute(r, "value_float") && !mn__onnx_attribute(r, "value_floats");
     a = r->node->n_attribute ? r->node->attribute[0] : NULL;
-    if (!a || !a->name || strncmp(a->name, "value_", 6)) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a constant of this kind is not supported");
+    if (!a || !a->name || strncmp(a->name, "value_", 6))
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a constant of this kind is not supported");
     bool list = strchr(a->name, 's') != NULL;
     size_t n = !list ? 1 : whole ? a->n_ints : a->n_floats;
     double *p = mn__onnx_new_numbers(r, (int64_t)n);
@@ -210,9 +216,12 @@ static mn_status shape_node(mn__onnx_reader *r) {
     mn__onnx_value *v = mn__onnx_in(r, 0), *y = mn__onnx_out(r, 0);
     double dim[MN__ONNX_MAX_RANK];
     int n = 0;
-    if (!v || v->kind == MN__ONNX_ZEROS || v->erf) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "of a tensor without a known shape");
-    if (v->kind == MN__ONNX_LAYER) n = mn__onnx_dims(v, dim);
-    else for (n = 0; n < v->rank; n++) dim[n] = (double)v->dim[n];
+    if (!v || v->kind == MN__ONNX_ZEROS || v->erf)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "of a tensor without a known shape");
+    if (v->kind == MN__ONNX_LAYER)
+        n = mn__onnx_dims(v, dim);
+    else
+        for (n = 0; n < v->rank; n++) dim[n] = (double)v->dim[n];
     double *p = mn__onnx_new_numbers(r, n);
     if (!p) return r->err->status;
     memcpy(p, dim, (size_t)n * sizeof *p);
@@ -220,9 +229,10 @@ static mn_status shape_node(mn__onnx_reader *r) {
 }
 
 static mn_status unknown(mn__onnx_reader *r) {
-    return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the operator %.60s%s%.60s of the node \"%.100s\" is not supported; hint: docs/onnx.md "
-                   "lists those that are", text_of(r->node->domain), *text_of(r->node->domain) ? "." : "", text_of(r->node->op_type),
-                   node_name(r->node));
+    return mn_fail(r->err, MN_ERR_UNSUPPORTED,
+                   "the operator %.60s%s%.60s of the node \"%.100s\" is not supported; hint: docs/onnx.md "
+                   "lists those that are",
+                   text_of(r->node->domain), *text_of(r->node->domain) ? "." : "", text_of(r->node->op_type), node_name(r->node));
 }
 
 static mn_status read_node(mn__onnx_reader *r) {
@@ -252,7 +262,8 @@ static bool channels_move(const mn__onnx_reader *r, const char *name) {
         for (size_t k = 0; k < n->n_input; k++) {
             if (strcmp(n->input[k], name)) continue;
             const Onnx__AttributeProto *a = n->n_attribute == 1 ? n->attribute[0] : NULL;
-            if (strcmp(text_of(n->op_type), "Transpose") || !a || a->n_ints != 4 || memcmp(a->ints, move, sizeof move)) return false;
+            if (strcmp(text_of(n->op_type), "Transpose") || !a || a->n_ints != 4 || memcmp(a->ints, move, sizeof move))
+                return false;
             readers++;
         }
     }
@@ -263,19 +274,24 @@ static mn_status read_shape(mn__onnx_reader *r, const Onnx__ValueInfoProto *in, 
     const Onnx__TypeProto__Tensor *t = in->type ? in->type->tensor_type : NULL;
     const Onnx__TensorShapeProto *shape = t ? t->shape : NULL;
     if (!shape || shape->n_dim < 2 || shape->n_dim > MN_MAX_DIMS)
-        return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the input \"%.100s\" has %zu dimensions; wanted 2 to %d, the first for the samples",
-                       in->name, shape ? shape->n_dim : 0, MN_MAX_DIMS);
+        return mn_fail(r->err, MN_ERR_UNSUPPORTED,
+                       "the input \"%.100s\" has %zu dimensions; wanted 2 to %d, the first for the samples", in->name,
+                       shape ? shape->n_dim : 0, MN_MAX_DIMS);
     if (t->elem_type != MN__ONNX_FLOAT && t->elem_type != MN__ONNX_DOUBLE && t->elem_type != MN__ONNX_FLOAT16)
         return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the input \"%.100s\" has data type %d; wanted float", in->name, t->elem_type);
     *s = (mn_shape){.ndim = (int)shape->n_dim - 1};
     for (size_t i = 0; i < shape->n_dim; i++) {
         const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
         int64_t n = d->has_dim_value ? d->dim_value : 0;
-        if (i == 0) r->batch = n > 0 && n < INT32_MAX ? n : 0;
+        if (i == 0)
+            r->batch = n > 0 && n < INT32_MAX ? n : 0;
         else if (n < 1 || n > MN__MAX_SAMPLE)
-            return mn_fail(r->err, MN_ERR_UNSUPPORTED, "dimension %zu of the input \"%.100s\" is not fixed; hint: export the network for "
-                           "one size of picture, only the batch may be free", i, in->name);
-        else s->dim[i - 1] = n;
+            return mn_fail(r->err, MN_ERR_UNSUPPORTED,
+                           "dimension %zu of the input \"%.100s\" is not fixed; hint: export the network for "
+                           "one size of picture, only the batch may be free",
+                           i, in->name);
+        else
+            s->dim[i - 1] = n;
     }
     return MN_OK;
 }
@@ -283,7 +299,8 @@ static mn_status read_shape(mn__onnx_reader *r, const Onnx__ValueInfoProto *in, 
 static mn_status read_input(mn__onnx_reader *r, const Onnx__ValueInfoProto *in) {
     mn_shape s;
     char name[300];
-    if (r->m->n_inputs == MN__MAX_LAYER_INPUTS) return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the graph has more than %d inputs", MN__MAX_LAYER_INPUTS);
+    if (r->m->n_inputs == MN__MAX_LAYER_INPUTS)
+        return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the graph has more than %d inputs", MN__MAX_LAYER_INPUTS);
     mn__onnx_value *v = declare(r, in->name, "input");
     if (!v || read_shape(r, in, &s)) return r->err->status;
     v->kind = MN__ONNX_LAYER;
@@ -364,16 +381,20 @@ static mn_status mark_outputs(mn__onnx_reader *r) {
         if (x >= 0 && (marked(r->m, x) || r->m->layer[x]->class == &mn__class_input))
             x = mn_layer_activation(r->m, x, (mn_activation_layer){.name = make_unique(r->m, "output")});
         if (x < 0 || rename_layer(r, x, name) || mn_model_output(r->m, x))
-            return mn_fail(r->err, r->c->error.status ? r->c->error.status : MN_ERR_FORMAT, "output \"%.100s\": %s", name, r->c->error.text);
+            return mn_fail(r->err, r->c->error.status ? r->c->error.status : MN_ERR_FORMAT, "output \"%.100s\": %s", name,
+                           r->c->error.text);
     }
     return MN_OK;
 }
 
 mn_model *mn__onnx_import(mn__onnx_reader *r) {
     const Onnx__GraphProto *g = r->graph;
-    if (g->n_node > MN__ONNX_MAX_NODES || g->n_initializer > MN__ONNX_MAX_NODES || g->n_output < 1 || g->n_output > MN__MAX_LAYER_INPUTS)
-        return mn_fail(r->err, MN_ERR_UNSUPPORTED, "the graph has %zu nodes, %zu weights and %zu outputs; wanted at most %d, %d and 1 to %d", g->n_node,
-                       g->n_initializer, g->n_output, MN__ONNX_MAX_NODES, MN__ONNX_MAX_NODES, MN__MAX_LAYER_INPUTS), NULL;
+    if (g->n_node > MN__ONNX_MAX_NODES || g->n_initializer > MN__ONNX_MAX_NODES || g->n_output < 1 ||
+        g->n_output > MN__MAX_LAYER_INPUTS)
+        return mn_fail(r->err, MN_ERR_UNSUPPORTED,
+                       "the graph has %zu nodes, %zu weights and %zu outputs; wanted at most %d, %d and 1 to %d", g->n_node,
+                       g->n_initializer, g->n_output, MN__ONNX_MAX_NODES, MN__ONNX_MAX_NODES, MN__MAX_LAYER_INPUTS),
+               NULL;
     char name[300];
     snprintf(name, sizeof name, "%.150s", g->name && *g->name ? g->name : "model");
     r->m = mn_model_create(r->c, name);

@@ -64,7 +64,8 @@ static char *gelu(writer *w, const mn__layer *l, char *x) {
 
 static char *activate(writer *w, const mn__layer *l, char *x, mn_activation a, double alpha) {
     switch (a) {
-    case MN_ACT_RELU: return node(w, l, "Relu", "relu", IN(x));
+    case MN_ACT_RELU:
+        return node(w, l, "Relu", "relu", IN(x));
     case MN_ACT_LEAKY_RELU:
         x = node(w, l, "LeakyRelu", "leaky_relu", IN(x));
         mn__onnx_real(&w->b, "alpha", alpha != 0 ? alpha : 0.01);
@@ -73,16 +74,22 @@ static char *activate(writer *w, const mn__layer *l, char *x, mn_activation a, d
         x = node(w, l, "Elu", "elu", IN(x));
         mn__onnx_real(&w->b, "alpha", alpha != 0 ? alpha : 1);
         return x;
-    case MN_ACT_SIGMOID: return node(w, l, "Sigmoid", "sigmoid", IN(x));
-    case MN_ACT_TANH: return node(w, l, "Tanh", "tanh", IN(x));
-    case MN_ACT_GELU: return gelu(w, l, x);
-    case MN_ACT_SILU: return node(w, l, "Mul", "silu", IN(x, node(w, l, "Sigmoid", "silu.sigmoid", IN(x))));
-    case MN_ACT_SOFTPLUS: return node(w, l, "Softplus", "softplus", IN(x));
+    case MN_ACT_SIGMOID:
+        return node(w, l, "Sigmoid", "sigmoid", IN(x));
+    case MN_ACT_TANH:
+        return node(w, l, "Tanh", "tanh", IN(x));
+    case MN_ACT_GELU:
+        return gelu(w, l, x);
+    case MN_ACT_SILU:
+        return node(w, l, "Mul", "silu", IN(x, node(w, l, "Sigmoid", "silu.sigmoid", IN(x))));
+    case MN_ACT_SOFTPLUS:
+        return node(w, l, "Softplus", "softplus", IN(x));
     case MN_ACT_SOFTMAX:
         x = node(w, l, "Softmax", "softmax", IN(x));
         mn__onnx_int(&w->b, "axis", -1);
         return x;
-    default: return x;
+    default:
+        return x;
     }
 }
 
@@ -160,7 +167,9 @@ static void global_average_pooling2d(writer *w, const mn__layer *l, char **in) {
 
 static void flatten(writer *w, const mn__layer *l, char **in) { node(w, l, "Flatten", "flatten", IN(in[0])); }
 
-static void reshape_layer(writer *w, const mn__layer *l, char **in) { reshape(w, l, "reshape", in[0], 0, l->shape, l->each_step); }
+static void reshape_layer(writer *w, const mn__layer *l, char **in) {
+    reshape(w, l, "reshape", in[0], 0, l->shape, l->each_step);
+}
 
 static void add(writer *w, const mn__layer *l, char **in) {
     in[l->n_in] = NULL;
@@ -211,7 +220,8 @@ static void up_sampling2d(writer *w, const mn__layer *l, char **in) {
 
 static void slice(writer *w, const mn__layer *l, char **in) {
     const mn_slice_layer *o = l->opt;
-    char *start = numbers(w, l, "start", (int64_t[]){o->start}, 1), *end = numbers(w, l, "end", (int64_t[]){(int64_t)o->start + o->length}, 1);
+    char *start = numbers(w, l, "start", (int64_t[]){o->start}, 1),
+         *end = numbers(w, l, "end", (int64_t[]){(int64_t)o->start + o->length}, 1);
     node(w, l, "Slice", "slice", IN(in[0], start, end, numbers(w, l, "axis", (int64_t[]){o->axis}, 1)));
 }
 
@@ -223,7 +233,10 @@ static void clip(writer *w, const mn__layer *l, char **in) {
 /* One number a channel is broadcast as (C,1,1). */
 static char *channels(writer *w, const mn__layer *l, const char *part, char *x) {
     int64_t n = mn__in_shape(l, 0).dim[0];
-    return mn__in_shape(l, 0).ndim == 1 ? x : node(w, l, "Reshape", part, IN(x, numbers(w, l, mn__onnx_text(&w->b, "%s.shape", part), (int64_t[]){n, 1, 1}, 3)));
+    return mn__in_shape(l, 0).ndim == 1
+               ? x
+               : node(w, l, "Reshape", part,
+                      IN(x, numbers(w, l, mn__onnx_text(&w->b, "%s.shape", part), (int64_t[]){n, 1, 1}, 3)));
 }
 
 static void scale(writer *w, const mn__layer *l, char **in) {
@@ -255,7 +268,8 @@ static void lstm(writer *w, const mn__layer *l, char **in) {
     mn__onnx_ints(&w->b, "perm", swap, 3);
     if (!node(w, l, "LSTM", "lstm", IN(x, weight(w, l, 0), weight(w, l, 1), weight(w, l, 2)))) return;
     mn__onnx_int(&w->b, "hidden_size", o->units);
-    mn__onnx_words(&w->b, "activations", (const char *[]){o->recurrent_activation ? "HardSigmoid" : "Sigmoid", squash, squash}, 3);
+    mn__onnx_words(&w->b, "activations", (const char *[]){o->recurrent_activation ? "HardSigmoid" : "Sigmoid", squash, squash},
+                   3);
     char *all = w->b.last->output[0], *last = mn__onnx_text(&w->b, "%s:last", l->name);
     mn__onnx_more_outputs(&w->b, &last, 1); /* (T,1,N,U) and (1,N,U) */
     if (!o->return_sequences) {
@@ -336,15 +350,33 @@ static void conv_lstm2d(writer *w, const mn__layer *l, char **in) {
 
 /* ---- the list ---- */
 
-static const struct { const mn__layer_class *class; void (*write)(writer *w, const mn__layer *l, char **in); } classes[] = {
-    {&mn__class_conv2d, conv2d}, {&mn__class_depthwise_conv2d, depthwise_conv2d}, {&mn__class_separable_conv2d, separable_conv2d},
-    {&mn__class_dense, dense}, {&mn__class_batch_normalization, batch_normalization}, {&mn__class_max_pooling2d, pooling},
-    {&mn__class_average_pooling2d, pooling}, {&mn__class_global_average_pooling2d, global_average_pooling2d},
-    {&mn__class_flatten, flatten}, {&mn__class_reshape, reshape_layer}, {&mn__class_add, add},
-    {&mn__class_concatenate, concatenate}, {&mn__class_activation, activation}, {&mn__class_dropout, dropout},
-    {&mn__class_multiply, multiply}, {&mn__class_scale, scale}, {&mn__class_clip, clip}, {&mn__class_padding2d, padding2d},
-    {&mn__class_up_sampling2d, up_sampling2d}, {&mn__class_slice, slice}, {&mn__class_zero_padding2d, zero_padding2d}, {&mn__class_rescaling, rescaling}, {&mn__class_lstm, lstm},
-    {&mn__class_conv_lstm2d, conv_lstm2d}};
+static const struct {
+    const mn__layer_class *class;
+    void (*write)(writer *w, const mn__layer *l, char **in);
+} classes[] = {{&mn__class_conv2d, conv2d},
+               {&mn__class_depthwise_conv2d, depthwise_conv2d},
+               {&mn__class_separable_conv2d, separable_conv2d},
+               {&mn__class_dense, dense},
+               {&mn__class_batch_normalization, batch_normalization},
+               {&mn__class_max_pooling2d, pooling},
+               {&mn__class_average_pooling2d, pooling},
+               {&mn__class_global_average_pooling2d, global_average_pooling2d},
+               {&mn__class_flatten, flatten},
+               {&mn__class_reshape, reshape_layer},
+               {&mn__class_add, add},
+               {&mn__class_concatenate, concatenate},
+               {&mn__class_activation, activation},
+               {&mn__class_dropout, dropout},
+               {&mn__class_multiply, multiply},
+               {&mn__class_scale, scale},
+               {&mn__class_clip, clip},
+               {&mn__class_padding2d, padding2d},
+               {&mn__class_up_sampling2d, up_sampling2d},
+               {&mn__class_slice, slice},
+               {&mn__class_zero_padding2d, zero_padding2d},
+               {&mn__class_rescaling, rescaling},
+               {&mn__class_lstm, lstm},
+               {&mn__class_conv_lstm2d, conv_lstm2d}};
 
 mn_status mn__onnx_layer(writer *w, const mn__layer *l, char **in) {
     bool masked = (l->class == &mn__class_lstm || l->class == &mn__class_conv_lstm2d) && l->n_in > 1;

@@ -15,8 +15,10 @@ static mn_status read_functions(reader *r, mn_lstm_layer *o) {
                                *beta = mn__onnx_attribute(r, "activation_beta");
     if (!a || !a->n_strings) return MN_OK;
     bool hard = word_at(a, 0, "HardSigmoid"), relu = word_at(a, 1, "Relu") && word_at(a, 2, "Relu");
-    bool slope = (!alpha || !alpha->n_floats || alpha->floats[0] == 0.2f) && (!beta || !beta->n_floats || beta->floats[0] == 0.5f);
-    if (a->n_strings != 3 || !(hard ? slope : word_at(a, 0, "Sigmoid")) || !(relu || (word_at(a, 1, "Tanh") && word_at(a, 2, "Tanh"))))
+    bool slope =
+        (!alpha || !alpha->n_floats || alpha->floats[0] == 0.2f) && (!beta || !beta->n_floats || beta->floats[0] == 0.5f);
+    if (a->n_strings != 3 || !(hard ? slope : word_at(a, 0, "Sigmoid")) ||
+        !(relu || (word_at(a, 1, "Tanh") && word_at(a, 2, "Tanh"))))
         return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "other activations than Sigmoid or HardSigmoid, with Tanh or Relu");
     o->recurrent_activation = hard ? MN_GATE_HARD_SIGMOID : MN_GATE_SIGMOID;
     o->activation = relu ? MN_CELL_RELU : MN_CELL_TANH;
@@ -24,15 +26,19 @@ static mn_status read_functions(reader *r, mn_lstm_layer *o) {
 }
 
 /* What the layer has no word for. */
-static mn_status check_plain(reader *r, const value *w, const value *recurrent, const value *bias, int64_t units, int64_t features) {
-    if (!mn__onnx_is_word(r, "direction", "forward", "forward")) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the direction is not \"forward\"");
+static mn_status check_plain(reader *r, const value *w, const value *recurrent, const value *bias, int64_t units,
+                             int64_t features) {
+    if (!mn__onnx_is_word(r, "direction", "forward", "forward"))
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the direction is not \"forward\"");
     if (mn__onnx_get_real(r, "clip", 0) != 0 || mn__onnx_get_int(r, "input_forget", 0) || mn__onnx_in(r, 7))
         return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "clip, input_forget and peepholes are not supported");
     if (mn__onnx_in(r, 4)) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "sequences of different length are not supported");
-    bool fits = units >= 1 && units <= MN__MAX_UNITS / 4 && w->rank == 3 && recurrent->rank == 3 && w->dim[0] == 1 && recurrent->dim[0] == 1 &&
-                w->dim[1] == 4 * units && w->dim[2] == features && recurrent->dim[1] == 4 * units && recurrent->dim[2] == units &&
-                (!bias || (bias->rank == 2 && bias->dim[0] == 1 && bias->dim[1] == 8 * units));
-    return fits ? MN_OK : mn__onnx_fail(r, MN_ERR_SHAPE, "the weights do not fit hidden_size %lld and %lld features", (long long)units, (long long)features);
+    bool fits = units >= 1 && units <= MN__MAX_UNITS / 4 && w->rank == 3 && recurrent->rank == 3 && w->dim[0] == 1 &&
+                recurrent->dim[0] == 1 && w->dim[1] == 4 * units && w->dim[2] == features && recurrent->dim[1] == 4 * units &&
+                recurrent->dim[2] == units && (!bias || (bias->rank == 2 && bias->dim[0] == 1 && bias->dim[1] == 8 * units));
+    return fits ? MN_OK
+                : mn__onnx_fail(r, MN_ERR_SHAPE, "the weights do not fit hidden_size %lld and %lld features", (long long)units,
+                                (long long)features);
 }
 
 /* The state at the beginning: nothing, or zeros. */
@@ -79,7 +85,8 @@ static void give_output(reader *r, size_t i, mn_sym x, bool samples_first) {
 /* (N,T,F) of the layers' kind. */
 static mn_sym input(reader *r, value *in, bool samples_first) {
     value v = *in;
-    if (v.flat || v.view.ndim != 2) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "reads a tensor of %d dimensions; wanted 3", mn__onnx_rank(in)), -1;
+    if (v.flat || v.view.ndim != 2)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "reads a tensor of %d dimensions; wanted 3", mn__onnx_rank(in)), -1;
     if (!samples_first) {
         int first = v.order[0];
         v.order[0] = v.order[1], v.order[1] = first;
@@ -88,17 +95,20 @@ static mn_sym input(reader *r, value *in, bool samples_first) {
 }
 
 mn_status mn__onnx_lstm(reader *r) {
-    value *in = mn__onnx_activation(r, 0), *w = in ? mn__onnx_constant(r, 1) : NULL, *recurrent = w ? mn__onnx_constant(r, 2) : NULL, *bias = NULL;
+    value *in = mn__onnx_activation(r, 0), *w = in ? mn__onnx_constant(r, 1) : NULL,
+          *recurrent = w ? mn__onnx_constant(r, 2) : NULL, *bias = NULL;
     bool samples_first = mn__onnx_get_int(r, "layout", 0) != 0;
     if (!recurrent || (mn__onnx_in(r, 3) && !(bias = mn__onnx_constant(r, 3)))) return r->err->status;
     mn_sym x = input(r, in, samples_first);
     if (x < 0) return r->err->status;
-    int64_t features = r->m->layer[x]->shape.dim[1], units = mn__onnx_get_int(r, "hidden_size", recurrent->rank == 3 ? recurrent->dim[2] : 0);
+    int64_t features = r->m->layer[x]->shape.dim[1],
+            units = mn__onnx_get_int(r, "hidden_size", recurrent->rank == 3 ? recurrent->dim[2] : 0);
     if (check_plain(r, w, recurrent, bias, units, features) || check_state(r, 5) || check_state(r, 6)) return r->err->status;
     value *all = mn__onnx_out(r, 0), *last = mn__onnx_out(r, 1), *cell = mn__onnx_out(r, 2);
     bool use_all = all && all->readers, use_last = last && last->readers;
     if (cell && cell->readers) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the cell at the end (output 2) is not supported");
-    mn_lstm_layer o = {.name = mn__onnx_layer_name(r, w), .units = (int)units, .no_bias = !bias, .return_sequences = use_all || !use_last};
+    mn_lstm_layer o = {
+        .name = mn__onnx_layer_name(r, w), .units = (int)units, .no_bias = !bias, .return_sequences = use_all || !use_last};
     if (read_functions(r, &o)) return r->err->status;
     mn_sym y = mn_layer_lstm(r->m, x, o), end = y;
     if (y < 0) return mn__onnx_fail(r, MN_ERR_SHAPE, "%s", r->c->error.text);

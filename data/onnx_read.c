@@ -39,7 +39,9 @@ static mn_status unpack(const uint8_t *bytes, size_t size, ProtobufCAllocator *a
     if (*out && (*out)->graph) return MN_OK;
     if (m->out) return mn_fail(err, MN_ERR_MEMORY, "out of host memory for the ONNX file");
     return mn_fail(err, MN_ERR_FORMAT, "is not an ONNX file, or a damaged one%s",
-                   m->spent ? " (it wants many times its size of memory)" : *out ? " (it has no graph)" : "");
+                   m->spent ? " (it wants many times its size of memory)"
+                   : *out   ? " (it has no graph)"
+                            : "");
 }
 
 /* A number of at most ten bytes, seven bits each. */
@@ -71,7 +73,8 @@ static uint64_t graph_hash(const uint8_t *p, size_t size) {
             }
             p += n;
             break;
-        default: return 0; /* no such field in what mien writes */
+        default:
+            return 0; /* no such field in what mien writes */
         }
     }
     return hash;
@@ -93,14 +96,16 @@ static mn_status check_versions(const Onnx__ModelProto *model, int64_t *opset, m
     long version = own ? strtol(own, &end, 10) : MN__ONNX_VERSION;
     if (own && (end == own || *end)) return mn_fail(err, MN_ERR_FORMAT, "mien_version is \"%.20s\"; wanted a number", own);
     if (version < 1 || version > MN__ONNX_VERSION)
-        return mn_fail(err, MN_ERR_UNSUPPORTED, "the file has version %ld, this mien knows versions 1 to %d; hint: a newer mien", version, MN__ONNX_VERSION);
+        return mn_fail(err, MN_ERR_UNSUPPORTED, "the file has version %ld, this mien knows versions 1 to %d; hint: a newer mien",
+                       version, MN__ONNX_VERSION);
     *opset = 0;
     for (size_t i = 0; i < model->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *o = model->opset_import[i];
         if (!o->domain || !*o->domain || !strcmp(o->domain, "ai.onnx")) *opset = o->version;
     }
     if (*opset >= MIN_OPSET && *opset <= MAX_OPSET) return MN_OK;
-    return mn_fail(err, MN_ERR_UNSUPPORTED, "the file uses operators of opset %lld; this mien knows %d to %d", (long long)*opset, MIN_OPSET, MAX_OPSET);
+    return mn_fail(err, MN_ERR_UNSUPPORTED, "the file uses operators of opset %lld; this mien knows %d to %d", (long long)*opset,
+                   MIN_OPSET, MAX_OPSET);
 }
 
 static mn_status copy_entry(const Onnx__ModelProto *model, const char *key, char **out, mn_error *err) {
@@ -138,7 +143,8 @@ static const Onnx__TensorProto *weight_tensor(const Onnx__GraphProto *g, const m
     snprintf(name, sizeof name, "%s/%s", l->name, l->weight[k].name);
     const Onnx__TensorProto *t = tensor_named(g, name);
     mn_shape s = mn__onnx_weight_shape(l, k);
-    if (!t || t->data_type != MN__ONNX_FLOAT || t->n_dims != (size_t)s.ndim || !t->has_raw_data || t->raw_data.len != (size_t)mn_shape_count(s) * sizeof(float))
+    if (!t || t->data_type != MN__ONNX_FLOAT || t->n_dims != (size_t)s.ndim || !t->has_raw_data ||
+        t->raw_data.len != (size_t)mn_shape_count(s) * sizeof(float))
         return NULL;
     for (int i = 0; i < s.ndim; i++)
         if (t->dims[i] != s.dim[i]) return NULL;
@@ -177,7 +183,9 @@ static mn_model *own_model(mn_context *c, const Onnx__ModelProto *model, uint64_
     if (mn_model_build(m)) return mn_fail(err, c->error.status, "%s", c->error.text), NULL;
     for (int i = 0; i < m->n_layers; i++)
         for (int k = 0; k < m->layer[i]->n_weights; k++)
-            if (!m->layer[i]->weight[k].absent && set_own_weight(m->layer[i], k, weight_tensor(model->graph, m->layer[i], k), err)) return NULL;
+            if (!m->layer[i]->weight[k].absent &&
+                set_own_weight(m->layer[i], k, weight_tensor(model->graph, m->layer[i], k), err))
+                return NULL;
     return m;
 }
 #else

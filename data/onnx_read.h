@@ -15,7 +15,7 @@
 
 typedef struct mn__onnx_value {
     const char *name;
-    int readers; /* nodes that take it */
+    int readers;                                                                           /* nodes that take it */
     enum { MN__ONNX_NOTHING = 0, MN__ONNX_CONSTANT, MN__ONNX_LAYER, MN__ONNX_ZEROS } kind; /* zeros: of any shape */
     /* constants */
     const Onnx__TensorProto *tensor; /* an initializer that is not read yet, or NULL: */
@@ -51,7 +51,7 @@ typedef struct mn__onnx_reader {
     size_t n_pending, pending_room;
     double **owned; /* arrays of constants */
     size_t n_owned, owned_room;
-    size_t budget;  /* bytes that constants may still take: a multiple of the file's size */
+    size_t budget; /* bytes that constants may still take: a multiple of the file's size */
     mn_error *err;
 } mn__onnx_reader;
 

@@ -60,8 +60,10 @@ static void simplify(value *v) {
 mn_sym mn__onnx_stored(reader *r, value *v) {
     mn_model *m = r->m;
     if (v->x < 0 || mn_shape_equal(m->layer[v->x]->shape, v->view)) return v->x;
-    if (v->view.ndim == 1) v->x = mn_layer_flatten(m, v->x, (mn_plain_layer){0});
-    else v->x = mn_layer_reshape(m, v->x, (mn_reshape_layer){.target_shape = v->view});
+    if (v->view.ndim == 1)
+        v->x = mn_layer_flatten(m, v->x, (mn_plain_layer){0});
+    else
+        v->x = mn_layer_reshape(m, v->x, (mn_reshape_layer){.target_shape = v->view});
     if (v->x < 0) mn__onnx_fail(r, MN_ERR_SHAPE, "%s", r->c->error.text);
     return v->x;
 }
@@ -71,10 +73,13 @@ mn_sym mn__onnx_plain(reader *r, value *v, int ndim) {
     simplify(v);
     if (ndim && mn__onnx_rank(v) != ndim + 1)
         return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "reads a tensor of %d dimensions; wanted %d, %s of a batch", mn__onnx_rank(v),
-                             ndim + 1, ndim < 5 ? kinds[ndim] : "a value"), -1;
+                             ndim + 1, ndim < 5 ? kinds[ndim] : "a value"),
+               -1;
     if (!in_order(v) || v->flat)
-        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "reads a transposed tensor; that is supported where the dimensions are moved back "
-                             "before, or before a dense layer"), -1;
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED,
+                             "reads a transposed tensor; that is supported where the dimensions are moved back "
+                             "before, or before a dense layer"),
+               -1;
     return mn__onnx_stored(r, v);
 }
 
@@ -82,7 +87,8 @@ mn_status mn__onnx_align(reader *r, value **v, size_t n) {
     bool alike = true;
     for (size_t i = 0; i < n; i++) simplify(v[i]);
     for (size_t i = 1; i < n; i++)
-        alike = alike && v[i]->view.ndim == v[0]->view.ndim && v[i]->flat == v[0]->flat && !memcmp(v[i]->order, v[0]->order, sizeof v[0]->order);
+        alike = alike && v[i]->view.ndim == v[0]->view.ndim && v[i]->flat == v[0]->flat &&
+                !memcmp(v[i]->order, v[0]->order, sizeof v[0]->order);
     for (size_t i = 0; i < n; i++)
         if ((alike ? mn__onnx_stored(r, v[i]) : mn__onnx_plain(r, v[i], 0)) < 0) return r->err->status;
     return MN_OK;
@@ -116,8 +122,10 @@ static mn_status give_view(reader *r, const value *v) { return mn__onnx_give_lik
 static mn_status to_features(reader *r, value v) {
     simplify(&v);
     if (v.order[0] != 0) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "mixes samples: the batch is not the first dimension");
-    if (in_order(&v)) set_view(&v, MN_SHAPE(mn_shape_count(v.view)));
-    else v.flat = true;
+    if (in_order(&v))
+        set_view(&v, MN_SHAPE(mn_shape_count(v.view)));
+    else
+        v.flat = true;
     return give_view(r, &v);
 }
 
@@ -125,7 +133,8 @@ mn_status mn__onnx_flatten(reader *r) {
     value *v = mn__onnx_activation(r, 0);
     int64_t axis = mn__onnx_get_int(r, "axis", 1);
     if (!v) return r->err->status;
-    if (axis != 1 && axis != 1 - mn__onnx_rank(v)) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "axis is %lld; wanted 1", (long long)axis);
+    if (axis != 1 && axis != 1 - mn__onnx_rank(v))
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "axis is %lld; wanted 1", (long long)axis);
     return to_features(r, *v);
 }
 
@@ -135,23 +144,30 @@ static mn_status target(reader *r, const value *v, const double *want, int64_t n
     int rank = mn__onnx_dims(v, old), open = -1;
     int64_t known = 1, count = mn_shape_count(v->view);
     bool keep_zero = mn__onnx_get_int(r, "allowzero", 0) == 0;
-    if (n < 1 || n > MN_MAX_DIMS) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the new shape has %lld dimensions; wanted 2 to %d", (long long)n, MN_MAX_DIMS);
+    if (n < 1 || n > MN_MAX_DIMS)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the new shape has %lld dimensions; wanted 2 to %d", (long long)n,
+                             MN_MAX_DIMS);
     if (n == 1) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the new shape has no dimension for the samples");
-    bool batch_open = want[0] == -1, batch = want[0] == MN__ONNX_BATCH || batch_open || (want[0] == 0 && old[0] == MN__ONNX_BATCH) ||
-                                           (r->batch && want[0] == (double)r->batch);
+    bool batch_open = want[0] == -1, batch = want[0] == MN__ONNX_BATCH || batch_open ||
+                                             (want[0] == 0 && old[0] == MN__ONNX_BATCH) ||
+                                             (r->batch && want[0] == (double)r->batch);
     if (!batch) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the new shape begins with %g; wanted the batch, -1 or 0", want[0]);
     *s = (mn_shape){.ndim = (int)n - 1};
     for (int i = 1; i < n; i++) {
         double d = want[i] == 0 && keep_zero && i < rank ? old[i] : want[i];
-        if (d == -1 && open < 0) open = i;
-        else if (!(d >= 1 && d <= (double)MN__MAX_SAMPLE)) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "dimension %d of the new shape is %g", i, d);
-        else s->dim[i - 1] = (int64_t)d;
+        if (d == -1 && open < 0)
+            open = i;
+        else if (!(d >= 1 && d <= (double)MN__MAX_SAMPLE))
+            return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "dimension %d of the new shape is %g", i, d);
+        else
+            s->dim[i - 1] = (int64_t)d;
         if (open != i && (__builtin_mul_overflow(known, s->dim[i - 1], &known) || known > count)) known = count + 1;
     }
     if (open > 0 && batch_open) return mn__onnx_fail(r, MN_ERR_FORMAT, "the new shape has two numbers -1");
     if (open > 0) s->dim[open - 1] = known ? count / known : 0;
     if (known <= count && mn_shape_count(*s) == count) return MN_OK;
-    return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "mixes samples: a sample's %lld numbers do not make the new shape", (long long)count);
+    return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "mixes samples: a sample's %lld numbers do not make the new shape",
+                         (long long)count);
 }
 
 mn_status mn__onnx_reshape(reader *r) {
@@ -177,7 +193,8 @@ mn_status mn__onnx_transpose(reader *r) {
     if (!v || (v->flat && mn__onnx_plain(r, v, 0) < 0)) return r->err->status;
     value y = *v;
     int rank = mn__onnx_rank(v);
-    if (a && a->n_ints != (size_t)rank) return mn__onnx_fail(r, MN_ERR_FORMAT, "perm has %zu numbers; wanted %d", a->n_ints, rank);
+    if (a && a->n_ints != (size_t)rank)
+        return mn__onnx_fail(r, MN_ERR_FORMAT, "perm has %zu numbers; wanted %d", a->n_ints, rank);
     for (int d = 0; d < rank; d++) {
         int64_t p = a ? a->ints[d] : rank - 1 - d;
         if (p < 0 || p >= rank || seen >> p & 1) return mn__onnx_fail(r, MN_ERR_FORMAT, "perm is no permutation");
@@ -224,7 +241,8 @@ mn_status mn__onnx_unsqueeze(reader *r) {
     bool chosen[MN__ONNX_MAX_RANK] = {false};
     if (!v || (v->flat && mn__onnx_plain(r, v, 0) < 0) || mn__onnx_list(r, "axes", 1, axis, &n)) return r->err->status;
     int rank = mn__onnx_rank(v), total = rank + (n > 0 ? n : 0);
-    if (n < 1 || total > MN_MAX_DIMS) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the result has %d dimensions; wanted at most %d", total, MN_MAX_DIMS);
+    if (n < 1 || total > MN_MAX_DIMS)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the result has %d dimensions; wanted at most %d", total, MN_MAX_DIMS);
     for (int i = 0; i < n; i++) {
         int a = mn__onnx_axis(r, axis[i], total);
         if (a < 0) return r->err->status;
@@ -233,8 +251,10 @@ mn_status mn__onnx_unsqueeze(reader *r) {
     }
     value y = *v;
     for (int d = 0, from = 0; d < total; d++) {
-        if (!chosen[d]) y.order[d] = v->order[from++];
-        else y.view.dim[y.view.ndim++] = 1, y.order[d] = y.view.ndim;
+        if (!chosen[d])
+            y.order[d] = v->order[from++];
+        else
+            y.view.dim[y.view.ndim++] = 1, y.order[d] = y.view.ndim;
     }
     return give_view(r, &y);
 }

@@ -20,8 +20,10 @@ void mn__onnx_weight_order(const mn__layer *l, int k, float *ours, float *theirs
     for (size_t gate = 0; gate < 4; gate++)
         for (size_t i = 0; i < block; i++) {
             float *a = ours + gate * block + i, *b = theirs + (size_t)place[gate] * block + i;
-            if (to_onnx) *b = *a;
-            else *a = *b + (bias ? b[count] : 0);
+            if (to_onnx)
+                *b = *a;
+            else
+                *a = *b + (bias ? b[count] : 0);
         }
     if (to_onnx && bias) memset(theirs + count, 0, count * sizeof *theirs);
 }

@@ -17,9 +17,11 @@ typedef struct window {
 /* The sides in numbers, whatever way the node says them. */
 static mn_status read_pads(reader *r, mn_shape in, window *w) {
     int p[4];
-    bool upper = mn__onnx_is_word(r, "auto_pad", "SAME_UPPER", "NOTSET"), lower = mn__onnx_is_word(r, "auto_pad", "SAME_LOWER", "NOTSET");
+    bool upper = mn__onnx_is_word(r, "auto_pad", "SAME_UPPER", "NOTSET"),
+         lower = mn__onnx_is_word(r, "auto_pad", "SAME_LOWER", "NOTSET");
     if (mn__onnx_get_ints(r, "pads", 4, 0, p)) return r->err->status;
-    if (mn__onnx_is_word(r, "auto_pad", "VALID", "NOTSET")) memset(p, 0, sizeof p);
+    if (mn__onnx_is_word(r, "auto_pad", "VALID", "NOTSET"))
+        memset(p, 0, sizeof p);
     else if (!upper && !lower && !mn__onnx_is_word(r, "auto_pad", "NOTSET", "NOTSET"))
         return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "auto_pad is not NOTSET, VALID, SAME_UPPER or SAME_LOWER");
     for (int i = 0; i < 2; i++) {
@@ -32,10 +34,13 @@ static mn_status read_pads(reader *r, mn_shape in, window *w) {
 
 static mn_status read_window(reader *r, mn_shape in, const int *size, window *w) {
     memcpy(w->size, size, sizeof w->size);
-    if (mn__onnx_get_ints(r, "strides", 2, 1, w->stride) || mn__onnx_get_ints(r, "dilations", 2, 1, w->dilation)) return r->err->status;
+    if (mn__onnx_get_ints(r, "strides", 2, 1, w->stride) || mn__onnx_get_ints(r, "dilations", 2, 1, w->dilation))
+        return r->err->status;
     for (int i = 0; i < 2; i++)
-        if (w->size[i] < 1 || w->stride[i] < 1 || w->dilation[i] < 1 || w->size[i] > 1024 || w->stride[i] > 1024 || w->dilation[i] > 1024)
-            return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a window of %dx%d, stride %d, dilation %d", w->size[0], w->size[1], w->stride[i], w->dilation[i]);
+        if (w->size[i] < 1 || w->stride[i] < 1 || w->dilation[i] < 1 || w->size[i] > 1024 || w->stride[i] > 1024 ||
+            w->dilation[i] > 1024)
+            return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a window of %dx%d, stride %d, dilation %d", w->size[0], w->size[1],
+                                 w->stride[i], w->dilation[i]);
     return read_pads(r, in, w);
 }
 
@@ -65,16 +70,28 @@ static mn_padding settle(reader *r, mn_sym *x, window *w, double fill) {
 
 /* ---- convolution ---- */
 
-static mn_sym conv_layer(reader *r, mn_sym x, const window *w, mn_padding padding, const value *kernel, int64_t group, bool bias) {
+static mn_sym conv_layer(reader *r, mn_sym x, const window *w, mn_padding padding, const value *kernel, int64_t group,
+                         bool bias) {
     int64_t filters = kernel->dim[0], channels = r->m->layer[x]->shape.dim[0];
     const char *name = mn__onnx_layer_name(r, kernel);
     if (group > 1 && group == channels && kernel->dim[1] == 1 && filters % channels == 0)
-        return mn_layer_depthwise_conv2d(r->m, x, (mn_depthwise_conv2d_layer){
-            .name = name, .kernel_size = {w->size[0], w->size[1]}, .strides = {w->stride[0], w->stride[1]},
-            .dilation_rate = {w->dilation[0], w->dilation[1]}, .depth_multiplier = (int)(filters / channels), .padding = padding, .no_bias = !bias});
-    return mn_layer_conv2d(r->m, x, (mn_conv2d_layer){
-        .name = name, .filters = (int)filters, .kernel_size = {w->size[0], w->size[1]}, .strides = {w->stride[0], w->stride[1]},
-        .dilation_rate = {w->dilation[0], w->dilation[1]}, .groups = (int)group, .padding = padding, .no_bias = !bias});
+        return mn_layer_depthwise_conv2d(r->m, x,
+                                         (mn_depthwise_conv2d_layer){.name = name,
+                                                                     .kernel_size = {w->size[0], w->size[1]},
+                                                                     .strides = {w->stride[0], w->stride[1]},
+                                                                     .dilation_rate = {w->dilation[0], w->dilation[1]},
+                                                                     .depth_multiplier = (int)(filters / channels),
+                                                                     .padding = padding,
+                                                                     .no_bias = !bias});
+    return mn_layer_conv2d(r->m, x,
+                           (mn_conv2d_layer){.name = name,
+                                             .filters = (int)filters,
+                                             .kernel_size = {w->size[0], w->size[1]},
+                                             .strides = {w->stride[0], w->stride[1]},
+                                             .dilation_rate = {w->dilation[0], w->dilation[1]},
+                                             .groups = (int)group,
+                                             .padding = padding,
+                                             .no_bias = !bias});
 }
 
 mn_status mn__onnx_conv(reader *r) {
@@ -86,13 +103,16 @@ mn_status mn__onnx_conv(reader *r) {
     window w;
     if (x < 0) return r->err->status;
     mn_shape s = r->m->layer[x]->shape;
-    if (kernel->rank != 4 || mn__onnx_count(kernel) < 1 || kernel->dim[0] > MN__MAX_UNITS || kernel->dim[2] > 1024 || kernel->dim[3] > 1024)
+    if (kernel->rank != 4 || mn__onnx_count(kernel) < 1 || kernel->dim[0] > MN__MAX_UNITS || kernel->dim[2] > 1024 ||
+        kernel->dim[3] > 1024)
         return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the kernel has %d dimensions; wanted 4, of at most 1024x1024", kernel->rank);
     for (int i = 0; i < 2; i++) size[i] = (int)kernel->dim[2 + i];
     if (mn__onnx_get_ints(r, "kernel_shape", 2, 0, given)) return r->err->status;
-    if (group < 1 || group > s.dim[0] || (given[0] && (given[0] != size[0] || given[1] != size[1])) || kernel->dim[1] != s.dim[0] / group)
-        return mn__onnx_fail(r, MN_ERR_SHAPE, "the kernel (%lld,%lld,%d,%d) in %lld groups does not fit the input's %lld channels", (long long)kernel->dim[0],
-                             (long long)kernel->dim[1], size[0], size[1], (long long)group, (long long)s.dim[0]);
+    if (group < 1 || group > s.dim[0] || (given[0] && (given[0] != size[0] || given[1] != size[1])) ||
+        kernel->dim[1] != s.dim[0] / group)
+        return mn__onnx_fail(
+            r, MN_ERR_SHAPE, "the kernel (%lld,%lld,%d,%d) in %lld groups does not fit the input's %lld channels",
+            (long long)kernel->dim[0], (long long)kernel->dim[1], size[0], size[1], (long long)group, (long long)s.dim[0]);
     if (read_window(r, s, size, &w)) return r->err->status;
     mn_padding padding = settle(r, &x, &w, 0);
     if (x >= 0) x = conv_layer(r, x, &w, padding, kernel, group, bias != NULL);
@@ -127,7 +147,8 @@ mn_status mn__onnx_pool(reader *r) {
     mn_sym x = in ? mn__onnx_plain(r, in, 3) : -1;
     int size[2];
     window w;
-    if (x < 0 || mn__onnx_get_ints(r, "kernel_shape", 2, 0, size) || read_window(r, r->m->layer[x]->shape, size, &w)) return r->err->status;
+    if (x < 0 || mn__onnx_get_ints(r, "kernel_shape", 2, 0, size) || read_window(r, r->m->layer[x]->shape, size, &w))
+        return r->err->status;
     if (w.dilation[0] != 1 || w.dilation[1] != 1) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "dilations are not supported");
     if (mn__onnx_out(r, 1)) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the places of the maxima (output 1) are not supported");
     mn_shape s = r->m->layer[x]->shape;
@@ -139,9 +160,13 @@ mn_status mn__onnx_pool(reader *r) {
     if (!max && any && !(counts ? !grown : is_same(s, &w)))
         return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a mean over windows that are cut off by the border in this way");
     mn_padding padding = MN_VALID;
-    if (counts && any) x = pad(r, x, w.pad, 0);
-    else padding = settle(r, &x, &w, never_negative(r->m->layer[x]) ? 0 : -3e38);
-    mn_pooling2d_layer o = {.name = mn__onnx_layer_name(r, NULL), .pool_size = {w.size[0], w.size[1]}, .strides = {w.stride[0], w.stride[1]},
+    if (counts && any)
+        x = pad(r, x, w.pad, 0);
+    else
+        padding = settle(r, &x, &w, never_negative(r->m->layer[x]) ? 0 : -3e38);
+    mn_pooling2d_layer o = {.name = mn__onnx_layer_name(r, NULL),
+                            .pool_size = {w.size[0], w.size[1]},
+                            .strides = {w.stride[0], w.stride[1]},
                             .padding = padding};
     return mn__onnx_give(r, max ? mn_layer_max_pooling2d(r->m, x, o) : mn_layer_average_pooling2d(r->m, x, o));
 }
@@ -165,7 +190,8 @@ mn_status mn__onnx_global_pool(reader *r) {
     if (!strcmp(r->node->op_type, "GlobalAveragePool"))
         return give_pooled(r, mn_layer_global_average_pooling2d(r->m, x, (mn_plain_layer){.name = name}), true);
     int size[2] = {(int)s.dim[1], (int)s.dim[2]};
-    return give_pooled(r, mn_layer_max_pooling2d(r->m, x, (mn_pooling2d_layer){.name = name, .pool_size = {size[0], size[1]}}), true);
+    return give_pooled(r, mn_layer_max_pooling2d(r->m, x, (mn_pooling2d_layer){.name = name, .pool_size = {size[0], size[1]}}),
+                       true);
 }
 
 mn_status mn__onnx_reduce_mean(reader *r) {
@@ -185,7 +211,8 @@ mn_status mn__onnx_reduce_mean(reader *r) {
         return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "a mean over other dimensions than height and width");
     mn_sym x = mn__onnx_stored(r, in);
     if (x < 0) return r->err->status;
-    return give_pooled(r, mn_layer_global_average_pooling2d(r->m, x, (mn_plain_layer){.name = mn__onnx_layer_name(r, NULL)}), keep);
+    return give_pooled(r, mn_layer_global_average_pooling2d(r->m, x, (mn_plain_layer){.name = mn__onnx_layer_name(r, NULL)}),
+                       keep);
 }
 
 /* ---- padding and resizing ---- */
@@ -201,15 +228,18 @@ mn_status mn__onnx_pad(reader *r) {
         if (!number) return mn__onnx_fail(r, MN_ERR_FORMAT, "the value is no number");
         v = *number;
     }
-    if (!mn__onnx_is_word(r, "mode", "constant", "constant")) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the mode is not \"constant\"");
+    if (!mn__onnx_is_word(r, "mode", "constant", "constant"))
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the mode is not \"constant\"");
     if (mn__onnx_in(r, 3)) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "axes are not supported");
     int rank = mn__onnx_rank(in);
-    if (in->flat || rank != 4 || n != 8) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "pads a tensor of %d dimensions; wanted images", rank);
+    if (in->flat || rank != 4 || n != 8)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "pads a tensor of %d dimensions; wanted images", rank);
     for (int d = 0; d < 4; d++)
         for (int k = 0; k < 2; k++) {
             int64_t by = p[d + 4 * k];
             int s = in->order[d];
-            if (by < 0 || by > 65536 || (by && s < 2)) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "pads dimension %d by %lld", d, (long long)by);
+            if (by < 0 || by > 65536 || (by && s < 2))
+                return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "pads dimension %d by %lld", d, (long long)by);
             if (s >= 2) sides[2 * (s - 2) + k] = (int)by;
         }
     mn_sym x = mn__onnx_stored(r, in);
@@ -231,7 +261,8 @@ static mn_status read_factors(reader *r, const value *in, double *factor) {
     value *v = sizes ? sizes : scales;
     if (v && v->kind != MN__ONNX_CONSTANT) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the factors are not constant");
     const double *p = !a && v ? mn__onnx_numbers(r, v) : NULL;
-    if (a ? a->n_floats != 4 : !p || mn__onnx_count(v) != 4) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "wanted four factors or sizes, for images");
+    if (a ? a->n_floats != 4 : !p || mn__onnx_count(v) != 4)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "wanted four factors or sizes, for images");
     for (int d = 0; d < 4; d++) {
         int s = in->order[d];
         double f = a ? a->floats[d] : p[d];
@@ -243,7 +274,8 @@ static mn_status read_factors(reader *r, const value *in, double *factor) {
 
 /* Do these words mean that every number is repeated? For whole factors that is so with most of them. */
 static bool repeats(reader *r, const double *factor) {
-    bool round = mn__onnx_is_word(r, "nearest_mode", "round_prefer_floor", "round_prefer_floor"), floored = mn__onnx_is_word(r, "nearest_mode", "floor", "round_prefer_floor");
+    bool round = mn__onnx_is_word(r, "nearest_mode", "round_prefer_floor", "round_prefer_floor"),
+         floored = mn__onnx_is_word(r, "nearest_mode", "floor", "round_prefer_floor");
     bool twice = factor[2] <= 2 && factor[3] <= 2;
     if (!strcmp(r->node->op_type, "Upsample") || r->opset < 11) return true;
     if (mn__onnx_is_word(r, "coordinate_transformation_mode", "asymmetric", "half_pixel")) return floored || (round && twice);
@@ -255,16 +287,21 @@ mn_status mn__onnx_resize(reader *r) {
     value *in = mn__onnx_activation(r, 0);
     double f[4];
     if (!in) return r->err->status;
-    if (in->flat || in->view.ndim != 3) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "resizes a tensor of %d dimensions; wanted images", mn__onnx_rank(in));
+    if (in->flat || in->view.ndim != 3)
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "resizes a tensor of %d dimensions; wanted images", mn__onnx_rank(in));
     if (read_factors(r, in, f)) return r->err->status;
-    if (!mn__onnx_is_word(r, "mode", "nearest", "nearest")) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the mode is not \"nearest\"");
+    if (!mn__onnx_is_word(r, "mode", "nearest", "nearest"))
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the mode is not \"nearest\"");
     for (int i = 0; i < 4; i++)
         if (i < 2 ? f[i] != 1 : !(f[i] >= 1 && f[i] <= 256 && f[i] == floor(f[i])))
-            return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "the factor is %g; wanted whole numbers for height and width, 1 for the others", f[i]);
-    if (!repeats(r, f)) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "this rounding of coordinates is not supported; wanted repeated numbers");
+            return mn__onnx_fail(r, MN_ERR_UNSUPPORTED,
+                                 "the factor is %g; wanted whole numbers for height and width, 1 for the others", f[i]);
+    if (!repeats(r, f))
+        return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "this rounding of coordinates is not supported; wanted repeated numbers");
     mn_sym x = mn__onnx_stored(r, in);
     if (x < 0) return r->err->status;
-    x = mn_layer_up_sampling2d(r->m, x, (mn_up_sampling2d_layer){.name = mn__onnx_layer_name(r, NULL), .size = {(int)f[2], (int)f[3]}});
+    x = mn_layer_up_sampling2d(r->m, x,
+                               (mn_up_sampling2d_layer){.name = mn__onnx_layer_name(r, NULL), .size = {(int)f[2], (int)f[3]}});
     value like = *in;
     if (x >= 0) like.view = r->m->layer[x]->shape;
     return mn__onnx_give_like(r, x, &like);

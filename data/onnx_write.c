@@ -94,8 +94,10 @@ static mn_status check_names(mn__onnx_writer *w) {
     qsort(name, n, sizeof *name, compare);
     for (size_t i = 1; i < n; i++)
         if (!strcmp(name[i - 1], name[i]))
-            return mn_fail(w->b.err, MN_ERR_UNSUPPORTED, "the name \"%.100s\" would stand for two tensors of the ONNX file; hint: "
-                           "rename that layer", name[i]);
+            return mn_fail(w->b.err, MN_ERR_UNSUPPORTED,
+                           "the name \"%.100s\" would stand for two tensors of the ONNX file; hint: "
+                           "rename that layer",
+                           name[i]);
     return MN_OK;
 }
 
@@ -149,10 +151,11 @@ static mn_status write_bytes(mn__onnx_writer *w, const char *path) {
     mn__onnx_build *b = &w->b;
     size_t size = onnx__graph_proto__get_packed_size(&b->graph), head = 0;
     uint8_t *bytes = size <= INT32_MAX ? mn__onnx_room(b, size + 16, 1) : NULL;
-    if (size > INT32_MAX) return mn_fail(b->err, MN_ERR_UNSUPPORTED, "the model has %zu bytes; an ONNX file holds at most 2 GB", size);
+    if (size > INT32_MAX)
+        return mn_fail(b->err, MN_ERR_UNSUPPORTED, "the model has %zu bytes; an ONNX file holds at most 2 GB", size);
     if (!bytes) return b->err->status;
     bytes[head++] = 7 << 3 | 2; /* field 7 of a ModelProto, a message of this length: */
-    for (size_t n = size; ; n >>= 7) {
+    for (size_t n = size;; n >>= 7) {
         bytes[head++] = (uint8_t)(n < 128 ? n : n | 128);
         if (n < 128) break;
     }
@@ -171,7 +174,8 @@ static mn_status write_bytes(mn__onnx_writer *w, const char *path) {
     mn__replace r;
     mn_status s = mn__replace_begin(&r, path, b->err);
     if (s) return s;
-    if (fwrite(about, 1, rest, r.f) == rest && fwrite(bytes, 1, head + size, r.f) == head + size) return mn__replace_commit(&r, b->err);
+    if (fwrite(about, 1, rest, r.f) == rest && fwrite(bytes, 1, head + size, r.f) == head + size)
+        return mn__replace_commit(&r, b->err);
     mn__replace_abort(&r);
     return mn_fail(b->err, MN_ERR_IO, "%s: cannot be written; hint: is the disk full?", path);
 }
@@ -179,8 +183,10 @@ static mn_status write_bytes(mn__onnx_writer *w, const char *path) {
 mn_status mn__onnx_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err) {
     if (m->status || !m->built) return mn_fail(err, MN_ERR_ARG, "the model \"%s\" is not built: it cannot be saved", m->name);
     if (m->folded)
-        return mn_fail(err, MN_ERR_ARG, "the model \"%s\" has its batch normalisation folded away: it cannot be saved as it was; "
-                       "hint: save before folding", m->name);
+        return mn_fail(err, MN_ERR_ARG,
+                       "the model \"%s\" has its batch normalisation folded away: it cannot be saved as it was; "
+                       "hint: save before folding",
+                       m->name);
     mn__onnx_writer w = {.m = m, .info = info};
     mn__onnx_build_begin(&w.b, err);
     w.out = mn__onnx_room(&w.b, (size_t)m->n_layers + 1, sizeof *w.out);
@@ -199,6 +205,7 @@ mn_status mn__onnx_save(mn_model *m, const mn_model_info *info, const char *path
 #endif
 
 mn_status mn__onnx_missing(mn_error *err) {
-    return mn_fail(err, MN_ERR_UNSUPPORTED, "this mien was built without protobuf-c: it has no ONNX files; hint: install "
+    return mn_fail(err, MN_ERR_UNSUPPORTED,
+                   "this mien was built without protobuf-c: it has no ONNX files; hint: install "
                    "libprotobuf-c-dev and protobuf-c-compiler and build again");
 }

@@ -90,8 +90,10 @@ static mn_status parse_step(const char *step, size_t n, mn_preprocess *p, mn_err
         if (end != step + n || !(p->margin >= -0.3 && p->margin <= 1))
             return mn_fail(err, MN_ERR_ARG, "pipeline: \"%.*s\"; wanted margin=-0.3 to margin=1", n > 40 ? 40 : (int)n, step);
     } else {
-        return mn_fail(err, MN_ERR_ARG, "pipeline: \"%.*s\" is no step; wanted detect, margin=X, align, equalize, ellipse with "
-                       "commas between, or none", n > 40 ? 40 : (int)n, step);
+        return mn_fail(err, MN_ERR_ARG,
+                       "pipeline: \"%.*s\" is no step; wanted detect, margin=X, align, equalize, ellipse with "
+                       "commas between, or none",
+                       n > 40 ? 40 : (int)n, step);
     }
     p->detect = p->detect || p->align || end;
     return MN_OK;
@@ -115,9 +117,11 @@ mn_status mn_pipeline_parse(const char *text, mn_preprocess *p, mn_error *err) {
 const char *mn_pipeline_text(const mn_preprocess *p, char *out, size_t size) {
     char margin[32] = "";
     if (p->margin != 0) snprintf(margin, sizeof margin, ",margin=%g", p->margin);
-    snprintf(out, size, "%s%s%s%s%s", p->detect ? ",detect" : "", margin, p->align ? ",align" : "", p->equalize ? ",equalize" : "",
-             p->ellipse ? ",ellipse" : "");
-    if (*out) memmove(out, out + 1, strlen(out)); /* the first comma */
-    else snprintf(out, size, "none");
+    snprintf(out, size, "%s%s%s%s%s", p->detect ? ",detect" : "", margin, p->align ? ",align" : "",
+             p->equalize ? ",equalize" : "", p->ellipse ? ",ellipse" : "");
+    if (*out)
+        memmove(out, out + 1, strlen(out)); /* the first comma */
+    else
+        snprintf(out, size, "none");
     return out;
 }

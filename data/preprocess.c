@@ -4,14 +4,12 @@
 #include <string.h>
 
 static mn_status check(const mn_preprocess *p, mn_error *err) {
-    if (!p || (p->channels != 1 && p->channels != 3) || p->width < 1 || p->height < 1 ||
-        p->width > MN__MAX_SIDE || p->height > MN__MAX_SIDE)
-        return mn_fail(err, MN_ERR_ARG,
-                       "preprocess: size (%d,%d,%d); wanted (1 or 3 channels, height, width)",
+    if (!p || (p->channels != 1 && p->channels != 3) || p->width < 1 || p->height < 1 || p->width > MN__MAX_SIDE ||
+        p->height > MN__MAX_SIDE)
+        return mn_fail(err, MN_ERR_ARG, "preprocess: size (%d,%d,%d); wanted (1 or 3 channels, height, width)",
                        p ? p->channels : 0, p ? p->height : 0, p ? p->width : 0);
     bool ok = isfinite(p->lo) && isfinite(p->hi) && p->standardize_eps >= 0 && isfinite(p->standardize_eps);
-    for (int c = 0; c < 3; c++)
-        ok = ok && isfinite(p->mean[c]) && isfinite(p->deviation[c]) && p->deviation[c] >= 0;
+    for (int c = 0; c < 3; c++) ok = ok && isfinite(p->mean[c]) && isfinite(p->deviation[c]) && p->deviation[c] >= 0;
     ok = ok && p->margin >= -0.3 && p->margin <= 1;
     if (!ok)
         return mn_fail(err, MN_ERR_ARG,
@@ -21,15 +19,13 @@ static mn_status check(const mn_preprocess *p, mn_error *err) {
 
 static mn_status grey_and_size(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch, mn_error *err) {
     mn_status s;
-    if (in->width == p->width && in->height == p->height)
-        return mn_image_convert(out, in, p->channels, p->grey, err);
+    if (in->width == p->width && in->height == p->height) return mn_image_convert(out, in, p->channels, p->grey, err);
     if (in->channels == p->channels) return mn_image_resize(out, in, p->width, p->height, err);
     if ((s = mn_image_convert(scratch, in, p->channels, p->grey, err))) return s;
     return mn_image_resize(out, scratch, p->width, p->height, err);
 }
 
-mn_status mn_preprocess_pixels(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch,
-                               mn_error *err) {
+mn_status mn_preprocess_pixels(const mn_preprocess *p, const mn_image *in, mn_image *out, mn_image *scratch, mn_error *err) {
     mn_status s = check(p, err);
     if (s || (s = mn__image_check(in, "preprocess", err)) || (s = grey_and_size(p, in, out, scratch, err))) return s;
     if (p->equalize) s = mn_image_equalize(out, p->ellipse, err);
@@ -56,8 +52,8 @@ mn_status mn_preprocess_floats(const mn_preprocess *p, const mn_image *in, float
     mn_status s = check(p, err);
     if (s || (s = mn__image_check(in, "preprocess", err))) return s;
     if (in->width != p->width || in->height != p->height || in->channels != p->channels)
-        return mn_fail(err, MN_ERR_SHAPE, "preprocess: the image is (%d,%d,%d), the model wants (%d,%d,%d)",
-                       in->channels, in->height, in->width, p->channels, p->height, p->width);
+        return mn_fail(err, MN_ERR_SHAPE, "preprocess: the image is (%d,%d,%d), the model wants (%d,%d,%d)", in->channels,
+                       in->height, in->width, p->channels, p->height, p->width);
     size_t n = (size_t)p->width * (size_t)p->height;
     float number[256];
     if (p->standardize) standard_table(p, in->pixels, n * (size_t)p->channels, number);

@@ -34,12 +34,10 @@ static mn__rgb ramp(const unsigned char (*stop)[3], int n, double t) {
     return (mn__rgb){j * a[0] + k * b[0], j * a[1] + k * b[1], j * a[2] + k * b[2]};
 }
 
-static const unsigned char skin_tones[][3] = {{96, 67, 54},    {119, 84, 65},   {145, 102, 77},
-                                              {171, 124, 93},  {195, 145, 112}, {222, 176, 145},
-                                              {238, 202, 176}, {248, 222, 204}};
-static const unsigned char hair_tones[][3] = {{24, 20, 20},    {42, 30, 25},   {72, 47, 33},
-                                              {104, 68, 43},   {138, 78, 44},  {168, 118, 66},
-                                              {206, 166, 104}, {232, 212, 170}};
+static const unsigned char skin_tones[][3] = {{96, 67, 54},    {119, 84, 65},   {145, 102, 77},  {171, 124, 93},
+                                              {195, 145, 112}, {222, 176, 145}, {238, 202, 176}, {248, 222, 204}};
+static const unsigned char hair_tones[][3] = {{24, 20, 20},  {42, 30, 25},   {72, 47, 33},    {104, 68, 43},
+                                              {138, 78, 44}, {168, 118, 66}, {206, 166, 104}, {232, 212, 170}};
 static const unsigned char cloth_tones[][3] = {{52, 73, 110}, {122, 66, 72}, {70, 104, 92},  {176, 160, 138},
                                                {92, 86, 112}, {60, 62, 70},  {178, 126, 92}, {214, 216, 218}};
 
@@ -54,8 +52,7 @@ static void set_colours(mn__rig *r) {
     r->hair = mn__mix(ramp(hair_tones, 8, f->hair_tone), (mn__rgb){0.78f, 0.78f, 0.79f}, grey);
     r->hair_dark = mn__dim(r->hair, 0.62f);
     r->hair_light = mn__mix(r->hair, (mn__rgb){1, 0.95f, 0.88f}, 0.24f);
-    mn__rgb brow =
-        mn__mix(ramp(hair_tones, 8, 0.7 * f->hair_tone), (mn__rgb){0.62f, 0.62f, 0.62f}, 0.7f * grey);
+    mn__rgb brow = mn__mix(ramp(hair_tones, 8, 0.7 * f->hair_tone), (mn__rgb){0.62f, 0.62f, 0.62f}, 0.7f * grey);
     r->brow = mn__mix(brow, r->deep, 0.30f);
     mn__rgb natural = mn__mix(r->skin, (mn__rgb){0.62f, 0.22f, 0.22f}, 0.42f);
     mn__rgb painted = mn__mix((mn__rgb){0.72f, 0.12f, 0.18f}, natural, 0.25f);
@@ -70,8 +67,7 @@ static void set_colours(mn__rig *r) {
 static void set_view(mn__rig *r, int size) {
     const mn_face *f = r->f;
     const float radian = 0.017453292f;
-    float yaw = radian * (float)f->yaw, pitch = radian * (float)f->pitch,
-          light = radian * (float)f->light_angle;
+    float yaw = radian * (float)f->yaw, pitch = radian * (float)f->pitch, light = radian * (float)f->light_angle;
     r->turn = radian * (float)f->roll;
     r->cos_yaw = cosf(yaw), r->sin_yaw = sinf(yaw);
     r->cos_pitch = cosf(pitch), r->sin_pitch = sinf(pitch);
@@ -116,9 +112,9 @@ static const struct field {
     mn_face_field is;
     size_t at;
 } fields[] = {
-#define NUMBER(field, lo, hi)                                                                                \
+#define NUMBER(field, lo, hi)                                                                                                    \
     { {#field, lo, hi, false}, offsetof(mn_face, field) }
-#define CHOICE(field, count)                                                                                 \
+#define CHOICE(field, count)                                                                                                     \
     { {#field, 0, (count)-1, true}, offsetof(mn_face, field) }
     CHOICE(expression, 7),
     NUMBER(intensity, 0, 1),
@@ -175,8 +171,8 @@ bool mn_face_field_at(int i, mn_face_field *out) {
 
 static mn_status check_value(const mn_face_field *f, double v, mn_error *err) {
     if (v >= f->lo && v <= f->hi && (!f->whole || v == floor(v))) return MN_OK;
-    return mn_fail(err, MN_ERR_ARG, "render: %s is %g, wanted %s%g to %g", f->name, v,
-                   f->whole ? "a whole number from " : "", f->lo, f->hi);
+    return mn_fail(err, MN_ERR_ARG, "render: %s is %g, wanted %s%g to %g", f->name, v, f->whole ? "a whole number from " : "",
+                   f->lo, f->hi);
 }
 
 mn_status mn_face_set(mn_face *f, const char *field, double value, mn_error *err) {
@@ -190,8 +186,7 @@ mn_status mn_face_set(mn_face *f, const char *field, double value, mn_error *err
             memcpy((char *)f + fields[i].at, &value, sizeof value);
         return MN_OK;
     }
-    return mn_fail(err, MN_ERR_ARG,
-                   "render: a face has no \"%s\"; hint: yaw, age, hair_style, ... (docs/rendered-faces.md)",
+    return mn_fail(err, MN_ERR_ARG, "render: a face has no \"%s\"; hint: yaw, age, hair_style, ... (docs/rendered-faces.md)",
                    field);
 }
 
@@ -211,8 +206,8 @@ static mn_status check_face(const mn_face *f, mn_error *err) {
 
 static mn_status check_picture(const char *what, int size, int channels, mn_error *err) {
     if (size < MN_RENDER_MIN_SIZE || size > MN_RENDER_MAX_SIZE)
-        return mn_fail(err, MN_ERR_ARG, "%s: the size is %d, wanted %d to %d pixels; hint: 48", what, size,
-                       MN_RENDER_MIN_SIZE, MN_RENDER_MAX_SIZE);
+        return mn_fail(err, MN_ERR_ARG, "%s: the size is %d, wanted %d to %d pixels; hint: 48", what, size, MN_RENDER_MIN_SIZE,
+                       MN_RENDER_MAX_SIZE);
     if (channels != 1 && channels != 3)
         return mn_fail(err, MN_ERR_ARG, "%s: %d channels, wanted 1 (grey) or 3 (RGB)", what, channels);
     return MN_OK;
@@ -260,9 +255,7 @@ mn_status mn_face_render(const mn_face *f, int size, int channels, mn_image *out
 /* ---- random people --------------------------------------------------------------------------------- */
 
 /* A value around `middle`, most within `spread`, kept in 0..1. */
-static double around(mn_rng *r, double middle, double spread) {
-    return clamp(middle + 0.5 * spread * mn_rng_normal(r), 0, 1);
-}
+static double around(mn_rng *r, double middle, double spread) { return clamp(middle + 0.5 * spread * mn_rng_normal(r), 0, 1); }
 static bool chance(mn_rng *r, double p) { return mn_rng_uniform(r, 0, 1) < p; }
 
 /* One of n things by their weights in percent. */
@@ -293,8 +286,7 @@ static void random_build(mn_face *f, mn_rng *r) {
 
 /* Cues of gender presentation: their distributions overlap, and few people show all of them. */
 static void random_gender(mn_face *f, mn_rng *r) {
-    static const int hair[2][MN_HAIR_STYLES] = {{15, 33, 29, 12, 3, 1, 2, 5, 0},
-                                                {2, 7, 7, 12, 20, 15, 14, 16, 7}};
+    static const int hair[2][MN_HAIR_STYLES] = {{15, 33, 29, 12, 3, 1, 2, 5, 0}, {2, 7, 7, 12, 20, 15, 14, 16, 7}};
     static const int beard[MN_BEARDS] = {47, 18, 10, 9, 16};
     bool woman = f->gender == 1;
     f->jaw = around(r, woman ? 0.30 : 0.68, 0.45);
@@ -327,8 +319,7 @@ static void random_picture(mn_face *f, mn_rng *r) {
     f->occlusion = pick(r, occlusion, MN_OCCLUSIONS);
 }
 
-void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t picture, int expression,
-                    int gender) {
+void mn_face_random(mn_face *f, uint64_t seed, uint64_t identity, uint64_t picture, int expression, int gender) {
     *f = (mn_face){.expression = expression, .gender = gender == 1, .scale = 1, .variation = 1};
     mn_rng person = mn_rng_create(seed, 2 * identity), r = mn_rng_create(seed, 2 * identity + 1);
     random_build(f, &person);
@@ -400,8 +391,7 @@ static mn_status check_sheet(const mn_sheet_opt *o, int columns, mn_error *err) 
                        o->rows, o->frames);
     if (!(o->scale >= 0.25 && o->scale <= 2))
         return mn_fail(err, MN_ERR_ARG, "contact sheet: the scale is %g, wanted 0.25 to 2", o->scale);
-    if (o->gap < 0 || o->gap > 1024)
-        return mn_fail(err, MN_ERR_ARG, "contact sheet: the gap is %d, wanted 0 to 1024", o->gap);
+    if (o->gap < 0 || o->gap > 1024) return mn_fail(err, MN_ERR_ARG, "contact sheet: the gap is %d, wanted 0 to 1024", o->gap);
     if ((int64_t)o->rows * (o->size + o->gap) > 32768 || (int64_t)columns * (o->size + o->gap / 4) > 32768)
         return mn_fail(err, MN_ERR_ARG,
                        "contact sheet: %d x %d cells of %d pixels are more than 32768 pixels a "
@@ -420,7 +410,8 @@ mn_status mn_face_sheet(const mn_sheet_opt *opt, mn_image *out, mn_error *err) {
     mn_status status = check_sheet(&o, columns, err);
     int across = o.size + o.gap / 4, down = o.size + o.gap;
     if (status == MN_OK) status = mn_image_reserve(out, columns * across, o.rows * down, o.channels, err);
-    if (status == MN_OK) memset(out->pixels, 255, (size_t)columns * (size_t)across * (size_t)o.rows * (size_t)down * (size_t)o.channels);
+    if (status == MN_OK)
+        memset(out->pixels, 255, (size_t)columns * (size_t)across * (size_t)o.rows * (size_t)down * (size_t)o.channels);
     mn_image cell = {0};
     for (int i = 0; i < o.rows * columns && status == MN_OK; i++) {
         mn_face f;

@@ -5,13 +5,7 @@
 #include "data/canvas.h"
 
 /* Streams of random numbers under a face's texture seed. */
-enum {
-    MN__STREAM_ACTIONS = 1,
-    MN__STREAM_BACKGROUND,
-    MN__STREAM_HAIR,
-    MN__STREAM_CLOTH,
-    MN__STREAM_OCCLUSION
-};
+enum { MN__STREAM_ACTIONS = 1, MN__STREAM_BACKGROUND, MN__STREAM_HAIR, MN__STREAM_CLOTH, MN__STREAM_OCCLUSION };
 
 /* Face coordinates: the unit is the side of the picture at scale 1, the origin the middle of the head; x to
  * the right, y down, z towards the camera. The eyes lie at (+-0.18, -0.16), the chin near (0, 0.43). */

@@ -48,9 +48,7 @@ static mn__rgb iris_colour(const mn__rig *r) {
     const mn__rgb brown = {0.20f, 0.11f, 0.07f}, hazel = {0.42f, 0.30f, 0.16f}, green = {0.40f, 0.48f, 0.34f},
                   blue = {0.36f, 0.50f, 0.64f};
     float t = 3 * (float)r->f->eye_tone;
-    return t < 1   ? mn__mix(brown, hazel, t)
-           : t < 2 ? mn__mix(hazel, green, t - 1)
-                   : mn__mix(green, blue, t - 2);
+    return t < 1 ? mn__mix(brown, hazel, t) : t < 2 ? mn__mix(hazel, green, t - 1) : mn__mix(green, blue, t - 2);
 }
 
 static void disc(const mn__rig *r, mn__point at, float radius, mn__rgb colour, float alpha) {
@@ -74,10 +72,9 @@ static void draw_eyeball(const mn__rig *r, const lids *l, float s) {
     disc(r, at, size, mn__dim(iris, 0.45f), 1);
     disc(r, at, 0.84f * size, iris, 1);
     disc(r, at, 0.44f * size, black, 1);
-    mn__spot(r->c, mn__at(r, s * r->eye_x, r->eye_y - 0.045f, 0), mn__px(r, 1.3f * r->eye_w),
-             mn__px(r, 0.04f), r->turn, black, 0.45f); /* the upper lid's shadow */
-    mn__point glint = {at.x + mn__px(r, 0.012f) * r->light_x - mn__px(r, 0.002f),
-                       at.y + mn__px(r, 0.013f) * r->light_y};
+    mn__spot(r->c, mn__at(r, s * r->eye_x, r->eye_y - 0.045f, 0), mn__px(r, 1.3f * r->eye_w), mn__px(r, 0.04f), r->turn, black,
+             0.45f); /* the upper lid's shadow */
+    mn__point glint = {at.x + mn__px(r, 0.012f) * r->light_x - mn__px(r, 0.002f), at.y + mn__px(r, 0.013f) * r->light_y};
     mn__spot(r->c, glint, mn__px(r, 0.013f), mn__px(r, 0.013f), 0, white, 1);
     mn__unclip(r->c);
 }
@@ -93,19 +90,16 @@ static void draw_lids(const mn__rig *r, const lids *l, float s) {
         crease[i] = (mn__point){l->upper[i].x + lift * r->sin_roll, l->upper[i].y - lift * r->cos_roll};
     }
     if (paint > 0)
-        mn__stroke(r->c, crease, LID, mn__pen_of(r, 0.012f, 0.030f, 0.012f, 0.8f),
-                   (mn__rgb){0.36f, 0.22f, 0.34f}, 0.4f * paint);
+        mn__stroke(r->c, crease, LID, mn__pen_of(r, 0.012f, 0.030f, 0.012f, 0.8f), (mn__rgb){0.36f, 0.22f, 0.34f}, 0.4f * paint);
     mn__stroke(r->c, crease + 1, LID - 2, mn__pen_of(r, 0.003f, 0.009f, 0.004f, 0.6f), r->deep, 0.55f);
-    mn__stroke(r->c, l->lower, LID, mn__pen_of(r, 0.003f, 0.007f, 0.007f, 0.4f), mn__mix(r->deep, line, 0.4f),
-               0.55f);
+    mn__stroke(r->c, l->lower, LID, mn__pen_of(r, 0.003f, 0.007f, 0.007f, 0.4f), mn__mix(r->deep, line, 0.4f), 0.55f);
     mn__stroke(r->c, l->upper, LID, mn__pen_of(r, 0.5f * lash, lash, 1.1f * lash, 0), line, 0.92f);
     if (f->gender == 1 || paint > 0) { /* the outer lashes */
         mn__point from = l->upper[LID - 1], mid = l->upper[LID - 2];
         float flick = mn__px(r, 0.016f + 0.012f * paint);
         mn__point to = {from.x + flick * (s * r->cos_roll + 0.6f * r->sin_roll),
                         from.y + flick * (s * r->sin_roll - 0.6f * r->cos_roll)};
-        mn__stroke(r->c, (mn__point[]){mid, from, to}, 3, mn__pen_of(r, lash, 0.9f * lash, 0.1f * lash, 0),
-                   line, 0.85f);
+        mn__stroke(r->c, (mn__point[]){mid, from, to}, 3, mn__pen_of(r, lash, 0.9f * lash, 0.1f * lash, 0), line, 0.85f);
     }
 }
 
@@ -122,8 +116,7 @@ void mn__draw_eyes(const mn__rig *r) {
 static void draw_brow(const mn__rig *r, float s) {
     const mn_face *f = r->f;
     const float *au = r->au;
-    float rest = 0.013f * (float)(f->resting_brow - 0.5) * 2, down = au[MN_AU4],
-          frown = down * (1 - 0.75f * au[MN_AU1]);
+    float rest = 0.013f * (float)(f->resting_brow - 0.5) * 2, down = au[MN_AU4], frown = down * (1 - 0.75f * au[MN_AU1]);
     float nose = au[MN_AU9], arch = 0.010f + 0.014f * (1 - r->jaw);
     float inner = -0.062f * au[MN_AU1] + 0.062f * frown + 0.034f * nose - rest;
     float middle = -0.020f * au[MN_AU1] - 0.050f * au[MN_AU2] + 0.036f * frown + 0.022f * nose;
@@ -138,8 +131,7 @@ static void draw_brow(const mn__rig *r, float s) {
     };
     float w = 0.020f + 0.026f * (float)f->brow_thickness;
     mn__stroke(r->c, line, 5, mn__pen_of(r, 0.80f * w, w, 0.15f * w, 0.35f), r->brow, 0.80f);
-    mn__stroke(r->c, line, 4, mn__pen_of(r, 0.30f * w, 0.45f * w, 0.2f * w, 0), mn__dim(r->brow, 0.7f),
-               0.45f);
+    mn__stroke(r->c, line, 4, mn__pen_of(r, 0.30f * w, 0.45f * w, 0.2f * w, 0), mn__dim(r->brow, 0.7f), 0.45f);
 }
 
 void mn__draw_brows(const mn__rig *r) {
@@ -156,8 +148,7 @@ static void draw_nose_side(const mn__rig *r, float s) {
                           mn__at(r, s * 0.040f, -0.04f, 0.06f), mn__at(r, s * 0.75f * w, y - 0.035f, 0.05f)};
     mn__stroke(r->c, bridge, 4, mn__pen_of(r, 0.045f, 0.028f, 0.030f, 0.9f), r->shadow, dark ? 0.55f : 0.22f);
     mn__point wing[] = {mn__at(r, s * (w - 0.018f), y - 0.050f, 0.05f), mn__at(r, s * w, y - 0.022f, 0.045f),
-                        mn__at(r, s * (w - 0.006f), y + 0.003f, 0.045f),
-                        mn__at(r, s * (w - 0.030f), y + 0.008f, 0.055f)};
+                        mn__at(r, s * (w - 0.006f), y + 0.003f, 0.045f), mn__at(r, s * (w - 0.030f), y + 0.008f, 0.055f)};
     mn__stroke(r->c, wing, 4, mn__pen_of(r, 0.004f, 0.013f, 0.006f, 0.7f), r->deep, 0.5f + 0.3f * flare);
     mn__point hole = mn__at(r, s * 0.48f * w, y + 0.006f, 0.065f);
     mn__spot(r->c, hole, mn__px(r, 0.36f * w), mn__px(r, 0.013f + 0.005f * flare), r->turn - s * 0.25f,
@@ -166,15 +157,12 @@ static void draw_nose_side(const mn__rig *r, float s) {
 
 void mn__draw_nose(const mn__rig *r) {
     float y = r->nose_y, w = r->nose_w;
-    mn__spot(r->c, mn__at(r, 0, y + 0.026f, 0.02f), mn__px(r, 1.15f * w), mn__px(r, 0.035f), r->turn,
-             r->shadow, 0.55f);
+    mn__spot(r->c, mn__at(r, 0, y + 0.026f, 0.02f), mn__px(r, 1.15f * w), mn__px(r, 0.035f), r->turn, r->shadow, 0.55f);
     draw_nose_side(r, -1);
     draw_nose_side(r, 1);
-    mn__point ridge[] = {mn__at(r, 0, -0.20f, 0.045f), mn__at(r, 0, -0.10f, 0.075f),
-                         mn__at(r, 0, y - 0.05f, 0.10f)};
+    mn__point ridge[] = {mn__at(r, 0, -0.20f, 0.045f), mn__at(r, 0, -0.10f, 0.075f), mn__at(r, 0, y - 0.05f, 0.10f)};
     mn__stroke(r->c, ridge, 3, mn__pen_of(r, 0.018f, 0.022f, 0.030f, 0.9f), r->glow, 0.42f);
-    mn__spot(r->c, mn__at(r, 0, y - 0.032f, 0.105f), mn__px(r, 0.05f), mn__px(r, 0.042f), r->turn, r->glow,
-             0.75f);
+    mn__spot(r->c, mn__at(r, 0, y - 0.032f, 0.105f), mn__px(r, 0.05f), mn__px(r, 0.042f), r->turn, r->glow, 0.75f);
     mn__point base[] = {mn__at(r, -0.45f * w, y + 0.010f, 0.075f), mn__at(r, 0, y + 0.017f, 0.085f),
                         mn__at(r, 0.45f * w, y + 0.010f, 0.075f)};
     mn__stroke(r->c, base, 3, mn__pen_of(r, 0.004f, 0.010f, 0.004f, 0.6f), r->deep, 0.5f);
@@ -193,14 +181,12 @@ typedef struct mouth {
 static mouth make_mouth(const mn__rig *r) {
     const float *au = r->au;
     float press = 0.45f * au[MN_AU23] + 0.40f * au[MN_AU24], rest = (float)(r->f->resting_mouth - 0.5) * 2;
-    mouth m = {.gap = 0.028f * au[MN_AU25] * (1 + 1.1f * au[MN_AU12]) + 0.090f * au[MN_AU26] +
-                      0.085f * au[MN_AU27] + 0.020f * au[MN_AU16] * au[MN_AU25]};
+    mouth m = {.gap = 0.028f * au[MN_AU25] * (1 + 1.1f * au[MN_AU12]) + 0.090f * au[MN_AU26] + 0.085f * au[MN_AU27] +
+                      0.020f * au[MN_AU16] * au[MN_AU25]};
     m.smile = au[MN_AU12] - 0.80f * au[MN_AU15] + 0.10f * rest;
-    float half = r->mouth_w + 0.046f * au[MN_AU12] + 0.042f * au[MN_AU20] - 0.020f * au[MN_AU23] -
-                 0.008f * au[MN_AU17] - 0.032f * au[MN_AU26] * (1 - au[MN_AU12]) * (1 - 0.9f * au[MN_AU20]) -
-                 0.016f * au[MN_AU27];
-    float corner =
-        -0.060f * au[MN_AU12] + 0.058f * au[MN_AU15] + 0.012f * au[MN_AU20] - 0.008f * (rest + 0.4f);
+    float half = r->mouth_w + 0.046f * au[MN_AU12] + 0.042f * au[MN_AU20] - 0.020f * au[MN_AU23] - 0.008f * au[MN_AU17] -
+                 0.032f * au[MN_AU26] * (1 - au[MN_AU12]) * (1 - 0.9f * au[MN_AU20]) - 0.016f * au[MN_AU27];
+    float corner = -0.060f * au[MN_AU12] + 0.058f * au[MN_AU15] + 0.012f * au[MN_AU20] - 0.008f * (rest + 0.4f);
     float full = 0.55f + 0.9f * (float)r->f->lip_fullness - 0.15f * r->old;
     float thin = 1 - 0.85f * press - 0.25f * au[MN_AU12] - 0.22f * au[MN_AU20];
     float up = 0.028f * full * thin, low = 0.036f * full * thin * (1 + 0.15f * au[MN_AU16]);
@@ -208,29 +194,23 @@ static mouth make_mouth(const mn__rig *r) {
     float pout = 0.020f * au[MN_AU17] + 0.010f * au[MN_AU15];                       /* the middle goes up */
     float round = m.gap / 0.09f < 1 ? m.gap / 0.09f : 1;
     for (int i = 0; i < LIPS; i++) {
-        float t = 2 * (float)i / (LIPS - 1) - 1, a = fabsf(t), arc = 1 - t * t,
-              bow = (1 - round) * arc + round * sqrtf(arc);
+        float t = 2 * (float)i / (LIPS - 1) - 1, a = fabsf(t), arc = 1 - t * t, bow = (1 - round) * arc + round * sqrtf(arc);
         float side = t * t * (0.4f + 0.6f * a), middle = 1 - side;
-        float line =
-            r->mouth_y + corner * side - (pout + 0.35f * lift) * middle + 0.016f * au[MN_AU12] * middle;
+        float line = r->mouth_y + corner * side - (pout + 0.35f * lift) * middle + 0.016f * au[MN_AU12] * middle;
         float cupid = 0.30f * expf(-30 * t * t);
         m.x[i] = half * t;
-        m.upper[i] = line - (0.36f * m.gap * (1 - 0.7f * au[MN_AU12])) * bow -
-                     0.5f * lift * arc * (au[MN_AU25] > 0 ? 1 : 0.3f);
-        m.lower[i] = line + (0.64f * m.gap + 0.25f * m.gap * au[MN_AU12]) * bow +
-                     0.012f * au[MN_AU16] * au[MN_AU25] * arc;
+        m.upper[i] = line - (0.36f * m.gap * (1 - 0.7f * au[MN_AU12])) * bow - 0.5f * lift * arc * (au[MN_AU25] > 0 ? 1 : 0.3f);
+        m.lower[i] = line + (0.64f * m.gap + 0.25f * m.gap * au[MN_AU12]) * bow + 0.012f * au[MN_AU16] * au[MN_AU25] * arc;
         m.top[i] = m.upper[i] - (up * (1 - cupid) + 0.25f * lift) * powf(arc, 0.75f);
         m.bottom[i] = m.lower[i] + low * powf(arc, 0.65f) + 0.006f * au[MN_AU16] * arc;
     }
-    m.show = 0.9f * au[MN_AU12] + 0.75f * au[MN_AU20] + 0.8f * au[MN_AU10] + 0.7f * au[MN_AU16] +
-             0.35f * au[MN_AU5];
+    m.show = 0.9f * au[MN_AU12] + 0.75f * au[MN_AU20] + 0.8f * au[MN_AU10] + 0.7f * au[MN_AU16] + 0.35f * au[MN_AU5];
     if (m.show > 1) m.show = 1;
     return m;
 }
 
 /* The area between two edges of the mouth. */
-static void between(const mn__rig *r, const mouth *m, const float *above, const float *below, float dz,
-                    mn__path *out) {
+static void between(const mn__rig *r, const mouth *m, const float *above, const float *below, float dz, mn__path *out) {
     mn__point p[2 * LIPS];
     for (int i = 0; i < LIPS; i++) {
         p[i] = mn__at(r, m->x[i], above[i], dz);
@@ -260,28 +240,24 @@ static void draw_opening(const mn__rig *r, const mouth *m) {
     if (lower_teeth > 0.002f) mn__fill(r->c, &p, mn__dim(tooth, 0.88f), 0.9f);
     for (int i = -3; i <= 3; i++) { /* between the teeth */
         float x = 0.031f * ((float)i + 0.5f) - 0.0155f;
-        mn__point gap[] = {mn__at(r, x, m->upper[LIPS / 2] - 0.01f, 0.02f),
-                           mn__at(r, x, m->upper[LIPS / 2] + high, 0.02f)};
-        mn__stroke(r->c, gap, 2, mn__pen_of(r, 0.004f, 0.004f, 0.004f, 0), mn__dim(tooth, 0.6f),
-                   0.4f * m->show);
+        mn__point gap[] = {mn__at(r, x, m->upper[LIPS / 2] - 0.01f, 0.02f), mn__at(r, x, m->upper[LIPS / 2] + high, 0.02f)};
+        mn__stroke(r->c, gap, 2, mn__pen_of(r, 0.004f, 0.004f, 0.004f, 0), mn__dim(tooth, 0.6f), 0.4f * m->show);
     }
-    mn__spot(r->c, mn__at(r, 0, m->upper[LIPS / 2] - 0.012f, 0.02f), mn__px(r, 0.16f), mn__px(r, 0.022f),
-             r->turn, black, 0.5f);
+    mn__spot(r->c, mn__at(r, 0, m->upper[LIPS / 2] - 0.012f, 0.02f), mn__px(r, 0.16f), mn__px(r, 0.022f), r->turn, black, 0.5f);
     mn__unclip(r->c);
 }
 
 void mn__draw_mouth(const mn__rig *r) {
     mouth m = make_mouth(r);
     mn__path p;
-    mn__spot(r->c, mn__at(r, 0, m.bottom[LIPS / 2] + 0.018f, 0), mn__px(r, 0.10f), mn__px(r, 0.030f), r->turn,
-             r->shadow, 0.6f);
+    mn__spot(r->c, mn__at(r, 0, m.bottom[LIPS / 2] + 0.018f, 0), mn__px(r, 0.10f), mn__px(r, 0.030f), r->turn, r->shadow, 0.6f);
     between(r, &m, m.top, m.upper, 0.02f, &p);
     mn__fill(r->c, &p, mn__dim(r->lip, 0.86f), 0.92f);
     between(r, &m, m.lower, m.bottom, 0.02f, &p);
     mn__fill(r->c, &p, r->lip, 0.92f);
     float shine = m.lower[LIPS / 2] + 0.45f * (m.bottom[LIPS / 2] - m.lower[LIPS / 2]);
-    mn__spot(r->c, mn__at(r, 0, shine, 0.03f), mn__px(r, 0.06f), mn__px(r, 0.012f), r->turn,
-             mn__mix(r->lip, white, 0.6f), 0.35f + 0.3f * (float)r->f->makeup);
+    mn__spot(r->c, mn__at(r, 0, shine, 0.03f), mn__px(r, 0.06f), mn__px(r, 0.012f), r->turn, mn__mix(r->lip, white, 0.6f),
+             0.35f + 0.3f * (float)r->f->makeup);
     if (m.gap > 0.001f) draw_opening(r, &m);
     mn__point line[LIPS];
     for (int i = 0; i < LIPS; i++) line[i] = mn__at(r, m.x[i], m.upper[i], 0.02f);

@@ -12,20 +12,14 @@ typedef struct style {
 } style;
 
 static const style styles[MN_HAIR_STYLES] = {
-    [MN_HAIR_SHAVED] = {0.006f, -0.40f, 0, 0, 0},
-    [MN_HAIR_CROP] = {0.040f, -0.385f, 0, 0, 0},
-    [MN_HAIR_PARTED] = {0.060f, -0.375f, 0.16f, 0, 0},
-    [MN_HAIR_CURLY] = {0.105f, -0.37f, 0, 0.0f, 1},
-    [MN_HAIR_LONG] = {0.060f, -0.44f, 0.02f, 0.62f, 0},
-    [MN_HAIR_BOB] = {0.070f, -0.305f, 0, 0.24f, 0},
-    [MN_HAIR_TIED] = {0.030f, -0.41f, 0, 0, 0},
-    [MN_HAIR_WAVY] = {0.080f, -0.42f, -0.14f, 0.52f, 0.6f},
+    [MN_HAIR_SHAVED] = {0.006f, -0.40f, 0, 0, 0},       [MN_HAIR_CROP] = {0.040f, -0.385f, 0, 0, 0},
+    [MN_HAIR_PARTED] = {0.060f, -0.375f, 0.16f, 0, 0},  [MN_HAIR_CURLY] = {0.105f, -0.37f, 0, 0.0f, 1},
+    [MN_HAIR_LONG] = {0.060f, -0.44f, 0.02f, 0.62f, 0}, [MN_HAIR_BOB] = {0.070f, -0.305f, 0, 0.24f, 0},
+    [MN_HAIR_TIED] = {0.030f, -0.41f, 0, 0, 0},         [MN_HAIR_WAVY] = {0.080f, -0.42f, -0.14f, 0.52f, 0.6f},
     [MN_HAIR_COVERED] = {0.050f, -0.36f, 0, 0, 0},
 };
 
-static float volume_of(const mn__rig *r) {
-    return styles[r->f->hair_style].volume * (0.7f + 0.6f * (float)r->f->hair_length);
-}
+static float volume_of(const mn__rig *r) { return styles[r->f->hair_style].volume * (0.7f + 0.6f * (float)r->f->hair_length); }
 
 /* Points of a ring round the head, over the angle from -1 (left ear) over 0 (top) to 1 (right ear). */
 static mn__point crown(const mn__rig *r, float at, float out, float z) {
@@ -37,8 +31,7 @@ static mn__point crown(const mn__rig *r, float at, float out, float z) {
 
 static void draw_curls(const mn__rig *r, mn_rng *g, float volume) {
     for (int i = 0; i <= 22; i++) {
-        float at = ((float)i / 11 - 1) * 1.12f,
-              size = 0.055f + 0.35f * volume + 0.02f * (float)mn_rng_uniform(g, -1, 1);
+        float at = ((float)i / 11 - 1) * 1.12f, size = 0.055f + 0.35f * volume + 0.02f * (float)mn_rng_uniform(g, -1, 1);
         mn__path p = {.n = 0};
         mn__path_ellipse(&p, crown(r, at, 0.55f * volume, -0.12f), mn__px(r, size), mn__px(r, size), 0);
         mn__fill(r->c, &p, i & 1 ? mn__dim(r->hair, 0.86f) : mn__dim(r->hair, 0.94f), 1);
@@ -46,8 +39,7 @@ static void draw_curls(const mn__rig *r, mn_rng *g, float volume) {
 }
 
 static void draw_falling(const mn__rig *r, const style *s, float volume) {
-    float length = s->side * (0.75f + 0.5f * (float)r->f->hair_length), w = r->half + volume,
-          b = 0.03f * s->wave;
+    float length = s->side * (0.75f + 0.5f * (float)r->f->hair_length), w = r->half + volume, b = 0.03f * s->wave;
     const float z = -0.13f;
     mn__point p[] = {mn__rim(r, 0, -0.57f - volume, z),
                      mn__rim(r, 0.72f * w, -0.48f - 0.6f * volume, z),
@@ -70,11 +62,10 @@ static void draw_falling(const mn__rig *r, const style *s, float volume) {
 static void draw_scarf_back(const mn__rig *r) {
     float w = r->half + 0.055f;
     const float z = -0.12f;
-    mn__point p[] = {
-        mn__rim(r, 0, -0.62f, z),        mn__rim(r, 0.75f * w, -0.50f, z), mn__rim(r, w, -0.15f, z),
-        mn__rim(r, w, 0.15f, z),         mn__rim(r, 0.95f * w, 0.40f, z),  mn__rim(r, 1.25f * w, 0.8f, z),
-        mn__rim(r, -1.25f * w, 0.8f, z), mn__rim(r, -0.95f * w, 0.40f, z), mn__rim(r, -w, 0.15f, z),
-        mn__rim(r, -w, -0.15f, z),       mn__rim(r, -0.75f * w, -0.50f, z)};
+    mn__point p[] = {mn__rim(r, 0, -0.62f, z),        mn__rim(r, 0.75f * w, -0.50f, z), mn__rim(r, w, -0.15f, z),
+                     mn__rim(r, w, 0.15f, z),         mn__rim(r, 0.95f * w, 0.40f, z),  mn__rim(r, 1.25f * w, 0.8f, z),
+                     mn__rim(r, -1.25f * w, 0.8f, z), mn__rim(r, -0.95f * w, 0.40f, z), mn__rim(r, -w, 0.15f, z),
+                     mn__rim(r, -w, -0.15f, z),       mn__rim(r, -0.75f * w, -0.50f, z)};
     mn__path path = {.n = 0};
     mn__path_curve(&path, r->c, p, 11, true);
     mn__fill(r->c, &path, mn__dim(r->scarf, 0.8f), 1);
@@ -116,9 +107,7 @@ static void cap_outline(const mn__rig *r, const style *s, float volume, mn__path
         if (s->part != 0) y += 0.055f * fabsf(from_part) / 0.3f - 0.03f;
         if (i == 0 || i == LINE - 1) y = s->side > 0 ? -0.05f : -0.13f;
         if (i == 1 || i == LINE - 2) y = s->side > 0 ? -0.24f : -0.26f;
-        float x = i == 0 || i == LINE - 1   ? t * (w - 0.012f)
-                  : i == 1 || i == LINE - 2 ? t / 0.75f * (w - 0.045f)
-                                            : t * 0.82f * w;
+        float x = i == 0 || i == LINE - 1 ? t * (w - 0.012f) : i == 1 || i == LINE - 2 ? t / 0.75f * (w - 0.045f) : t * 0.82f * w;
         p[TOP + i] = mn__at(r, x, y, i < 2 || i > LINE - 3 ? -0.02f : 0);
     }
     out->n = 0;
@@ -129,14 +118,12 @@ static void cap_outline(const mn__rig *r, const style *s, float volume, mn__path
 static void draw_top_curls(const mn__rig *r, mn_rng *g, float volume) {
     for (int ring = 0; ring < 4; ring++)
         for (int i = 0; i < 9; i++) {
-            float at = 0.62f * (((float)i + 0.5f * (float)(ring & 1)) / 4 - 1) +
-                       0.03f * (float)mn_rng_uniform(g, -1, 1);
-            float size = 0.050f + 0.012f * (float)mn_rng_uniform(g, -1, 1),
-                  out = 0.6f * volume - 0.062f * (float)ring;
+            float at = 0.62f * (((float)i + 0.5f * (float)(ring & 1)) / 4 - 1) + 0.03f * (float)mn_rng_uniform(g, -1, 1);
+            float size = 0.050f + 0.012f * (float)mn_rng_uniform(g, -1, 1), out = 0.6f * volume - 0.062f * (float)ring;
             mn__point o = crown(r, at, out, 0.02f * (float)ring - 0.08f);
             mn__spot(r->c, o, mn__px(r, 1.5f * size), mn__px(r, 1.5f * size), 0, r->hair_dark, 0.5f);
-            mn__spot(r->c, (mn__point){o.x - mn__px(r, 0.010f), o.y - mn__px(r, 0.014f)}, mn__px(r, size),
-                     mn__px(r, size), 0, mn__mix(r->hair, r->hair_light, 0.35f), 0.75f);
+            mn__spot(r->c, (mn__point){o.x - mn__px(r, 0.010f), o.y - mn__px(r, 0.014f)}, mn__px(r, size), mn__px(r, size), 0,
+                     mn__mix(r->hair, r->hair_light, 0.35f), 0.75f);
         }
 }
 
@@ -145,12 +132,11 @@ static void draw_strands(const mn__rig *r, const style *s, float volume, mn_rng 
     for (int i = 0; i < 18; i++) {
         float at = (float)i / 8.5f - 1, jitter = 0.04f * (float)mn_rng_uniform(g, -1, 1);
         float near = 0.10f + 0.25f * fabsf(s->part);
-        mn__point line[3] = {
-            mn__at(r, s->part + (0.40f - near) * at, -0.56f - volume, -0.1f),
-            mn__at(r, 0.6f * s->part + (0.38f + 0.3f * jitter) * at, -0.44f + 0.12f * at * at, -0.04f),
-            mn__at(r, (0.42f + jitter) * at, s->fringe + 0.02f + 0.16f * at * at, -0.02f)};
-        mn__stroke(r->c, line, 3, mn__pen_of(r, 0.006f, 0.018f, 0.004f, 0.8f),
-                   i & 1 ? r->hair_light : r->hair_dark, volume < 0.06f ? 0.15f : 0.24f);
+        mn__point line[3] = {mn__at(r, s->part + (0.40f - near) * at, -0.56f - volume, -0.1f),
+                             mn__at(r, 0.6f * s->part + (0.38f + 0.3f * jitter) * at, -0.44f + 0.12f * at * at, -0.04f),
+                             mn__at(r, (0.42f + jitter) * at, s->fringe + 0.02f + 0.16f * at * at, -0.02f)};
+        mn__stroke(r->c, line, 3, mn__pen_of(r, 0.006f, 0.018f, 0.004f, 0.8f), i & 1 ? r->hair_light : r->hair_dark,
+                   volume < 0.06f ? 0.15f : 0.24f);
     }
 }
 
@@ -193,8 +179,7 @@ static void draw_side(const mn__rig *r, const style *s, float side, mn_rng *g) {
         float x = side * (w - in + (in + volume) * ((float)i + 0.5f) / 5);
         mn__point line[] = {mn__rim(r, x - side * 0.03f, -0.36f, z), mn__rim(r, x + side * b, -0.05f, z),
                             mn__rim(r, x - side * b, 0.5f * length, z), mn__rim(r, x, length + 0.03f, z)};
-        mn__stroke(r->c, line, 4, mn__pen_of(r, 0.008f, 0.016f, 0.006f, 0.6f),
-                   i & 1 ? r->hair_light : r->hair_dark, 0.4f);
+        mn__stroke(r->c, line, 4, mn__pen_of(r, 0.008f, 0.016f, 0.006f, 0.6f), i & 1 ? r->hair_light : r->hair_dark, 0.4f);
     }
     mn__unclip(r->c);
 }
@@ -208,8 +193,7 @@ static void draw_scarf(const mn__rig *r) {
         float a = 6.2831853f * (float)i / N, sn = sinf(a), cs = cosf(a);
         outer[i] = mn__rim(r, w * sn, -0.06f - (cs > 0 ? 0.56f : 0.60f) * cs, -0.08f);
         float low = r->chin + 0.05f - 0.01f;
-        inner[i] =
-            mn__at(r, (r->half - 0.045f) * sn, cs > 0 ? -0.05f - 0.33f * cs : -0.05f - low * cs, -0.02f);
+        inner[i] = mn__at(r, (r->half - 0.045f) * sn, cs > 0 ? -0.05f - 0.33f * cs : -0.05f - low * cs, -0.02f);
     }
     mn__path p = {.n = 0}, hole = {.n = 0};
     mn__path_curve(&p, r->c, outer, N, true);
@@ -223,10 +207,9 @@ static void draw_scarf(const mn__rig *r) {
     mn__clip(r->c, &ring);
     for (int i = 0; i < 4; i++) {
         float y = -0.50f + 0.05f * (float)i;
-        mn__point fold[] = {mn__rim(r, -w, -0.1f + 0.12f * (float)i, 0), mn__rim(r, -0.2f, y, 0),
-                            mn__rim(r, 0.25f, y + 0.02f, 0), mn__rim(r, w, 0.0f + 0.12f * (float)i, 0)};
-        mn__stroke(r->c, fold, 4, mn__pen_of(r, 0.01f, 0.025f, 0.01f, 0.8f),
-                   mn__dim(colour, i & 1 ? 0.72f : 1.2f), 0.5f);
+        mn__point fold[] = {mn__rim(r, -w, -0.1f + 0.12f * (float)i, 0), mn__rim(r, -0.2f, y, 0), mn__rim(r, 0.25f, y + 0.02f, 0),
+                            mn__rim(r, w, 0.0f + 0.12f * (float)i, 0)};
+        mn__stroke(r->c, fold, 4, mn__pen_of(r, 0.01f, 0.025f, 0.01f, 0.8f), mn__dim(colour, i & 1 ? 0.72f : 1.2f), 0.5f);
     }
     mn__unclip(r->c);
 }
@@ -276,8 +259,7 @@ static void draw_jaw_beard(const mn__rig *r, float alpha) {
     if (alpha < 0.5f) return;
     mn__point edge[7]; /* a full beard stands a little beyond the jaw */
     for (int i = 0; i < 7; i++) {
-        float t = ((float)i - 3) / 3, a = fabsf(t),
-              x = (0.60f + 0.16f * r->jaw) * w * t * (1.45f - 0.45f * a * a);
+        float t = ((float)i - 3) / 3, a = fabsf(t), x = (0.60f + 0.16f * r->jaw) * w * t * (1.45f - 0.45f * a * a);
         edge[i] = mn__rim(r, x, c - 0.01f - 0.19f * a * a * a, 0.07f - 0.09f * a);
     }
     mn__stroke(r->c, edge, 7, mn__pen_of(r, 0.01f, 0.07f, 0.01f, 0), r->hair, alpha);
@@ -287,8 +269,7 @@ static void draw_moustache(const mn__rig *r, float alpha) {
     float y = 0.5f * (r->nose_y + r->mouth_y) + 0.006f, w = r->mouth_w + 0.03f;
     float raise = 0.03f * r->au[MN_AU12] - 0.02f * r->au[MN_AU15];
     for (float s = -1; s <= 1; s += 2) {
-        mn__point line[] = {mn__at(r, s * 0.004f, y, 0.03f),
-                            mn__at(r, s * 0.5f * w, y + 0.006f - 0.3f * raise, 0.02f),
+        mn__point line[] = {mn__at(r, s * 0.004f, y, 0.03f), mn__at(r, s * 0.5f * w, y + 0.006f - 0.3f * raise, 0.02f),
                             mn__at(r, s * w, y + 0.062f - raise, 0)};
         mn__stroke(r->c, line, 3, mn__pen_of(r, 0.034f, 0.046f, 0.012f, 0.3f), r->hair, alpha);
     }
@@ -313,8 +294,7 @@ static void draw_bristles(const mn__rig *r) {
               y = r->chin - 0.02f - 0.10f * fabsf(at) - 0.06f * (float)mn_rng_uniform(&g, 0, 1);
         float x = at * 0.68f * r->half;
         mn__point line[] = {mn__at(r, x, y - 0.02f, 0), mn__at(r, x * 1.03f, y + 0.025f, 0)};
-        mn__stroke(r->c, line, 2, mn__pen_of(r, 0.006f, 0.010f, 0.003f, 0),
-                   i & 1 ? r->hair_light : r->hair_dark, 0.3f);
+        mn__stroke(r->c, line, 2, mn__pen_of(r, 0.006f, 0.010f, 0.003f, 0), i & 1 ? r->hair_light : r->hair_dark, 0.3f);
     }
 }
 

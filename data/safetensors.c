@@ -9,8 +9,12 @@
 
 enum { HEADER_LIMIT = 16 << 20, MAX_ARRAYS = 65536 };
 
-static const struct type { const char *name; int size; mn_dtype dtype; } types[] = {
-    {"F32", 4, MN_F32}, {"F64", 8, MN_F64}, {"F16", 2, MN_F32}, {"BF16", 2, MN_F32}, {"I32", 4, MN_I32}, {"U8", 1, MN_U8}};
+static const struct type {
+    const char *name;
+    int size;
+    mn_dtype dtype;
+} types[] = {{"F32", 4, MN_F32},  {"F64", 8, MN_F64}, {"F16", 2, MN_F32},
+             {"BF16", 2, MN_F32}, {"I32", 4, MN_I32}, {"U8", 1, MN_U8}};
 
 void mn_arrays_free(mn_array *array, int n) {
     for (int i = 0; array && i < n; i++) mn_array_free(&array[i]);
@@ -38,17 +42,23 @@ static mn_status read_entry(const char *name, json_t *o, size_t size, place *p, 
     *p = (place){.count = 1};
     for (i = 0; type && i < sizeof types / sizeof *types; i++)
         if (!strcmp(type, types[i].name)) p->type = &types[i];
-    if (!p->type) return mn_fail(err, MN_ERR_UNSUPPORTED, "the array \"%.100s\" has the type %.20s; wanted F16, BF16, F32, F64, I32 or U8", name, type ? type : "(none)");
-    if (!json_is_array(shape) || json_array_size(shape) > MN_MAX_DIMS) return bad(err, name, "wanted a shape of at most 5 dimensions");
+    if (!p->type)
+        return mn_fail(err, MN_ERR_UNSUPPORTED, "the array \"%.100s\" has the type %.20s; wanted F16, BF16, F32, F64, I32 or U8",
+                       name, type ? type : "(none)");
+    if (!json_is_array(shape) || json_array_size(shape) > MN_MAX_DIMS)
+        return bad(err, name, "wanted a shape of at most 5 dimensions");
     json_array_foreach(shape, i, v) {
         json_int_t d = json_is_integer(v) ? json_integer_value(v) : -1;
-        if (d < 0 || __builtin_mul_overflow(p->count, (int64_t)d, &p->count) || p->count > (int64_t)size) return bad(err, name, "the shape is larger than the file");
+        if (d < 0 || __builtin_mul_overflow(p->count, (int64_t)d, &p->count) || p->count > (int64_t)size)
+            return bad(err, name, "the shape is larger than the file");
         p->shape.dim[p->shape.ndim++] = d;
     }
     json_t *from = json_array_get(offsets, 0), *to = json_array_get(offsets, 1);
-    if (json_array_size(offsets) != 2 || !json_is_integer(from) || !json_is_integer(to)) return bad(err, name, "data_offsets is missing");
+    if (json_array_size(offsets) != 2 || !json_is_integer(from) || !json_is_integer(to))
+        return bad(err, name, "data_offsets is missing");
     json_int_t begin = json_integer_value(from), end = json_integer_value(to);
-    if (begin < 0 || end < begin || (uint64_t)end > size || (uint64_t)(end - begin) != (uint64_t)p->count * (uint64_t)p->type->size)
+    if (begin < 0 || end < begin || (uint64_t)end > size ||
+        (uint64_t)(end - begin) != (uint64_t)p->count * (uint64_t)p->type->size)
         return bad(err, name, "data_offsets do not fit the shape, or the file");
     p->begin = (size_t)begin;
     return MN_OK;
@@ -71,7 +81,9 @@ static mn_status read_array(const char *name, json_t *o, const uint8_t *data, si
     place p;
     mn_status s = read_entry(name, o, size, &p, err);
     if (s) return s;
-    *out = (mn_array){.name = mn_strdup(name), .dtype = p.type->dtype, .shape = p.shape,
+    *out = (mn_array){.name = mn_strdup(name),
+                      .dtype = p.type->dtype,
+                      .shape = p.shape,
                       .data = mn_alloc((size_t)p.count * mn_dtype_size(p.type->dtype) + 1)};
     if (!out->name || !out->data) return mn_fail(err, MN_ERR_MEMORY, "no memory for the array \"%.100s\"", name);
     copy_numbers(&p, data + p.begin, out->data);
@@ -90,25 +102,32 @@ static mn_status check_total(json_t *root, size_t size, mn_error *err) {
         if (s) return s;
         total += (uint64_t)p.count * (uint64_t)p.type->size;
     }
-    return total == size ? MN_OK : mn_fail(err, MN_ERR_FORMAT, "the arrays have %llu bytes; the file has %zu for them", (unsigned long long)total, size);
+    return total == size ? MN_OK
+                         : mn_fail(err, MN_ERR_FORMAT, "the arrays have %llu bytes; the file has %zu for them",
+                                   (unsigned long long)total, size);
 }
 
 mn_status mn__safetensors_decode(const uint8_t *bytes, size_t size, mn_array **array, int *n, mn_error *err) {
     uint64_t length = 0;
     *array = NULL, *n = 0;
     for (int k = 7; k >= 0 && size >= 8; k--) length = length << 8 | bytes[k];
-    if (size < 10 || length < 2 || length > size - 8 || bytes[8] != '{') return mn_fail(err, MN_ERR_FORMAT, "is no safetensors file, or one that is cut off");
-    if (length > HEADER_LIMIT) return mn_fail(err, MN_ERR_UNSUPPORTED, "the header has %llu bytes; wanted at most %d", (unsigned long long)length, HEADER_LIMIT);
+    if (size < 10 || length < 2 || length > size - 8 || bytes[8] != '{')
+        return mn_fail(err, MN_ERR_FORMAT, "is no safetensors file, or one that is cut off");
+    if (length > HEADER_LIMIT)
+        return mn_fail(err, MN_ERR_UNSUPPORTED, "the header has %llu bytes; wanted at most %d", (unsigned long long)length,
+                       HEADER_LIMIT);
     json_t *root = mn__json_parse("the header", (const char *)bytes + 8, (size_t)length, err), *o;
     if (!root) return err->status;
     const uint8_t *data = bytes + 8 + length;
     size_t rest = size - 8 - (size_t)length;
     const char *name;
-    mn_status s = json_object_size(root) <= MAX_ARRAYS ? check_total(root, rest, err) : mn_fail(err, MN_ERR_UNSUPPORTED, "has more than %d arrays", MAX_ARRAYS);
-    if (s == MN_OK && !(*array = mn_alloc_zero(json_object_size(root) + 1, sizeof **array))) s = mn_fail(err, MN_ERR_MEMORY, "no memory for the list of arrays");
+    mn_status s = json_object_size(root) <= MAX_ARRAYS ? check_total(root, rest, err)
+                                                       : mn_fail(err, MN_ERR_UNSUPPORTED, "has more than %d arrays", MAX_ARRAYS);
+    if (s == MN_OK && !(*array = mn_alloc_zero(json_object_size(root) + 1, sizeof **array)))
+        s = mn_fail(err, MN_ERR_MEMORY, "no memory for the list of arrays");
     if (s == MN_OK) {
-        json_object_foreach(root, name, o)
-            if (s == MN_OK && strcmp(name, "__metadata__")) s = read_array(name, o, data, rest, &(*array)[(*n)++], err);
+        json_object_foreach(root, name, o) if (s == MN_OK && strcmp(name, "__metadata__")) s =
+            read_array(name, o, data, rest, &(*array)[(*n)++], err);
     }
     json_decref(root);
     if (s) {
@@ -144,8 +163,9 @@ static char *header(const mn_array *array, int n, size_t *length, mn_error *err)
         uint64_t end = at + (uint64_t)mn_shape_count(array[i].shape) * mn_dtype_size(array[i].dtype);
         json_t *shape = json_array();
         for (int d = 0; d < array[i].shape.ndim; d++) json_array_append_new(shape, json_integer(array[i].shape.dim[d]));
-        ok = !json_object_set_new(root, array[i].name, json_pack("{s:s,s:o,s:[I,I]}", "dtype", type_name(array[i].dtype), "shape", shape,
-                                                                "data_offsets", (json_int_t)at, (json_int_t)end));
+        ok = !json_object_set_new(root, array[i].name,
+                                  json_pack("{s:s,s:o,s:[I,I]}", "dtype", type_name(array[i].dtype), "shape", shape,
+                                            "data_offsets", (json_int_t)at, (json_int_t)end));
         at = end;
     }
     size_t size = ok ? json_dumpb(root, NULL, 0, JSON_COMPACT) : 0;
@@ -171,8 +191,10 @@ mn_status mn_safetensors_save(const char *path, const mn_array *array, int n, mn
         bool ok = fwrite(first, 1, 8, r.f) == 8 && fwrite(text, 1, length, r.f) == length;
         for (int i = 0; i < n && ok; i++)
             ok = mn__write_numbers(r.f, array[i].data, (size_t)mn_shape_count(array[i].shape), mn_dtype_size(array[i].dtype));
-        if (ok) s = mn__replace_commit(&r, err);
-        else mn__replace_abort(&r), s = mn_fail(err, MN_ERR_IO, "%s: cannot be written; hint: is the disk full?", path);
+        if (ok)
+            s = mn__replace_commit(&r, err);
+        else
+            mn__replace_abort(&r), s = mn_fail(err, MN_ERR_IO, "%s: cannot be written; hint: is the disk full?", path);
     }
     mn_free(text);
     return s;
@@ -181,7 +203,8 @@ mn_status mn_safetensors_save(const char *path, const mn_array *array, int n, mn
 #else
 
 static mn_status missing(mn_error *err) {
-    return mn_fail(err, MN_ERR_UNSUPPORTED, "this mien was built without JSON: it has no safetensors files; hint: install libjansson-dev and build again");
+    return mn_fail(err, MN_ERR_UNSUPPORTED,
+                   "this mien was built without JSON: it has no safetensors files; hint: install libjansson-dev and build again");
 }
 void mn_arrays_free(mn_array *array, int n) {
     for (int i = 0; array && i < n; i++) mn_array_free(&array[i]);
@@ -202,13 +225,21 @@ mn_status mn_safetensors_save(const char *path, const mn_array *array, int n, mn
 
 /* PyTorch's words for ours; the orders of the numbers are the same. */
 static bool same_name(const char *file, const char *ours) {
-    static const struct { const char *theirs, *ours; } words[] = {
-        {".weight", "/kernel"}, {".weight", "/gamma"}, {".weight", "/depthwise_kernel"}, {".bias", "/bias"}, {".bias", "/beta"},
-        {".running_mean", "/moving_mean"}, {".running_var", "/moving_variance"}};
+    static const struct {
+        const char *theirs, *ours;
+    } words[] = {{".weight", "/kernel"},
+                 {".weight", "/gamma"},
+                 {".weight", "/depthwise_kernel"},
+                 {".bias", "/bias"},
+                 {".bias", "/beta"},
+                 {".running_mean", "/moving_mean"},
+                 {".running_var", "/moving_variance"}};
     if (!strcmp(file, ours)) return true;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         size_t n = strlen(file), m = strlen(ours), a = strlen(words[i].theirs), b = strlen(words[i].ours);
-        if (n > a && m > b && n - a == m - b && !strcmp(file + n - a, words[i].theirs) && !strcmp(ours + m - b, words[i].ours) && !memcmp(file, ours, n - a)) return true;
+        if (n > a && m > b && n - a == m - b && !strcmp(file + n - a, words[i].theirs) && !strcmp(ours + m - b, words[i].ours) &&
+            !memcmp(file, ours, n - a))
+            return true;
     }
     return false;
 }
@@ -216,7 +247,9 @@ static bool same_name(const char *file, const char *ours) {
 /* The array of that weight, or NULL: none of that name, or of another shape. */
 static const mn_array *array_for(const mn_array *array, int n, const mn_tensor *t) {
     for (int i = 0; i < n; i++)
-        if (same_name(array[i].name, t->name) && mn_shape_equal(array[i].shape, t->shape) && (array[i].dtype == MN_F32 || array[i].dtype == MN_F64)) return &array[i];
+        if (same_name(array[i].name, t->name) && mn_shape_equal(array[i].shape, t->shape) &&
+            (array[i].dtype == MN_F32 || array[i].dtype == MN_F64))
+            return &array[i];
     return NULL;
 }
 
@@ -238,7 +271,8 @@ int mn_weights_load(mn_model *m, const char *path, bool all, mn_error *err) {
     char text[64];
     for (int i = 0; i < n_all && all; i++)
         if (!array_for(array, n, t[i]))
-            mn_fail(e, MN_ERR_FORMAT, "%s: has no array \"%s\" of shape %s", path, t[i]->name, mn_shape_text(t[i]->shape, text, sizeof text));
+            mn_fail(e, MN_ERR_FORMAT, "%s: has no array \"%s\" of shape %s", path, t[i]->name,
+                    mn_shape_text(t[i]->shape, text, sizeof text));
     for (int i = 0; i < n_all && !e->status; i++) {
         const mn_array *a = array_for(array, n, t[i]);
         if (a && set_values(t[i], a, e) == MN_OK) set++;
@@ -254,9 +288,14 @@ mn_status mn_weights_save(mn_model *m, const char *path, mn_error *err) {
     mn_array *array = mn_alloc_zero((size_t)n + 1, sizeof *array);
     mn_status s = array ? MN_OK : mn_fail(e, MN_ERR_MEMORY, "no memory for the list of weights");
     for (int i = 0; i < n && s == MN_OK; i++) {
-        array[i] = (mn_array){.name = mn_strdup(t[i]->name), .dtype = t[i]->dtype, .shape = t[i]->shape, .data = mn_alloc((size_t)t[i]->count * mn_dtype_size(t[i]->dtype))};
-        if (!array[i].name || !array[i].data) s = mn_fail(e, MN_ERR_MEMORY, "no memory for the weight \"%s\"", t[i]->name);
-        else if ((s = mn_get(t[i], array[i].data))) mn_fail(e, s, "%s", t[i]->ctx->error.text);
+        array[i] = (mn_array){.name = mn_strdup(t[i]->name),
+                              .dtype = t[i]->dtype,
+                              .shape = t[i]->shape,
+                              .data = mn_alloc((size_t)t[i]->count * mn_dtype_size(t[i]->dtype))};
+        if (!array[i].name || !array[i].data)
+            s = mn_fail(e, MN_ERR_MEMORY, "no memory for the weight \"%s\"", t[i]->name);
+        else if ((s = mn_get(t[i], array[i].data)))
+            mn_fail(e, s, "%s", t[i]->ctx->error.text);
     }
     if (s == MN_OK) s = mn_safetensors_save(path, array, n, e);
     mn_arrays_free(array, n);

@@ -5,8 +5,7 @@
 #include <string.h>
 
 static mn_status no_memory(const mn__samples *s, mn_error *err) {
-    return mn_fail(err, MN_ERR_MEMORY, "%s: out of memory after %lld samples", s->set.name,
-                   (long long)s->set.length);
+    return mn_fail(err, MN_ERR_MEMORY, "%s: out of memory after %lld samples", s->set.name, (long long)s->set.length);
 }
 
 /* ---- what a data set does ---- */
@@ -47,8 +46,7 @@ static mn_status pixels(const mn_dataset *d, int64_t i, mn_image *im, mn_error *
 static void destroy(mn_dataset *d) {
     mn__samples *s = d->impl;
     for (int h = 0; h < d->n_heads; h++) {
-        for (int k = 0; d->head[h].class_name && k < d->head[h].n_classes; k++)
-            mn_free(d->head[h].class_name[k]);
+        for (int k = 0; d->head[h].class_name && k < d->head[h].n_classes; k++) mn_free(d->head[h].class_name[k]);
         mn_free(d->head[h].class_name);
     }
     mn_free(s->sample);
@@ -76,13 +74,12 @@ mn_dataset *mn__samples_fail(mn__samples *s) {
     return NULL;
 }
 
-mn_status mn__samples_head(mn__samples *s, const char *name, int n_classes, const char *const *class_name,
-                           mn_error *err) {
+mn_status mn__samples_head(mn__samples *s, const char *name, int n_classes, const char *const *class_name, mn_error *err) {
     if (s->set.n_heads == MN_MAX_HEADS)
         return mn_fail(err, MN_ERR_FORMAT, "%s: more than %d things to predict", s->set.name, MN_MAX_HEADS);
     if (n_classes < 1 || n_classes > MN_MAX_CLASSES)
-        return mn_fail(err, MN_ERR_FORMAT, "%s: %d classes of %s; from 1 to %d are possible", s->set.name,
-                       n_classes, name, MN_MAX_CLASSES);
+        return mn_fail(err, MN_ERR_FORMAT, "%s: %d classes of %s; from 1 to %d are possible", s->set.name, n_classes, name,
+                       MN_MAX_CLASSES);
     mn_head *h = &s->set.head[s->set.n_heads++];
     snprintf(h->name, sizeof h->name, "%s", name);
     h->n_classes = n_classes;
@@ -115,8 +112,7 @@ static mn_status grow_samples(mn__samples *s, int64_t n, mn_error *err) {
 
 static const mn__sample no_labels = {.label = {-1, -1, -1, -1}, .split = MN_SPLIT_NONE};
 
-mn_status mn__samples_file(mn__samples *s, const char *directory, const char *file, size_t skip,
-                           mn_error *err) {
+mn_status mn__samples_file(mn__samples *s, const char *directory, const char *file, size_t skip, mn_error *err) {
     size_t room = strlen(directory) + strlen(file) + 2;
     mn_status st = grow_text(s, room, err);
     if (st || (st = grow_samples(s, s->set.length + 1, err))) return st;
@@ -158,8 +154,7 @@ mn_status mn__samples_array(mn__samples *s, int64_t n, int width, int height, in
     size_t each = (size_t)width * (size_t)height * (size_t)channels;
     mn_status st = grow_samples(s, n, err);
     if (st) return st;
-    if ((size_t)n > SIZE_MAX / 2 / each || !(s->pixels = mn_alloc((size_t)n * each)))
-        return no_memory(s, err);
+    if ((size_t)n > SIZE_MAX / 2 / each || !(s->pixels = mn_alloc((size_t)n * each))) return no_memory(s, err);
     s->width = width, s->height = height, s->channels = channels;
     for (int64_t i = 0; i < n; i++) s->sample[i] = no_labels;
     s->set.length = n;
@@ -181,8 +176,7 @@ int mn__words_add(mn__words *w, const char *word, size_t length, mn_error *err) 
     for (int i = w->n - 1; i >= 0; i--) /* the newest first: files come class by class */
         if (!strncmp(w->word[i], word, length) && !w->word[i][length]) return i;
     if (w->n == MN_MAX_CLASSES) {
-        mn_fail(err, MN_ERR_FORMAT, "more than %d classes; hint: is this the right column or folder?",
-                MN_MAX_CLASSES);
+        mn_fail(err, MN_ERR_FORMAT, "more than %d classes; hint: is this the right column or folder?", MN_MAX_CLASSES);
         return -1;
     }
     if (w->n == w->capacity) {
@@ -243,7 +237,5 @@ static bool all_among(const mn__words *w, const char *const *name, int n) {
 }
 
 const char *mn__head_name(const mn__words *w) {
-    return all_among(w, mn_expression_names, 7) ? "emotion"
-           : all_among(w, mn_gender_names, 2)   ? "gender"
-                                                : "label";
+    return all_among(w, mn_expression_names, 7) ? "emotion" : all_among(w, mn_gender_names, 2) ? "gender" : "label";
 }

@@ -147,8 +147,14 @@ mn_status mn_looks_alike(const mn_look *look, const int64_t *row, int64_t n, int
     if (distance < 0 || distance > MOST_DISTANCE)
         return mn_fail(err, MN_ERR_ARG, "pictures alike: a distance of %d bits; wanted 0 to %d", distance, MOST_DISTANCE);
     /* At least 4 blocks, so that a table of keys has 65,536 entries at most. */
-    search s = {.look = look, .row = row, .n = n, .distance = distance, .blocks = distance < 3 ? 4 : distance + 1,
-                .likeness = likeness, .found = found, .user = user};
+    search s = {.look = look,
+                .row = row,
+                .n = n,
+                .distance = distance,
+                .blocks = distance < 3 ? 4 : distance + 1,
+                .likeness = likeness,
+                .found = found,
+                .user = user};
     size_t keys = (size_t)1 << (64 / s.blocks + 1);
     int64_t *start = mn_alloc((keys + 1) * sizeof *start), *member = mn_alloc((size_t)(n + 1) * sizeof *member);
     mn_status status = start && member ? MN_OK : mn_fail(err, MN_ERR_MEMORY, "pictures alike: no memory for %lld", (long long)n);

@@ -44,19 +44,14 @@ static mn_status read_rows(const mn_dataset *d, row *r, bool has_valid[MN_MAX_HE
         int h = 0;
         while (h < d->n_heads && s.label[h] < 0) h++;
         bool labelled = h < d->n_heads;
-        r[i] = (row){.group = s.group,
-                     .index = i,
-                     .said = s.split,
-                     .to = s.split,
-                     .stratum = labelled ? h * 65536 + s.label[h] : -1};
+        r[i] = (row){
+            .group = s.group, .index = i, .said = s.split, .to = s.split, .stratum = labelled ? h * 65536 + s.label[h] : -1};
         if (s.split == MN_SPLIT_VALID) has_valid[labelled ? h : MN_MAX_HEADS] = true;
     }
     return MN_OK;
 }
 
-static bool *valid_of(bool *has_valid, const row *r) {
-    return &has_valid[r->stratum < 0 ? MN_MAX_HEADS : r->stratum / 65536];
-}
+static bool *valid_of(bool *has_valid, const row *r) { return &has_valid[r->stratum < 0 ? MN_MAX_HEADS : r->stratum / 65536]; }
 
 /* Rows [a,b) are one group. Samples of which the files say nothing follow what is said of their copies.
  * Returns how many rows are free; those are marked MN_SPLIT_NONE in `to`. */
@@ -70,9 +65,7 @@ static int64_t free_rows(row *r, int64_t a, int64_t b, bool *has_valid, bool *fr
     int64_t n = 0;
     for (int64_t i = a; i < b; i++) {
         if (r[i].said == MN_SPLIT_NONE && !*from_nothing)
-            r[i].to = said[MN_SPLIT_TEST]    ? MN_SPLIT_TEST
-                      : said[MN_SPLIT_VALID] ? MN_SPLIT_VALID
-                                             : MN_SPLIT_TRAIN;
+            r[i].to = said[MN_SPLIT_TEST] ? MN_SPLIT_TEST : said[MN_SPLIT_VALID] ? MN_SPLIT_VALID : MN_SPLIT_TRAIN;
         if (r[i].to == MN_SPLIT_TRAIN && !fixed) r[i].to = MN_SPLIT_NONE;
         n += r[i].to == MN_SPLIT_NONE;
     }
@@ -83,9 +76,7 @@ static int64_t make_units(row *r, int64_t n, uint64_t seed, bool *has_valid, uni
     int64_t n_units = 0;
     for (int64_t a = 0, b; a < n; a = b) {
         for (b = a; b < n && r[b].group == r[a].group; b++) {}
-        unit v = {.first = a,
-                  .order = mn__mix64(r[a].group ^ mn__mix64(seed + 0x9e3779b97f4a7c15u)),
-                  .to = MN_SPLIT_TRAIN};
+        unit v = {.first = a, .order = mn__mix64(r[a].group ^ mn__mix64(seed + 0x9e3779b97f4a7c15u)), .to = MN_SPLIT_TRAIN};
         v.size = free_rows(r, a, b, has_valid, &v.from_nothing);
         if (!v.size) continue;
         int64_t i = a;
@@ -102,8 +93,7 @@ static void carve(unit *u, int64_t n, double fraction, mn_split to) {
     double owed = 0;
     for (int64_t a = 0, b; a < n; a = b) {
         int64_t total = 0;
-        for (b = a; b < n && u[b].stratum == u[a].stratum; b++)
-            total += u[b].to == MN_SPLIT_TRAIN ? u[b].size : 0;
+        for (b = a; b < n && u[b].stratum == u[a].stratum; b++) total += u[b].to == MN_SPLIT_TRAIN ? u[b].size : 0;
         owed += fraction * (double)total;
         for (int64_t i = a; i < b; i++) {
             if (u[i].to != MN_SPLIT_TRAIN || !(fabs(owed - (double)u[i].size) < fabs(owed))) continue;
@@ -125,12 +115,12 @@ static mn_status write_lists(const row *r, int64_t n, mn_split *to, mn_split_lis
     return MN_OK;
 }
 
-mn_status mn_dataset_split(const mn_dataset *d, double valid_fraction, double test_fraction, uint64_t seed,
-                           mn_split_lists *out, mn_error *err) {
+mn_status mn_dataset_split(const mn_dataset *d, double valid_fraction, double test_fraction, uint64_t seed, mn_split_lists *out,
+                           mn_error *err) {
     *out = (mn_split_lists){0};
     if (!(valid_fraction >= 0 && test_fraction >= 0 && valid_fraction < 1 && test_fraction < 1))
-        return mn_fail(err, MN_ERR_ARG, "split: shares of %g (valid) and %g (test); wanted 0 to below 1",
-                       valid_fraction, test_fraction);
+        return mn_fail(err, MN_ERR_ARG, "split: shares of %g (valid) and %g (test); wanted 0 to below 1", valid_fraction,
+                       test_fraction);
     size_t n = (size_t)d->length;
     row *r = mn_alloc(n * sizeof *r);
     unit *u = mn_alloc(n * sizeof *u);

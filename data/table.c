@@ -29,13 +29,15 @@ static mn_status find_columns(const mn__csv_record *header, const char *const *n
         bool optional = name[k][length - 1] == '?';
         column[k] = -1;
         for (int i = 0; i < header->n && column[k] < 0; i++)
-            if (strlen(header->field[i]) == length - optional && !strncasecmp(header->field[i], name[k], length - optional)) column[k] = i;
+            if (strlen(header->field[i]) == length - optional && !strncasecmp(header->field[i], name[k], length - optional))
+                column[k] = i;
         if (column[k] < 0 && !optional) return mn_fail(err, MN_ERR_FORMAT, "line 1: no column named %s", name[k]);
     }
     return MN_OK;
 }
 
-static mn_status read_rows(char *at, char *end, char separator, const char *const *name, int n, mn__row each, void *arg, mn_error *err) {
+static mn_status read_rows(char *at, char *end, char separator, const char *const *name, int n, mn__row each, void *arg,
+                           mn_error *err) {
     mn__csv_record r;
     int column[MN__TABLE_COLUMNS], wanted;
     const char *why = split(separator, &at, end, &r);
@@ -46,21 +48,26 @@ static mn_status read_rows(char *at, char *end, char separator, const char *cons
         if ((why = split(separator, &at, end, &r))) return mn_fail(err, MN_ERR_FORMAT, "line %ld: %s", line, why);
         if (r.n == 1 && !r.field[0][0]) continue;
         if (r.n < wanted && separator != '\t')
-            return mn_fail(err, MN_ERR_FORMAT, "line %ld: has %d fields, the header has %d; hint: was the file cut?", line, r.n, wanted);
+            return mn_fail(err, MN_ERR_FORMAT, "line %ld: has %d fields, the header has %d; hint: was the file cut?", line, r.n,
+                           wanted);
         for (int k = 0; k < n && !s; k++)
-            if (column[k] >= r.n) s = mn_fail(err, MN_ERR_FORMAT, "line %ld: has %d fields, none for %s; hint: was the file cut?", line, r.n, name[k]);
+            if (column[k] >= r.n)
+                s = mn_fail(err, MN_ERR_FORMAT, "line %ld: has %d fields, none for %s; hint: was the file cut?", line, r.n,
+                            name[k]);
         if (!s && (s = each(arg, &r, column, line, err))) mn_error_prefix(err, "line %ld", line);
     }
     return s;
 }
 
-mn_status mn__table_read(const char *path, char separator, const char *const *name, int n, mn__row each, void *arg, mn_error *err) {
+mn_status mn__table_read(const char *path, char separator, const char *const *name, int n, mn__row each, void *arg,
+                         mn_error *err) {
     uint8_t *bytes;
     size_t size;
     mn_status s = mn__read_file(path, (size_t)4 << 30, &bytes, &size, err);
     if (s) return s;
     size_t skip = size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3) ? 3 : 0; /* byte-order mark */
-    if ((s = read_rows((char *)bytes + skip, (char *)bytes + size, separator, name, n, each, arg, err))) mn_error_prefix(err, "%s", path);
+    if ((s = read_rows((char *)bytes + skip, (char *)bytes + size, separator, name, n, each, arg, err)))
+        mn_error_prefix(err, "%s", path);
     mn_free(bytes);
     return s;
 }

@@ -36,8 +36,8 @@ mn_status mn__read_file(const char *path, size_t limit, uint8_t **bytes, size_t 
     else if (!S_ISREG(st.st_mode))
         s = mn_fail(err, MN_ERR_IO, "%s: is not a file%s", path, S_ISDIR(st.st_mode) ? " but a folder" : "");
     else if ((uintmax_t)st.st_size > limit)
-        s = mn_fail(err, MN_ERR_FORMAT, "%s: has %lld bytes, more than the %zu that are read", path,
-                    (long long)st.st_size, limit);
+        s = mn_fail(err, MN_ERR_FORMAT, "%s: has %lld bytes, more than the %zu that are read", path, (long long)st.st_size,
+                    limit);
     else if (!(*bytes = mn_alloc((size_t)st.st_size + 1)))
         s = mn_fail(err, MN_ERR_MEMORY, "%s: no memory for its %lld bytes", path, (long long)st.st_size);
     if (!s) s = read_all(fd, path, *bytes, (size_t)st.st_size, err);
@@ -59,8 +59,7 @@ mn_status mn__replace_begin(mn__replace *r, const char *path, mn_error *err) {
     int fd = mkstemp(r->temporary);
     if (fd >= 0) r->f = fdopen(fd, "wb");
     if (r->f) return MN_OK;
-    mn_status s = mn_fail(err, MN_ERR_IO, "%s: cannot be written: %s; hint: does the folder exist?", path,
-                          strerror(errno));
+    mn_status s = mn_fail(err, MN_ERR_IO, "%s: cannot be written: %s; hint: does the folder exist?", path, strerror(errno));
     if (fd >= 0) close(fd), unlink(r->temporary);
     mn_free(r->temporary);
     return s;
@@ -190,8 +189,7 @@ static void *work(void *p) {
     }
 }
 
-mn_status mn__parallel(int64_t n, const mn_open_opt *opt, const char *what, mn__task task, void *arg,
-                       mn_error *err) {
+mn_status mn__parallel(int64_t n, const mn_open_opt *opt, const char *what, mn__task task, void *arg, mn_error *err) {
     mn_error first = {0};
     job j = {.n = n, .task = task, .arg = arg, .opt = opt, .what = what, .err = &first};
     atomic_init(&j.next, 0);

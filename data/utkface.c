@@ -36,8 +36,7 @@ static mn_status add_traits(mn__samples *s, const char *name, mn_error *err) {
         snprintf(band, sizeof band, "%d-%d", begin[k], begin[k + 1] - 1);
     mn_status st = mn__samples_trait(s, 0, band, err);
     const char *race = strchr(name, '_') + 3;
-    if (!st && race[0] >= '0' && race[0] <= '4' && race[1] == '_')
-        st = mn__samples_trait(s, 1, race_name[race[0] - '0'], err);
+    if (!st && race[0] >= '0' && race[0] <= '4' && race[1] == '_') st = mn__samples_trait(s, 1, race_name[race[0] - '0'], err);
     return st;
 }
 
@@ -62,8 +61,7 @@ static mn_status add_files(mn__samples *s, const char *dir, const mn_open_opt *o
                      "the folder inside?",
                      dir);
     if (!st && skipped)
-        mn__note(opt, s->set.length, -1,
-                 "skipped %lld files whose name gives no age and gender, the first %.100s",
+        mn__note(opt, s->set.length, -1, "skipped %lld files whose name gives no age and gender, the first %.100s",
                  (long long)skipped, first);
     mn__names_free(&l);
     return st;
@@ -90,8 +88,8 @@ static mn_status wider(const mn_dataset *d, int64_t i, mn_image *out, mn_error *
     if (!st) {
         double grow = EYE_DISTANCE / WANTED_EYE_DISTANCE, width = grow * file.width, height = grow * file.height;
         st = mn_image_crop(out, &file, (int)lrint((file.width - width) / 2),
-                           (int)lrint(EYE_LINE * file.height - WANTED_EYE_LINE * height), (int)lrint(width),
-                           (int)lrint(height), err);
+                           (int)lrint(EYE_LINE * file.height - WANTED_EYE_LINE * height), (int)lrint(width), (int)lrint(height),
+                           err);
     }
     mn_image_free(&file);
     return st;

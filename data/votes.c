@@ -14,13 +14,13 @@
 enum { KINDS = 10, FEATURES = 2 * KINDS + 1, LABELS = 7, STEPS = 300 };
 #define LEAST_AGREEMENT 0.4
 
-static const char *const kind_names[KINDS] = {"neutral", "happiness", "surprise", "sadness",  "anger",
+static const char *const kind_names[KINDS] = {"neutral", "happiness", "surprise", "sadness", "anger",
                                               "disgust", "fear",      "contempt", "unknown", "NF"};
 /* FER2013's label of the first seven kinds. */
 static const int label_of[LABELS] = {6, 3, 5, 4, 0, 1, 2};
 
 typedef struct ballot {
-    double share[KINDS]; /* of the votes; all 0: none */
+    double share[KINDS];  /* of the votes; all 0: none */
     bool train, numbered; /* numbered: its name, ferNNNNNNN.png, is the number of its row */
 } ballot;
 
@@ -206,7 +206,8 @@ mn_status mn__fer2013_votes(mn__samples *s, const char *text, mn_error *err) {
         *comma = 0;
         mix = strtod(comma + 5, &end);
         if (end == comma + 5 || *end || !(mix >= 0 && mix <= 1)) {
-            mn_status st = mn_fail(err, MN_ERR_ARG, "votes: mix is \"%.20s\"; wanted 0 (labels alone) to 1 (votes alone)", comma + 5);
+            mn_status st =
+                mn_fail(err, MN_ERR_ARG, "votes: mix is \"%.20s\"; wanted 0 (labels alone) to 1 (votes alone)", comma + 5);
             mn_free(csv);
             return st;
         }

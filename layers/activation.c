@@ -1,23 +1,32 @@
 /* Activation: one function of every number; and the same for layers that have an activation of their own. */
 #include "layers/internal.h"
 
-static const mn__field fields[] = {
-    MN__FIELD(mn_activation_layer, ACTIVATION, activation, "activation", 0, 0, 0),
-    MN__FIELD(mn_activation_layer, REAL, alpha, "alpha", 0, -1e6, 1e6),
-    {0}};
+static const mn__field fields[] = {MN__FIELD(mn_activation_layer, ACTIVATION, activation, "activation", 0, 0, 0),
+                                   MN__FIELD(mn_activation_layer, REAL, alpha, "alpha", 0, -1e6, 1e6),
+                                   {0}};
 
 mn_tensor *mn__activate(mn_tensor *x, mn_activation a, double alpha) {
     switch (a) {
-    case MN_ACT_RELU: return mn_relu(x);
-    case MN_ACT_LEAKY_RELU: return mn_leaky_relu(x, alpha != 0 ? alpha : 0.01);
-    case MN_ACT_ELU: return mn_elu(x, alpha != 0 ? alpha : 1);
-    case MN_ACT_SIGMOID: return mn_sigmoid(x);
-    case MN_ACT_TANH: return mn_tanh(x);
-    case MN_ACT_GELU: return mn_gelu(x);
-    case MN_ACT_SILU: return mn_silu(x);
-    case MN_ACT_SOFTPLUS: return mn_softplus(x);
-    case MN_ACT_SOFTMAX: return mn_softmax(x);
-    default: return x;
+    case MN_ACT_RELU:
+        return mn_relu(x);
+    case MN_ACT_LEAKY_RELU:
+        return mn_leaky_relu(x, alpha != 0 ? alpha : 0.01);
+    case MN_ACT_ELU:
+        return mn_elu(x, alpha != 0 ? alpha : 1);
+    case MN_ACT_SIGMOID:
+        return mn_sigmoid(x);
+    case MN_ACT_TANH:
+        return mn_tanh(x);
+    case MN_ACT_GELU:
+        return mn_gelu(x);
+    case MN_ACT_SILU:
+        return mn_silu(x);
+    case MN_ACT_SOFTPLUS:
+        return mn_softplus(x);
+    case MN_ACT_SOFTMAX:
+        return mn_softmax(x);
+    default:
+        return x;
     }
 }
 
@@ -31,9 +40,15 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn__activate(in[0], o->activation, o->alpha);
 }
 
-const mn__layer_class mn__class_activation = {
-    .name = "Activation", .stem = "activation", .min_inputs = 1, .max_inputs = 1, .elementwise = true,
-    .opt_bytes = sizeof(mn_activation_layer), .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_activation = {.name = "Activation",
+                                              .stem = "activation",
+                                              .min_inputs = 1,
+                                              .max_inputs = 1,
+                                              .elementwise = true,
+                                              .opt_bytes = sizeof(mn_activation_layer),
+                                              .fields = fields,
+                                              .build = build,
+                                              .forward = forward};
 
 mn_sym mn_layer_activation(mn_model *m, mn_sym x, mn_activation_layer opt) {
     return mn__layer_add(m, &mn__class_activation, &x, 1, &opt);

@@ -7,8 +7,7 @@ static mn_status build(mn__layer *l) {
     for (int i = 1; i < l->n_in; i++)
         if (!mn_shape_equal(mn__in_shape(l, i), l->shape))
             return mn__layer_fail(l, MN_ERR_SHAPE, "input 0 is %s and input %d is %s; all must have one shape",
-                                  mn_shape_text(l->shape, a, sizeof a), i,
-                                  mn_shape_text(mn__in_shape(l, i), b, sizeof b));
+                                  mn_shape_text(l->shape, a, sizeof a), i, mn_shape_text(mn__in_shape(l, i), b, sizeof b));
     return MN_OK;
 }
 
@@ -18,8 +17,13 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return y;
 }
 
-const mn__layer_class mn__class_add = {.name = "Add", .stem = "add", .min_inputs = 2, .max_inputs = MN__MAX_LAYER_INPUTS,
-                                       .opt_bytes = sizeof(mn_plain_layer), .build = build, .forward = forward};
+const mn__layer_class mn__class_add = {.name = "Add",
+                                       .stem = "add",
+                                       .min_inputs = 2,
+                                       .max_inputs = MN__MAX_LAYER_INPUTS,
+                                       .opt_bytes = sizeof(mn_plain_layer),
+                                       .build = build,
+                                       .forward = forward};
 
 mn_sym mn_layer_add(mn_model *m, const mn_sym *x, int n, mn_plain_layer opt) {
     return mn__layer_add(m, &mn__class_add, x, n, &opt);

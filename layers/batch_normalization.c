@@ -30,14 +30,20 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     const mn_batch_normalization_layer *o = l->opt;
     mn__weight *w = l->weight;
     double move = o->momentum < 1 ? 1 - o->momentum : -1; /* autograd's momentum is the batch's share; -1: stand still */
-    return mn_batch_norm(in[0], w[0].t, w[1].t, w[2].t, w[3].t,
-                         (mn_batch_norm_opt){.training = l->training, .momentum = move, .eps = o->epsilon,
-                                             .biased_running = true});
+    return mn_batch_norm(
+        in[0], w[0].t, w[1].t, w[2].t, w[3].t,
+        (mn_batch_norm_opt){.training = l->training, .momentum = move, .eps = o->epsilon, .biased_running = true});
 }
 
-const mn__layer_class mn__class_batch_normalization = {
-    .name = "BatchNormalization", .stem = "batch_normalization", .min_inputs = 1, .max_inputs = 1, .elementwise = true,
-    .opt_bytes = sizeof(mn_batch_normalization_layer), .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_batch_normalization = {.name = "BatchNormalization",
+                                                       .stem = "batch_normalization",
+                                                       .min_inputs = 1,
+                                                       .max_inputs = 1,
+                                                       .elementwise = true,
+                                                       .opt_bytes = sizeof(mn_batch_normalization_layer),
+                                                       .fields = fields,
+                                                       .build = build,
+                                                       .forward = forward};
 
 mn_sym mn_layer_batch_normalization(mn_model *m, mn_sym x, mn_batch_normalization_layer opt) {
     return mn__layer_add(m, &mn__class_batch_normalization, &x, 1, &opt);

@@ -15,7 +15,8 @@ static mn_status total_size(mn_model *m, int64_t *total) {
             const mn__weight *w = &m->layer[i]->weight[k];
             if (!w->absent) *total += padded(mn_shape_count(w->shape));
             if (*total > MN__MAX_PARAMETERS)
-                return mn__layer_fail(m->layer[i], MN_ERR_MEMORY, "with its weights the model has more than %lld "
+                return mn__layer_fail(m->layer[i], MN_ERR_MEMORY,
+                                      "with its weights the model has more than %lld "
                                       "parameters; hint: fewer units, or pooling before a Dense layer",
                                       (long long)MN__MAX_PARAMETERS);
         }
@@ -93,8 +94,7 @@ mn_status mn_model_build(mn_model *m) {
     if (m->status || m->built) return m->status;
     if (m->ctx->error.status) return m->status = m->ctx->error.status;
     if (!m->n_inputs) return mn__model_fail(m, MN_ERR_ARG, "the model \"%s\" has no input; hint: mn_model_input", m->name);
-    if (!m->n_outputs)
-        return mn__model_fail(m, MN_ERR_ARG, "the model \"%s\" has no output; hint: mn_model_output", m->name);
+    if (!m->n_outputs) return mn__model_fail(m, MN_ERR_ARG, "the model \"%s\" has no output; hint: mn_model_output", m->name);
     int64_t total;
     if (total_size(m, &total)) return m->status;
     char *slab = mn__device_memory(m->ctx, MN_MODEL, (size_t)(total ? total : 1) * mn_dtype_size(m->ctx->dtype));

@@ -31,7 +31,8 @@ static int64_t lanes_for(int64_t C, int64_t vector) {
 }
 
 static int new_slot(builder *b, int64_t H, int64_t W, int64_t C) {
-    b->p->slot[b->p->n_slots] = (mn__slot){.map = {.H = H, .W = W, .C = C, .lanes = lanes_for(C, b->p->kernels->lanes)}, .tensor = -1};
+    b->p->slot[b->p->n_slots] =
+        (mn__slot){.map = {.H = H, .W = W, .C = C, .lanes = lanes_for(C, b->p->kernels->lanes)}, .tensor = -1};
     return b->p->n_slots++;
 }
 
@@ -81,9 +82,20 @@ static value activated(builder *b, const mn__layer *l, value x, mn_activation a,
 static void set_window(builder *b, const mn__layer *l, value v, const int size[2], const int stride[2], const int dilation[2]) {
     mn_shape x = mn__in_shape(l, 0);
     mn__infer_step *s = &step_of(b, v)->s;
-    s->g = (mn__window){.C = x.dim[0], .H = x.dim[1], .W = x.dim[2], .K = l->shape.dim[0], .P = l->shape.dim[1],
-                        .Q = l->shape.dim[2], .R = size[0], .S = size[1], .groups = 1, .stride_h = stride[0],
-                        .stride_w = stride[1], .dilation_h = dilation[0], .dilation_w = dilation[1], .top = l->pad[0],
+    s->g = (mn__window){.C = x.dim[0],
+                        .H = x.dim[1],
+                        .W = x.dim[2],
+                        .K = l->shape.dim[0],
+                        .P = l->shape.dim[1],
+                        .Q = l->shape.dim[2],
+                        .R = size[0],
+                        .S = size[1],
+                        .groups = 1,
+                        .stride_h = stride[0],
+                        .stride_w = stride[1],
+                        .dilation_h = dilation[0],
+                        .dilation_w = dilation[1],
+                        .top = l->pad[0],
                         .left = l->pad[2]};
 }
 
@@ -92,7 +104,6 @@ static bool winograd_fits(const mn__window *g) {
     return g->R == 3 && g->S == 3 && g->stride_h == 1 && g->stride_w == 1 && g->dilation_h == 1 && g->dilation_w == 1 &&
            g->C >= 16 && g->K >= 16 && g->P >= 3 && g->Q >= 3;
 }
-
 
 static const value unsupported = {-1, -1, false};
 
@@ -318,8 +329,10 @@ static void weigh(struct mn__plan *p, size_t width) {
         mn__planned *s = &p->step[i];
         const mn__infer_way *way = p->kernels->way[s->s.kind];
         int64_t count = way->packed ? way->packed(&s->s) : 0;
-        if (s->s.kind == MN__INFER_DENSE) s->heavy = s->s.g.C * s->s.g.K > 4096;
-        else s->heavy = count * (int64_t)width > 400000 && s->s.g.P * s->s.g.Q < 1024;
+        if (s->s.kind == MN__INFER_DENSE)
+            s->heavy = s->s.g.C * s->s.g.K > 4096;
+        else
+            s->heavy = count * (int64_t)width > 400000 && s->s.g.P * s->s.g.Q < 1024;
     }
 }
 

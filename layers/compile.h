@@ -16,10 +16,10 @@ typedef struct mn__slot {
 
 typedef struct mn__planned {
     mn__infer_step s;
-    int x, plus, y;      /* slots; plus -1: none */
+    int x, plus, y; /* slots; plus -1: none */
     const mn__layer *layer;
-    int64_t cost;        /* multiply-adds of an image, or as much time */
-    bool heavy;          /* weights that are worth reading once for all images */
+    int64_t cost; /* multiply-adds of an image, or as much time */
+    bool heavy;   /* weights that are worth reading once for all images */
     int run;
 } mn__planned;
 

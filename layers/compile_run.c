@@ -11,7 +11,7 @@ typedef struct work {
     int threads;
     bool by_image;
     char *shared, *local, *spare;
-    mn_profile *profile;     /* or NULL */
+    mn_profile *profile; /* or NULL */
 } work;
 
 /* The map of a slot for image n of the batch, in thread t. */
@@ -20,32 +20,43 @@ static void *address(const work *k, int slot, int64_t n, int t) {
     const mn__slot *s = &k->p->slot[slot];
     char *base;
     int64_t at;
-    if (s->tensor >= 0) base = k->m->layer[s->tensor]->out->data, at = n * s->map.size;
-    else if (s->shared) base = k->shared, at = k->images * s->at + n * s->map.size;
-    else if (k->by_image) base = k->local, at = t * k->p->local_size + s->at;
-    else base = k->local, at = k->images * s->at + n * s->map.size;
+    if (s->tensor >= 0)
+        base = k->m->layer[s->tensor]->out->data, at = n * s->map.size;
+    else if (s->shared)
+        base = k->shared, at = k->images * s->at + n * s->map.size;
+    else if (k->by_image)
+        base = k->local, at = t * k->p->local_size + s->at;
+    else
+        base = k->local, at = k->images * s->at + n * s->map.size;
     return base + (size_t)at * k->width;
 }
 
 /* Part `part` of `parts` of step i on images n, n+1, ..., in scratch memory (and maps) of thread t. */
 static void run_part(const work *k, int i, int64_t n, int64_t images, int t, int part, int parts) {
     const mn__planned *p = &k->p->step[i];
-    const mn__infer_job j = {.s = &p->s, .x = address(k, p->x, n, t), .plus = address(k, p->plus, n, t),
-                             .y = address(k, p->y, n, t), .scratch = k->spare + (size_t)(t * k->scratch) * k->width,
-                             .images = images, .part = part, .parts = parts};
+    const mn__infer_job j = {.s = &p->s,
+                             .x = address(k, p->x, n, t),
+                             .plus = address(k, p->plus, n, t),
+                             .y = address(k, p->y, n, t),
+                             .scratch = k->spare + (size_t)(t * k->scratch) * k->width,
+                             .images = images,
+                             .part = part,
+                             .parts = parts};
     k->p->kernels->way[p->s.kind]->run(&j);
 }
 
-static const char *const kind_name[MN__INFER_KINDS] = {
-    "load", "conv", "winograd", "depthwise", "separable", "max_pool", "average_pool", "mean", "flatten", "dense", "affine",
-    "add", "store"};
+static const char *const kind_name[MN__INFER_KINDS] = {"load",     "conv",         "winograd", "depthwise", "separable",
+                                                       "max_pool", "average_pool", "mean",     "flatten",   "dense",
+                                                       "affine",   "add",          "store"};
 
 static void measure(const work *k, int i, int64_t images, double seconds) {
     const mn__planned *p = &k->p->step[i];
     int64_t numbers = p->s.x->H * p->s.x->W * p->s.x->C + p->s.y->H * p->s.y->W * p->s.y->C, weights = 0;
     bool product = p->s.w != NULL;
     for (int w = 0; w < p->layer->n_weights && product; w++) weights += p->layer->weight[w].t ? p->layer->weight[w].t->count : 0;
-    mn__profile_add(k->profile, (mn_profile_row){.layer = p->layer->name, .op = kind_name[p->s.kind], .seconds = seconds,
+    mn__profile_add(k->profile, (mn_profile_row){.layer = p->layer->name,
+                                                 .op = kind_name[p->s.kind],
+                                                 .seconds = seconds,
                                                  .flop = product ? 2.0 * (double)(p->layer->macs * images) : 0,
                                                  .bytes = (double)(numbers * images + weights) * (double)k->width});
 }
@@ -92,7 +103,11 @@ mn_status mn__plan_run(mn_model *m, mn_tensor **in) {
     mn_context *c = m->ctx;
     struct mn__plan *p = m->plan;
     if (p->pass != c->pass && mn__plan_pack(m)) return c->error.status; /* an optimiser may have moved the weights */
-    work k = {.m = m, .p = p, .images = in[0]->shape.dim[0], .width = mn_dtype_size(c->dtype), .threads = c->threads,
+    work k = {.m = m,
+              .p = p,
+              .images = in[0]->shape.dim[0],
+              .width = mn_dtype_size(c->dtype),
+              .threads = c->threads,
               .profile = mn__profile()};
     k.by_image = k.images > 1 && k.images >= k.threads;
     for (int i = 0; i < m->n_layers; i++) m->layer[i]->out = NULL;
@@ -106,7 +121,8 @@ mn_status mn__plan_run(mn_model *m, mn_tensor **in) {
     if (take_memory(&k)) return c->error.status;
     for (int from = 0, to; from < p->n_steps; from = to) {
         for (to = from + 1; to < p->n_steps && p->step[to].run == p->step[from].run;) to++;
-        if (k.by_image && !p->step[from].heavy) run_by_image(&k, from, to);
+        if (k.by_image && !p->step[from].heavy)
+            run_by_image(&k, from, to);
         else
             for (int i = from; i < to; i++) run_together(&k, i);
     }

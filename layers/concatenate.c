@@ -17,8 +17,7 @@ static mn_status build(mn__layer *l) {
         s.dim[d] = first.dim[d];
         if (!mn_shape_equal(s, first))
             return mn__layer_fail(l, MN_ERR_SHAPE, "input 0 is %s and input %d is %s; they may differ only along axis %d",
-                                  mn_shape_text(first, a, sizeof a), i,
-                                  mn_shape_text(mn__in_shape(l, i), b, sizeof b), o->axis);
+                                  mn_shape_text(first, a, sizeof a), i, mn_shape_text(mn__in_shape(l, i), b, sizeof b), o->axis);
         l->shape.dim[d] += length;
     }
     return MN_OK;
@@ -28,9 +27,14 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn_concat(in, l->n_in, ((const mn_concatenate_layer *)l->opt)->axis);
 }
 
-const mn__layer_class mn__class_concatenate = {
-    .name = "Concatenate", .stem = "concatenate", .min_inputs = 1, .max_inputs = MN__MAX_LAYER_INPUTS,
-    .opt_bytes = sizeof(mn_concatenate_layer), .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_concatenate = {.name = "Concatenate",
+                                               .stem = "concatenate",
+                                               .min_inputs = 1,
+                                               .max_inputs = MN__MAX_LAYER_INPUTS,
+                                               .opt_bytes = sizeof(mn_concatenate_layer),
+                                               .fields = fields,
+                                               .build = build,
+                                               .forward = forward};
 
 mn_sym mn_layer_concatenate(mn_model *m, const mn_sym *x, int n, mn_concatenate_layer opt) {
     return mn__layer_add(m, &mn__class_concatenate, x, n, &opt);

@@ -20,15 +20,20 @@ static mn_status build(mn__layer *l) {
     int64_t p, q, k = o->filters;
     if (mn__want_image(l) || mn__window_size(l, o->kernel_size, o->strides, o->dilation_rate, o->padding, &p, &q))
         return MN_ERR_SHAPE;
-    int64_t channels = mn__in_shape(l, 0).dim[0], c = channels / o->groups, window = (int64_t)o->kernel_size[0] * o->kernel_size[1];
+    int64_t channels = mn__in_shape(l, 0).dim[0], c = channels / o->groups,
+            window = (int64_t)o->kernel_size[0] * o->kernel_size[1];
     if (channels % o->groups || k % o->groups)
         return mn__layer_fail(l, MN_ERR_SHAPE, "groups is %d, which must divide the input's %lld channels and the %d filters",
                               o->groups, (long long)channels, o->filters);
     l->shape = MN_SHAPE(k, p, q);
     l->macs = k * p * q * c * window;
-    mn__weight_add(l, (mn__weight){.name = "kernel", .shape = MN_SHAPE(k, c, o->kernel_size[0], o->kernel_size[1]),
-                                   .init = mn__init_for(o->kernel_initializer, o->activation), .fan_in = c * window,
-                                   .fan_out = k * window / o->groups, .order = MN__HWIO, .rows = true});
+    mn__weight_add(l, (mn__weight){.name = "kernel",
+                                   .shape = MN_SHAPE(k, c, o->kernel_size[0], o->kernel_size[1]),
+                                   .init = mn__init_for(o->kernel_initializer, o->activation),
+                                   .fan_in = c * window,
+                                   .fan_out = k * window / o->groups,
+                                   .order = MN__HWIO,
+                                   .rows = true});
     return mn__weight_add(l, (mn__weight){.name = "bias", .shape = MN_SHAPE(k), .init = MN_INIT_ZEROS, .absent = o->no_bias});
 }
 
@@ -42,10 +47,13 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn__activate(y, o->activation, 0);
 }
 
-const mn__layer_class mn__class_conv2d = {.name = "Conv2D", .stem = "conv2d", .min_inputs = 1, .max_inputs = 1,
-                                          .opt_bytes = sizeof(mn_conv2d_layer), .fields = fields, .build = build,
+const mn__layer_class mn__class_conv2d = {.name = "Conv2D",
+                                          .stem = "conv2d",
+                                          .min_inputs = 1,
+                                          .max_inputs = 1,
+                                          .opt_bytes = sizeof(mn_conv2d_layer),
+                                          .fields = fields,
+                                          .build = build,
                                           .forward = forward};
 
-mn_sym mn_layer_conv2d(mn_model *m, mn_sym x, mn_conv2d_layer opt) {
-    return mn__layer_add(m, &mn__class_conv2d, &x, 1, &opt);
-}
+mn_sym mn_layer_conv2d(mn_model *m, mn_sym x, mn_conv2d_layer opt) { return mn__layer_add(m, &mn__class_conv2d, &x, 1, &opt); }

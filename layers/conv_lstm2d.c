@@ -24,14 +24,24 @@ static void add_weights(mn__layer *l, int64_t channels) {
     const mn_conv_lstm2d_layer *o = l->opt;
     const int *size = o->kernel_size;
     int64_t units = o->filters, window = (int64_t)size[0] * size[1];
-    mn__weight_add(l, (mn__weight){.name = "kernel", .shape = MN_SHAPE(4 * units, channels, size[0], size[1]),
-                                   .init = o->kernel_initializer, .fan_in = channels * window,
-                                   .fan_out = 4 * units * window, .order = MN__HWIO});
-    mn__weight_add(l, (mn__weight){.name = "recurrent_kernel", .shape = MN_SHAPE(4 * units, units, size[0], size[1]),
-                                   .init = o->recurrent_initializer, .fan_in = units * window,
-                                   .fan_out = 4 * units * window, .order = MN__HWIO});
-    mn__weight_add(l, (mn__weight){.name = "bias", .shape = MN_SHAPE(4 * units), .init = MN_INIT_ZEROS, .ones_from = units,
-                                   .ones_to = o->no_unit_forget_bias ? units : 2 * units, .absent = o->no_bias});
+    mn__weight_add(l, (mn__weight){.name = "kernel",
+                                   .shape = MN_SHAPE(4 * units, channels, size[0], size[1]),
+                                   .init = o->kernel_initializer,
+                                   .fan_in = channels * window,
+                                   .fan_out = 4 * units * window,
+                                   .order = MN__HWIO});
+    mn__weight_add(l, (mn__weight){.name = "recurrent_kernel",
+                                   .shape = MN_SHAPE(4 * units, units, size[0], size[1]),
+                                   .init = o->recurrent_initializer,
+                                   .fan_in = units * window,
+                                   .fan_out = 4 * units * window,
+                                   .order = MN__HWIO});
+    mn__weight_add(l, (mn__weight){.name = "bias",
+                                   .shape = MN_SHAPE(4 * units),
+                                   .init = MN_INIT_ZEROS,
+                                   .ones_from = units,
+                                   .ones_to = o->no_unit_forget_bias ? units : 2 * units,
+                                   .absent = o->no_bias});
 }
 
 static mn_status build(mn__layer *l) {
@@ -40,11 +50,11 @@ static mn_status build(mn__layer *l) {
     char text[64];
     int64_t p, q;
     if (s.ndim != 4)
-        return mn__layer_fail(l, MN_ERR_SHAPE, "the input \"%s\" is %s; wanted a sequence of images "
-                              "(steps,channels,height,width)", l->model->layer[l->in[0]]->name,
-                              mn_shape_text(s, text, sizeof text));
-    if (mn__want_steps(l, s.dim[0]) ||
-        mn__window_size(l, o->kernel_size, o->strides, o->dilation_rate, o->padding, &p, &q))
+        return mn__layer_fail(l, MN_ERR_SHAPE,
+                              "the input \"%s\" is %s; wanted a sequence of images "
+                              "(steps,channels,height,width)",
+                              l->model->layer[l->in[0]]->name, mn_shape_text(s, text, sizeof text));
+    if (mn__want_steps(l, s.dim[0]) || mn__window_size(l, o->kernel_size, o->strides, o->dilation_rate, o->padding, &p, &q))
         return MN_ERR_SHAPE;
     if (o->recurrent_initializer == MN_INIT_DEFAULT) o->recurrent_initializer = MN_INIT_ORTHOGONAL;
     l->shape = mn__with_steps(MN_SHAPE(o->filters, p, q), s.dim[0], o->return_sequences);
@@ -69,13 +79,21 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
                                              .dilation = {o->dilation_rate[0], o->dilation_rate[1]},
                                              .padding = {l->pad[0], l->pad[1], l->pad[2], l->pad[3]}});
     return mn__recur(l, mn__unfold_steps(z, in[0]->shape.dim[1]), l->n_in > 1 ? in[1] : NULL,
-                     &(mn__recurrence){.activation = o->activation, .gate = o->recurrent_activation, .units = o->filters,
-                                       .return_sequences = o->return_sequences, .of_state = of_state});
+                     &(mn__recurrence){.activation = o->activation,
+                                       .gate = o->recurrent_activation,
+                                       .units = o->filters,
+                                       .return_sequences = o->return_sequences,
+                                       .of_state = of_state});
 }
 
-const mn__layer_class mn__class_conv_lstm2d = {.name = "ConvLSTM2D", .stem = "conv_lstm2d", .min_inputs = 1,
-                                               .max_inputs = 2, .opt_bytes = sizeof(mn_conv_lstm2d_layer), .fields = fields,
-                                               .build = build, .forward = forward};
+const mn__layer_class mn__class_conv_lstm2d = {.name = "ConvLSTM2D",
+                                               .stem = "conv_lstm2d",
+                                               .min_inputs = 1,
+                                               .max_inputs = 2,
+                                               .opt_bytes = sizeof(mn_conv_lstm2d_layer),
+                                               .fields = fields,
+                                               .build = build,
+                                               .forward = forward};
 
 mn_sym mn_layer_conv_lstm2d(mn_model *m, mn_sym x, mn_conv_lstm2d_layer opt) {
     return mn__layer_add(m, &mn__class_conv_lstm2d, &x, 1, &opt);

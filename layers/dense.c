@@ -16,11 +16,14 @@ static mn_status build(mn__layer *l) {
     int64_t in = mn__in_shape(l, 0).dim[0], units = o->units;
     l->shape = MN_SHAPE(units);
     l->macs = units * in;
-    mn__weight_add(l, (mn__weight){.name = "kernel", .shape = MN_SHAPE(units, in),
-                                   .init = mn__init_for(o->kernel_initializer, o->activation), .fan_in = in,
-                                   .fan_out = units, .order = MN__IN_OUT, .rows = true});
-    return mn__weight_add(l, (mn__weight){.name = "bias", .shape = MN_SHAPE(units), .init = MN_INIT_ZEROS,
-                                          .absent = o->no_bias});
+    mn__weight_add(l, (mn__weight){.name = "kernel",
+                                   .shape = MN_SHAPE(units, in),
+                                   .init = mn__init_for(o->kernel_initializer, o->activation),
+                                   .fan_in = in,
+                                   .fan_out = units,
+                                   .order = MN__IN_OUT,
+                                   .rows = true});
+    return mn__weight_add(l, (mn__weight){.name = "bias", .shape = MN_SHAPE(units), .init = MN_INIT_ZEROS, .absent = o->no_bias});
 }
 
 static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
@@ -28,10 +31,13 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn__activate(mn_linear(in[0], l->weight[0].t, l->weight[1].t), o->activation, 0);
 }
 
-const mn__layer_class mn__class_dense = {.name = "Dense", .stem = "dense", .min_inputs = 1, .max_inputs = 1,
-                                         .opt_bytes = sizeof(mn_dense_layer), .fields = fields, .build = build,
+const mn__layer_class mn__class_dense = {.name = "Dense",
+                                         .stem = "dense",
+                                         .min_inputs = 1,
+                                         .max_inputs = 1,
+                                         .opt_bytes = sizeof(mn_dense_layer),
+                                         .fields = fields,
+                                         .build = build,
                                          .forward = forward};
 
-mn_sym mn_layer_dense(mn_model *m, mn_sym x, mn_dense_layer opt) {
-    return mn__layer_add(m, &mn__class_dense, &x, 1, &opt);
-}
+mn_sym mn_layer_dense(mn_model *m, mn_sym x, mn_dense_layer opt) { return mn__layer_add(m, &mn__class_dense, &x, 1, &opt); }

@@ -22,9 +22,13 @@ static mn_status build(mn__layer *l) {
     int64_t k = mn__in_shape(l, 0).dim[0] * o->depth_multiplier, window = (int64_t)o->kernel_size[0] * o->kernel_size[1];
     l->shape = MN_SHAPE(k, p, q);
     l->macs = k * p * q * window;
-    mn__weight_add(l, (mn__weight){.name = "depthwise_kernel", .shape = MN_SHAPE(k, 1, o->kernel_size[0], o->kernel_size[1]),
-                                   .init = mn__init_for(o->depthwise_initializer, o->activation), .fan_in = window,
-                                   .fan_out = window * o->depth_multiplier, .order = MN__HWCM, .rows = true});
+    mn__weight_add(l, (mn__weight){.name = "depthwise_kernel",
+                                   .shape = MN_SHAPE(k, 1, o->kernel_size[0], o->kernel_size[1]),
+                                   .init = mn__init_for(o->depthwise_initializer, o->activation),
+                                   .fan_in = window,
+                                   .fan_out = window * o->depth_multiplier,
+                                   .order = MN__HWCM,
+                                   .rows = true});
     return mn__weight_add(l, (mn__weight){.name = "bias", .shape = MN_SHAPE(k), .init = MN_INIT_ZEROS, .absent = o->no_bias});
 }
 
@@ -38,9 +42,14 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn__activate(y, o->activation, 0);
 }
 
-const mn__layer_class mn__class_depthwise_conv2d = {
-    .name = "DepthwiseConv2D", .stem = "depthwise_conv2d", .min_inputs = 1, .max_inputs = 1,
-    .opt_bytes = sizeof(mn_depthwise_conv2d_layer), .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_depthwise_conv2d = {.name = "DepthwiseConv2D",
+                                                    .stem = "depthwise_conv2d",
+                                                    .min_inputs = 1,
+                                                    .max_inputs = 1,
+                                                    .opt_bytes = sizeof(mn_depthwise_conv2d_layer),
+                                                    .fields = fields,
+                                                    .build = build,
+                                                    .forward = forward};
 
 mn_sym mn_layer_depthwise_conv2d(mn_model *m, mn_sym x, mn_depthwise_conv2d_layer opt) {
     return mn__layer_add(m, &mn__class_depthwise_conv2d, &x, 1, &opt);

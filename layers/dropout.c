@@ -13,13 +13,17 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return l->training && rate > 0 ? mn_dropout(in[0], (mn_dropout_opt){.p = rate, .training = true}) : in[0];
 }
 
-const mn__layer_class mn__class_dropout = {.name = "Dropout", .stem = "dropout", .min_inputs = 1, .max_inputs = 1,
-                                           .elementwise = true, .opt_bytes = sizeof(mn_dropout_layer),
-                                           .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_dropout = {.name = "Dropout",
+                                           .stem = "dropout",
+                                           .min_inputs = 1,
+                                           .max_inputs = 1,
+                                           .elementwise = true,
+                                           .opt_bytes = sizeof(mn_dropout_layer),
+                                           .fields = fields,
+                                           .build = build,
+                                           .forward = forward};
 
-mn_sym mn_layer_dropout(mn_model *m, mn_sym x, mn_dropout_layer opt) {
-    return mn__layer_add(m, &mn__class_dropout, &x, 1, &opt);
-}
+mn_sym mn_layer_dropout(mn_model *m, mn_sym x, mn_dropout_layer opt) { return mn__layer_add(m, &mn__class_dropout, &x, 1, &opt); }
 
 int mn_model_set_dropout(mn_model *m, double rate) {
     int n = 0;

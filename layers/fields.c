@@ -2,8 +2,8 @@
 #include "layers/internal.h"
 #include <string.h>
 
-static const char *const activations[] = {"linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu",
-                                          "softplus", "softmax"};
+static const char *const activations[] = {"linear", "relu", "leaky_relu", "elu",      "sigmoid",
+                                          "tanh",   "gelu", "silu",       "softplus", "softmax"};
 enum { N_ACTIVATIONS = sizeof activations / sizeof *activations };
 const char *mn__activation_name(mn_activation a) { return (unsigned)a < N_ACTIVATIONS ? activations[a] : NULL; }
 
@@ -22,11 +22,9 @@ const char *mn__gate_name(mn_gate_activation a) {
     return a == MN_GATE_SIGMOID ? "sigmoid" : a == MN_GATE_HARD_SIGMOID ? "hard_sigmoid" : NULL;
 }
 
-static const char *const inits[] = {"default", "he_normal", "he_uniform", "glorot_normal", "glorot_uniform",
-                                    "orthogonal", "zeros", "ones"};
-const char *mn__init_name(mn_init i) {
-    return (unsigned)i < sizeof inits / sizeof *inits ? inits[i] : NULL;
-}
+static const char *const inits[] = {"default",        "he_normal",  "he_uniform", "glorot_normal",
+                                    "glorot_uniform", "orthogonal", "zeros",      "ones"};
+const char *mn__init_name(mn_init i) { return (unsigned)i < sizeof inits / sizeof *inits ? inits[i] : NULL; }
 
 mn_activation *mn__layer_activation(const mn__layer *l) {
     for (const mn__field *f = l->class->fields; f && f->kind; f++)
@@ -51,9 +49,12 @@ static mn_status check_ints(const mn__layer *l, const mn__field *f, int *v, int 
 static mn_status check_field(const mn__layer *l, const mn__field *f, char *p) {
     switch (f->kind) {
     case MN__AXIS:
-    case MN__INT: return check_ints(l, f, (int *)p, 1);
-    case MN__PAIR: return check_ints(l, f, (int *)p, 2);
-    case MN__SIDES: return check_ints(l, f, (int *)p, 4);
+    case MN__INT:
+        return check_ints(l, f, (int *)p, 1);
+    case MN__PAIR:
+        return check_ints(l, f, (int *)p, 2);
+    case MN__SIDES:
+        return check_ints(l, f, (int *)p, 4);
     case MN__REAL: {
         double *v = (double *)p;
         if (*v == 0) *v = f->fallback;
@@ -74,13 +75,13 @@ static mn_status check_field(const mn__layer *l, const mn__field *f, char *p) {
     case MN__INIT:
         if (mn__init_name(*(mn_init *)p)) return MN_OK;
         return mn__layer_fail(l, MN_ERR_ARG, "%s is %d, which is no mn_init", f->key, (int)*(mn_init *)p);
-    default: return MN_OK;
+    default:
+        return MN_OK;
     }
 }
 
 mn_status mn__fields_check(mn__layer *l) {
     mn_status s = MN_OK;
-    for (const mn__field *f = l->class->fields; f && f->kind && s == MN_OK; f++)
-        s = check_field(l, f, (char *)l->opt + f->at);
+    for (const mn__field *f = l->class->fields; f && f->kind && s == MN_OK; f++) s = check_field(l, f, (char *)l->opt + f->at);
     return s;
 }

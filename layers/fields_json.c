@@ -27,10 +27,14 @@ static mn_status wrong(const reader *r, const mn__field *f, const json_t *v, con
 static bool word_value(const reader *r, const char *word, int *out) {
     const mn_net_opt *o = r->form->opt;
     if (!o) return false;
-    if (!strcmp(word, "height")) *out = o->height;
-    else if (!strcmp(word, "width")) *out = o->width;
-    else if (!strcmp(word, "channels")) *out = o->channels;
-    else if (!strcmp(word, "classes") && o->n_heads == 1) *out = o->heads[0].classes;
+    if (!strcmp(word, "height"))
+        *out = o->height;
+    else if (!strcmp(word, "width"))
+        *out = o->width;
+    else if (!strcmp(word, "channels"))
+        *out = o->channels;
+    else if (!strcmp(word, "classes") && o->n_heads == 1)
+        *out = o->heads[0].classes;
     else {
         for (int i = 0; i < o->n_heads && !strncmp(word, "classes:", 8); i++)
             if (!strcmp(word + 8, o->heads[i].name)) {
@@ -45,16 +49,16 @@ static bool word_value(const reader *r, const char *word, int *out) {
 static mn_status unknown_word(const reader *r, const mn__field *f, const char *word) {
     const mn_net_opt *o = r->form->opt;
     if (o && !strcmp(word, "classes"))
-        return mn__model_fail(r->m, MN_ERR_FORMAT, "%s: \"%s\" is \"classes\", but %d heads are asked for; hint: "
-                              "{\"class\": \"Heads\"} in place of this layer, or \"classes:%s\"", r->who, f->key,
-                              o->n_heads, o->heads[0].name);
+        return mn__model_fail(r->m, MN_ERR_FORMAT,
+                              "%s: \"%s\" is \"classes\", but %d heads are asked for; hint: "
+                              "{\"class\": \"Heads\"} in place of this layer, or \"classes:%s\"",
+                              r->who, f->key, o->n_heads, o->heads[0].name);
     return mn__model_fail(r->m, MN_ERR_FORMAT, "%s: \"%s\" is the word \"%.60s\"; wanted a number%s", r->who, f->key, word,
                           o ? ", or one of classes, classes:HEAD, channels, height, width" : "");
 }
 
 static mn_status read_int(const reader *r, const mn__field *f, const json_t *v, int *out) {
-    if (json_is_string(v))
-        return word_value(r, json_string_value(v), out) ? MN_OK : unknown_word(r, f, json_string_value(v));
+    if (json_is_string(v)) return word_value(r, json_string_value(v), out) ? MN_OK : unknown_word(r, f, json_string_value(v));
     if (!json_is_integer(v)) return wrong(r, f, v, "a whole number");
     json_int_t n = json_integer_value(v);
     if (n < -2147483647 || n > 2147483647 || (n == 0 && f->fallback != 0 && f->lo > 0))
@@ -109,10 +113,18 @@ static mn_status read_gate(const reader *r, const mn__field *f, const json_t *v,
 }
 
 static mn_status read_init(const reader *r, const mn__field *f, const json_t *v, mn_init *out) {
-    static const struct { const char *name; mn_init init; } other[] = {
-        {"HeNormal", MN_INIT_HE_NORMAL}, {"HeUniform", MN_INIT_HE_UNIFORM}, {"GlorotNormal", MN_INIT_XAVIER_NORMAL},
-        {"GlorotUniform", MN_INIT_XAVIER_UNIFORM}, {"Orthogonal", MN_INIT_ORTHOGONAL}, {"Zeros", MN_INIT_ZEROS},
-        {"Ones", MN_INIT_ONES}, {"xavier_normal", MN_INIT_XAVIER_NORMAL}, {"xavier_uniform", MN_INIT_XAVIER_UNIFORM}};
+    static const struct {
+        const char *name;
+        mn_init init;
+    } other[] = {{"HeNormal", MN_INIT_HE_NORMAL},
+                 {"HeUniform", MN_INIT_HE_UNIFORM},
+                 {"GlorotNormal", MN_INIT_XAVIER_NORMAL},
+                 {"GlorotUniform", MN_INIT_XAVIER_UNIFORM},
+                 {"Orthogonal", MN_INIT_ORTHOGONAL},
+                 {"Zeros", MN_INIT_ZEROS},
+                 {"Ones", MN_INIT_ONES},
+                 {"xavier_normal", MN_INIT_XAVIER_NORMAL},
+                 {"xavier_uniform", MN_INIT_XAVIER_UNIFORM}};
     const char *name = json_string_value(json_is_object(v) ? json_object_get(v, "class_name") : v);
     for (int i = MN_INIT_DEFAULT; name && mn__init_name((mn_init)i); i++)
         if (!strcmp(name, mn__init_name((mn_init)i))) return *out = (mn_init)i, MN_OK;
@@ -149,10 +161,14 @@ static mn_status read_axis(const reader *r, const mn__field *f, const json_t *v,
 static mn_status read_field(const reader *r, const mn__field *f, const json_t *v, char *p) {
     if (json_is_null(v)) return MN_OK; /* Keras's "not given" */
     switch (f->kind) {
-    case MN__INT: return read_int(r, f, v, (int *)p);
-    case MN__PAIR: return read_pair(r, f, v, (int *)p);
-    case MN__SIDES: return read_sides(r, f, v, (int *)p);
-    case MN__REAL: return read_real(r, f, v, (double *)p);
+    case MN__INT:
+        return read_int(r, f, v, (int *)p);
+    case MN__PAIR:
+        return read_pair(r, f, v, (int *)p);
+    case MN__SIDES:
+        return read_sides(r, f, v, (int *)p);
+    case MN__REAL:
+        return read_real(r, f, v, (double *)p);
     case MN__YES:
     case MN__NOT:
         if (!json_is_boolean(v)) return wrong(r, f, v, "true or false");
@@ -163,13 +179,20 @@ static mn_status read_field(const reader *r, const mn__field *f, const json_t *v
             return wrong(r, f, v, "\"valid\" or \"same\"");
         *(mn_padding *)p = strcmp(json_string_value(v), "same") ? MN_VALID : MN_SAME;
         return MN_OK;
-    case MN__ACTIVATION: return read_activation(r, f, v, (mn_activation *)p);
-    case MN__CELL: return read_cell(r, f, v, (mn_cell_activation *)p);
-    case MN__GATE: return read_gate(r, f, v, (mn_gate_activation *)p);
-    case MN__INIT: return read_init(r, f, v, (mn_init *)p);
-    case MN__SHAPE: return read_shape(r, f, v, (mn_shape *)p);
-    case MN__AXIS: return read_axis(r, f, v, (int *)p);
-    default: return MN_OK;
+    case MN__ACTIVATION:
+        return read_activation(r, f, v, (mn_activation *)p);
+    case MN__CELL:
+        return read_cell(r, f, v, (mn_cell_activation *)p);
+    case MN__GATE:
+        return read_gate(r, f, v, (mn_gate_activation *)p);
+    case MN__INIT:
+        return read_init(r, f, v, (mn_init *)p);
+    case MN__SHAPE:
+        return read_shape(r, f, v, (mn_shape *)p);
+    case MN__AXIS:
+        return read_axis(r, f, v, (int *)p);
+    default:
+        return MN_OK;
     }
 }
 
@@ -239,7 +262,9 @@ static int read_clipped_relu(const reader *r, json_t *config, mn_clip_layer *o) 
     if (!max || json_is_null(max)) return 0;
     o->max_value = number_or(max, 0);
     if (o->max_value <= 0 || number_or(json_object_get(config, "negative_slope"), 0) != 0)
-        return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: max_value beside negative_slope, or not above 0, is not supported", r->who), -1;
+        return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: max_value beside negative_slope, or not above 0, is not supported",
+                              r->who),
+               -1;
     return 1;
 }
 
@@ -248,12 +273,15 @@ static void read_alias(const char *class_name, json_t *config, mn_activation_lay
     if (!alpha || json_is_null(alpha)) alpha = slope;
     bool given = alpha && json_is_number(alpha);
     o->alpha = given ? json_number_value(alpha) : 0;
-    if (!strcmp(class_name, "Softmax")) o->activation = MN_ACT_SOFTMAX;
-    else if (!strcmp(class_name, "ELU")) o->activation = MN_ACT_ELU;
+    if (!strcmp(class_name, "Softmax"))
+        o->activation = MN_ACT_SOFTMAX;
+    else if (!strcmp(class_name, "ELU"))
+        o->activation = MN_ACT_ELU;
     else if (!strcmp(class_name, "LeakyReLU")) {
         o->activation = given && o->alpha == 0 ? MN_ACT_RELU : MN_ACT_LEAKY_RELU;
         if (!given) o->alpha = 0.3;
-    } else o->activation = o->alpha != 0 ? MN_ACT_LEAKY_RELU : MN_ACT_RELU;
+    } else
+        o->activation = o->alpha != 0 ? MN_ACT_LEAKY_RELU : MN_ACT_RELU;
 }
 
 static mn_sym alias_layer(const reader *r, const char *class_name, const char *name, json_t *config, const mn_sym *in, int n_in) {
@@ -270,10 +298,14 @@ static mn_sym alias_layer(const reader *r, const char *class_name, const char *n
 static mn_status check_leaky_word(const reader *r, const mn__layer_class *k, json_t *config) {
     const char *word = json_string_value(json_object_get(config, "activation"));
     if (!r->form->keras || !word || strcmp(word, "leaky_relu")) return MN_OK;
-    if (k == &mn__class_activation) return json_object_get(config, "alpha") || !json_object_set_new(config, "alpha", json_real(0.2))
-               ? MN_OK : mn__model_fail(r->m, MN_ERR_MEMORY, "out of host memory");
-    return mn__model_fail(r->m, MN_ERR_UNSUPPORTED, "%s: leaky_relu, with Keras's slope of 0.2, is not supported inside another layer; "
-                          "hint: a LeakyReLU layer behind it", r->who);
+    if (k == &mn__class_activation)
+        return json_object_get(config, "alpha") || !json_object_set_new(config, "alpha", json_real(0.2))
+                   ? MN_OK
+                   : mn__model_fail(r->m, MN_ERR_MEMORY, "out of host memory");
+    return mn__model_fail(r->m, MN_ERR_UNSUPPORTED,
+                          "%s: leaky_relu, with Keras's slope of 0.2, is not supported inside another layer; "
+                          "hint: a LeakyReLU layer behind it",
+                          r->who);
 }
 
 static bool is_alias(const char *name) {
@@ -291,16 +323,21 @@ static void list_classes(char *buf, size_t size) {
 static mn_sym json_layer(mn_model *m, const char *class_name, const char *name, json_t *config, const mn_sym *in, int n_in,
                          const mn__json_form *form) {
     if (m->status) return -1;
-    reader r = {.m = m, .form = form, .ndim = n_in > 0 && in[0] >= 0 && in[0] < m->n_layers ? m->layer[in[0]]->shape.ndim - m->each_step : 0};
-    if (name) snprintf(r.who, sizeof r.who, "%.60s \"%s\"", class_name, name);
-    else snprintf(r.who, sizeof r.who, "%.60s (layer %d)", class_name, m->n_layers);
+    reader r = {.m = m,
+                .form = form,
+                .ndim = n_in > 0 && in[0] >= 0 && in[0] < m->n_layers ? m->layer[in[0]]->shape.ndim - m->each_step : 0};
+    if (name)
+        snprintf(r.who, sizeof r.who, "%.60s \"%s\"", class_name, name);
+    else
+        snprintf(r.who, sizeof r.who, "%.60s (layer %d)", class_name, m->n_layers);
     if (is_alias(class_name)) return alias_layer(&r, class_name, name, config, in, n_in);
     const mn__layer_class *k = mn__layer_class_find(class_name);
     if (!k) {
         char known[500];
         list_classes(known, sizeof known);
         return mn__model_fail(m, MN_ERR_UNSUPPORTED, "%s: there is no layer class \"%.60s\"; known: %s", r.who, class_name,
-                              known), -1;
+                              known),
+               -1;
     }
     _Alignas(16) char opt[256] = {0};
     if (k->opt_bytes > sizeof opt) return mn__model_fail(m, MN_ERR_UNSUPPORTED, "%s has too many options", r.who), -1;
@@ -326,7 +363,8 @@ mn_sym mn__json_layer(mn_model *m, const char *class_name, const char *name, jso
         class_name = json_string_value(json_object_get(inner, "class_name"));
         config = json_object_get(inner, "config");
         if (!class_name || !json_is_object(config) || !strcmp(class_name, "TimeDistributed"))
-            return mn__model_fail(m, MN_ERR_FORMAT, "TimeDistributed \"%.60s\": \"layer\" is not understood", name ? name : "?"), -1;
+            return mn__model_fail(m, MN_ERR_FORMAT, "TimeDistributed \"%.60s\": \"layer\" is not understood", name ? name : "?"),
+                   -1;
     }
     if (flag && !json_is_boolean(flag))
         return mn__model_fail(m, MN_ERR_FORMAT, "%.60s: \"time_distributed\" wants true or false", class_name), -1;
@@ -340,14 +378,11 @@ mn_sym mn__json_layer(mn_model *m, const char *class_name, const char *name, jso
 
 /* ---- writing ---- */
 
-static json_t *pair_json(const int *v) {
-    return v[0] == v[1] ? json_integer(v[0]) : json_pack("[i,i]", v[0], v[1]);
-}
+static json_t *pair_json(const int *v) { return v[0] == v[1] ? json_integer(v[0]) : json_pack("[i,i]", v[0], v[1]); }
 
 static json_t *shape_json(mn_shape s) {
     json_t *a = json_array();
-    for (int i = 0; i < s.ndim; i++)
-        json_array_append_new(a, json_integer(s.dim[mn__file_dim(s.ndim, i)]));
+    for (int i = 0; i < s.ndim; i++) json_array_append_new(a, json_integer(s.dim[mn__file_dim(s.ndim, i)]));
     return a;
 }
 
@@ -355,33 +390,53 @@ static bool is_default(const mn__field *f, const char *p) {
     const int *v = (const int *)p;
     switch (f->kind) {
     case MN__AXIS:
-    case MN__INT: return v[0] == (int)f->fallback;
-    case MN__PAIR: return v[0] == (int)f->fallback && v[1] == (int)f->fallback;
-    case MN__SIDES: return !v[0] && !v[1] && !v[2] && !v[3];
-    case MN__REAL: return *(const double *)p == f->fallback;
+    case MN__INT:
+        return v[0] == (int)f->fallback;
+    case MN__PAIR:
+        return v[0] == (int)f->fallback && v[1] == (int)f->fallback;
+    case MN__SIDES:
+        return !v[0] && !v[1] && !v[2] && !v[3];
+    case MN__REAL:
+        return *(const double *)p == f->fallback;
     case MN__YES:
-    case MN__NOT: return !*(const bool *)p;
-    case MN__CELL: return *(const mn_cell_activation *)p == MN_CELL_TANH;
-    case MN__GATE: return *(const mn_gate_activation *)p == MN_GATE_SIGMOID;
-    case MN__PADDING: return *(const mn_padding *)p == MN_VALID;
-    case MN__ACTIVATION: return *(const mn_activation *)p == MN_ACT_LINEAR;
-    case MN__INIT: return *(const mn_init *)p == MN_INIT_DEFAULT;
-    default: return false;
+    case MN__NOT:
+        return !*(const bool *)p;
+    case MN__CELL:
+        return *(const mn_cell_activation *)p == MN_CELL_TANH;
+    case MN__GATE:
+        return *(const mn_gate_activation *)p == MN_GATE_SIGMOID;
+    case MN__PADDING:
+        return *(const mn_padding *)p == MN_VALID;
+    case MN__ACTIVATION:
+        return *(const mn_activation *)p == MN_ACT_LINEAR;
+    case MN__INIT:
+        return *(const mn_init *)p == MN_INIT_DEFAULT;
+    default:
+        return false;
     }
 }
 
 static json_t *field_json(const mn__layer *l, const mn__field *f, const char *p, bool keras) {
     const int *v = (const int *)p;
     switch (f->kind) {
-    case MN__INT: return json_integer(v[0]);
-    case MN__PAIR: return keras ? json_pack("[i,i]", v[0], v[1]) : pair_json(v);
-    case MN__SIDES: return json_pack("[[i,i],[i,i]]", v[0], v[1], v[2], v[3]);
-    case MN__REAL: return json_real(*(const double *)p);
-    case MN__YES: return json_boolean(*(const bool *)p);
-    case MN__NOT: return json_boolean(!*(const bool *)p);
-    case MN__CELL: return json_string(mn__cell_name(*(const mn_cell_activation *)p));
-    case MN__GATE: return json_string(mn__gate_name(*(const mn_gate_activation *)p));
-    case MN__PADDING: return json_string(*(const mn_padding *)p == MN_SAME ? "same" : "valid");
+    case MN__INT:
+        return json_integer(v[0]);
+    case MN__PAIR:
+        return keras ? json_pack("[i,i]", v[0], v[1]) : pair_json(v);
+    case MN__SIDES:
+        return json_pack("[[i,i],[i,i]]", v[0], v[1], v[2], v[3]);
+    case MN__REAL:
+        return json_real(*(const double *)p);
+    case MN__YES:
+        return json_boolean(*(const bool *)p);
+    case MN__NOT:
+        return json_boolean(!*(const bool *)p);
+    case MN__CELL:
+        return json_string(mn__cell_name(*(const mn_cell_activation *)p));
+    case MN__GATE:
+        return json_string(mn__gate_name(*(const mn_gate_activation *)p));
+    case MN__PADDING:
+        return json_string(*(const mn_padding *)p == MN_SAME ? "same" : "valid");
     case MN__ACTIVATION: {
         mn_activation a = *(const mn_activation *)p;
         return json_string(keras && a == MN_ACT_SILU ? "swish" : mn__activation_name(a));
@@ -390,9 +445,12 @@ static json_t *field_json(const mn__layer *l, const mn__field *f, const char *p,
         mn_init i = *(const mn_init *)p;
         return json_string(mn__init_name(keras && i == MN_INIT_DEFAULT ? MN_INIT_XAVIER_UNIFORM : i));
     }
-    case MN__SHAPE: return shape_json(*(const mn_shape *)p);
-    case MN__AXIS: return json_integer(mn__in_shape(l, 0).ndim == 3 ? (v[0] == 1 ? -1 : v[0] - 1) : v[0]);
-    default: return NULL;
+    case MN__SHAPE:
+        return shape_json(*(const mn_shape *)p);
+    case MN__AXIS:
+        return json_integer(mn__in_shape(l, 0).ndim == 3 ? (v[0] == 1 ? -1 : v[0] - 1) : v[0]);
+    default:
+        return NULL;
     }
 }
 
@@ -412,8 +470,7 @@ json_t *mn__json_fields(const mn__layer *l, bool keras) {
 json_t *mn__json_parse(const char *what, const char *text, size_t length, mn_error *err) {
     json_error_t e;
     enum { LIMIT = 16 << 20 };
-    if (length > LIMIT)
-        return mn_fail(err, MN_ERR_FORMAT, "%s has %zu bytes; wanted at most %d", what, length, LIMIT), NULL;
+    if (length > LIMIT) return mn_fail(err, MN_ERR_FORMAT, "%s has %zu bytes; wanted at most %d", what, length, LIMIT), NULL;
     json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &e);
     if (!root) {
         bool memory = json_error_code(&e) == json_error_out_of_memory;

@@ -12,9 +12,13 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn_flatten(in[0]);
 }
 
-const mn__layer_class mn__class_flatten = {.name = "Flatten", .stem = "flatten", .min_inputs = 1, .max_inputs = 1, .view = true,
-                                           .opt_bytes = sizeof(mn_plain_layer), .build = build, .forward = forward};
+const mn__layer_class mn__class_flatten = {.name = "Flatten",
+                                           .stem = "flatten",
+                                           .min_inputs = 1,
+                                           .max_inputs = 1,
+                                           .view = true,
+                                           .opt_bytes = sizeof(mn_plain_layer),
+                                           .build = build,
+                                           .forward = forward};
 
-mn_sym mn_layer_flatten(mn_model *m, mn_sym x, mn_plain_layer opt) {
-    return mn__layer_add(m, &mn__class_flatten, &x, 1, &opt);
-}
+mn_sym mn_layer_flatten(mn_model *m, mn_sym x, mn_plain_layer opt) { return mn__layer_add(m, &mn__class_flatten, &x, 1, &opt); }

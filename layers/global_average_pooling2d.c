@@ -12,9 +12,13 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn_global_avg_pool2d(in[0]);
 }
 
-const mn__layer_class mn__class_global_average_pooling2d = {
-    .name = "GlobalAveragePooling2D", .stem = "global_average_pooling2d", .min_inputs = 1, .max_inputs = 1,
-    .opt_bytes = sizeof(mn_plain_layer), .build = build, .forward = forward};
+const mn__layer_class mn__class_global_average_pooling2d = {.name = "GlobalAveragePooling2D",
+                                                            .stem = "global_average_pooling2d",
+                                                            .min_inputs = 1,
+                                                            .max_inputs = 1,
+                                                            .opt_bytes = sizeof(mn_plain_layer),
+                                                            .build = build,
+                                                            .forward = forward};
 
 mn_sym mn_layer_global_average_pooling2d(mn_model *m, mn_sym x, mn_plain_layer opt) {
     return mn__layer_add(m, &mn__class_global_average_pooling2d, &x, 1, &opt);

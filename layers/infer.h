@@ -27,25 +27,25 @@ typedef enum mn__infer_kind {
     MN__INFER_SEPARABLE, /* depthwise, then 1x1, a row at a time */
     MN__INFER_MAX_POOL,
     MN__INFER_AVERAGE_POOL,
-    MN__INFER_MEAN,      /* of each channel: a map of one pixel */
-    MN__INFER_FLATTEN,   /* a map to one pixel of C*H*W channels, in the order (C,H,W) */
-    MN__INFER_DENSE,     /* one pixel to one pixel */
-    MN__INFER_AFFINE,    /* scale and offset of each channel, any activation */
+    MN__INFER_MEAN,    /* of each channel: a map of one pixel */
+    MN__INFER_FLATTEN, /* a map to one pixel of C*H*W channels, in the order (C,H,W) */
+    MN__INFER_DENSE,   /* one pixel to one pixel */
+    MN__INFER_AFFINE,  /* scale and offset of each channel, any activation */
     MN__INFER_ADD,
-    MN__INFER_STORE,     /* a map to (C,H,W) of an output tensor */
+    MN__INFER_STORE, /* a map to (C,H,W) of an output tensor */
     MN__INFER_KINDS
 } mn__infer_kind;
 
 typedef struct mn__infer_step {
     mn__infer_kind kind;
-    mn__window g;              /* convolutions and poolings; N is not used */
-    const mn__map *x, *plus, *y; /* plus: added to the result before the activation; or NULL */
-    const void *w, *b;         /* the layer's kernel, and bias or NULL */
-    const void *depthwise;     /* the first kernel of a separable convolution */
+    mn__window g;                 /* convolutions and poolings; N is not used */
+    const mn__map *x, *plus, *y;  /* plus: added to the result before the activation; or NULL */
+    const void *w, *b;            /* the layer's kernel, and bias or NULL */
+    const void *depthwise;        /* the first kernel of a separable convolution */
     const double *scale, *offset; /* MN__INFER_AFFINE, or NULL; read by `pack` alone */
-    mn_activation activation;  /* linear or ReLU but for MN__INFER_AFFINE */
+    mn_activation activation;     /* linear or ReLU but for MN__INFER_AFFINE */
     double alpha;
-    void *packed;              /* weights as this step wants them */
+    void *packed; /* weights as this step wants them */
 } mn__infer_step;
 
 /* Part `part` of `parts` of a step on some images. plus and y are of the same images as x. */

@@ -5,9 +5,15 @@
 mn_init mn__init_for(mn_init asked, mn_activation next) {
     if (asked != MN_INIT_DEFAULT) return asked;
     switch (next) {
-    case MN_ACT_RELU: case MN_ACT_LEAKY_RELU: case MN_ACT_ELU: case MN_ACT_GELU: case MN_ACT_SILU:
-    case MN_ACT_SOFTPLUS: return MN_INIT_HE_NORMAL;
-    default: return MN_INIT_XAVIER_UNIFORM;
+    case MN_ACT_RELU:
+    case MN_ACT_LEAKY_RELU:
+    case MN_ACT_ELU:
+    case MN_ACT_GELU:
+    case MN_ACT_SILU:
+    case MN_ACT_SOFTPLUS:
+        return MN_INIT_HE_NORMAL;
+    default:
+        return MN_INIT_XAVIER_UNIFORM;
     }
 }
 
@@ -57,14 +63,21 @@ mn_status mn_init_fill(mn_tensor *w, mn_init how, int64_t fan_in, int64_t fan_ou
     double he = gain * sqrt(2.0 / (double)fan_in), xavier = gain * sqrt(2.0 / (double)(fan_in + fan_out));
     double side = sqrt(3.0); /* a uniform number in +-a has the deviation a/sqrt(3) */
     switch (how) {
-    case MN_INIT_HE_NORMAL: return mn_fill_normal(w, stream, 0, he);
-    case MN_INIT_HE_UNIFORM: return mn_fill_uniform(w, stream, -side * he, side * he);
-    case MN_INIT_XAVIER_NORMAL: return mn_fill_normal(w, stream, 0, xavier);
+    case MN_INIT_HE_NORMAL:
+        return mn_fill_normal(w, stream, 0, he);
+    case MN_INIT_HE_UNIFORM:
+        return mn_fill_uniform(w, stream, -side * he, side * he);
+    case MN_INIT_XAVIER_NORMAL:
+        return mn_fill_normal(w, stream, 0, xavier);
     case MN_INIT_DEFAULT:
-    case MN_INIT_XAVIER_UNIFORM: return mn_fill_uniform(w, stream, -side * xavier, side * xavier);
-    case MN_INIT_ORTHOGONAL: return fill_orthogonal(w, gain, stream);
-    case MN_INIT_ZEROS: return mn_fill(w, 0);
-    case MN_INIT_ONES: return mn_fill(w, 1);
+    case MN_INIT_XAVIER_UNIFORM:
+        return mn_fill_uniform(w, stream, -side * xavier, side * xavier);
+    case MN_INIT_ORTHOGONAL:
+        return fill_orthogonal(w, gain, stream);
+    case MN_INIT_ZEROS:
+        return mn_fill(w, 0);
+    case MN_INIT_ONES:
+        return mn_fill(w, 1);
     }
     return MN__FAIL(w->ctx, MN_ERR_ARG, "init_fill: %d is no mn_init", (int)how);
 }

@@ -21,8 +21,13 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return l->out;
 }
 
-const mn__layer_class mn__class_input = {.name = "InputLayer", .stem = "input", .opt_bytes = sizeof(input_layer), .view = true,
-                                         .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_input = {.name = "InputLayer",
+                                         .stem = "input",
+                                         .opt_bytes = sizeof(input_layer),
+                                         .view = true,
+                                         .fields = fields,
+                                         .build = build,
+                                         .forward = forward};
 
 mn_sym mn_model_input(mn_model *m, const char *name, mn_shape shape) {
     input_layer opt = {name, shape};

@@ -8,9 +8,9 @@
 #define MN__MAX_LAYERS 4096
 #define MN__MAX_LAYER_INPUTS 32
 #define MN__MAX_UNITS 1048576
-#define MN__MAX_STEPS 1024                    /* of a sequence */
+#define MN__MAX_STEPS 1024 /* of a sequence */
 #define MN__MAX_NAME 200
-#define MN__MAX_SAMPLE ((int64_t)1 << 28)     /* elements of one sample's activation */
+#define MN__MAX_SAMPLE ((int64_t)1 << 28) /* elements of one sample's activation */
 #define MN__MAX_PARAMETERS ((int64_t)1 << 29)
 
 /* ---- field tables --------------------------------------------------------------------------------- */
@@ -41,8 +41,8 @@ typedef struct mn__field {
     double fallback; /* what 0 means; 0 with lo > 0: the field is required */
     double lo, hi;   /* what is allowed */
 } mn__field;
-#define MN__FIELD(type, kind, member, key, fallback, lo, hi)                                             \
-    {key, MN__##kind, offsetof(type, member), fallback, lo, hi}
+#define MN__FIELD(type, kind, member, key, fallback, lo, hi)                                                                     \
+    { key, MN__##kind, offsetof(type, member), fallback, lo, hi }
 
 /* ---- classes and layers ----------------------------------------------------------------------------- */
 
@@ -62,11 +62,11 @@ typedef struct mn__weight {
     mn_init init;
     int64_t fan_in, fan_out;
     mn__file_order order;
-    bool absent;    /* the place of a weight that this layer does without: t is NULL */
-    bool statistic; /* moved by the forward pass, not by the optimiser */
+    bool absent;                /* the place of a weight that this layer does without: t is NULL */
+    bool statistic;             /* moved by the forward pass, not by the optimiser */
     int64_t ones_from, ones_to; /* these elements begin as 1 */
-    bool rows;      /* dimension 0 is the output channel: batch norm can be folded into it */
-    mn_tensor *t;   /* after mn_model_build */
+    bool rows;                  /* dimension 0 is the output channel: batch norm can be folded into it */
+    mn_tensor *t;               /* after mn_model_build */
 } mn__weight;
 #define MN__MAX_WEIGHTS 6
 
@@ -74,7 +74,7 @@ typedef struct mn__layer {
     const struct mn__layer_class *class;
     mn_model *model;
     const char *name;
-    void *opt;      /* a copy of the caller's options, defaults filled in; starts with the name */
+    void *opt; /* a copy of the caller's options, defaults filled in; starts with the name */
     mn_sym *in;
     int n_in;
     mn_shape shape; /* of the output, without N */
@@ -89,13 +89,13 @@ typedef struct mn__layer {
 } mn__layer;
 
 typedef struct mn__layer_class {
-    const char *name;          /* "Conv2D" */
-    const char *stem;          /* "conv2d": of generated names, and of the file */
+    const char *name; /* "Conv2D" */
+    const char *stem; /* "conv2d": of generated names, and of the file */
     int min_inputs, max_inputs;
     size_t opt_bytes;
-    const mn__field *fields;   /* ended by {0}; NULL: none */
-    bool elementwise;          /* every feature of the output is made of the same one of the input */
-    bool view;                 /* the output is the input's memory */
+    const mn__field *fields; /* ended by {0}; NULL: none */
+    bool elementwise;        /* every feature of the output is made of the same one of the input */
+    bool view;               /* the output is the input's memory */
     /* Checks the inputs' shapes; sets shape and macs; declares the weights (mn__weight_add). */
     mn_status (*build)(mn__layer *l);
     mn_tensor *(*forward)(mn__layer *l, mn_tensor **in);
@@ -114,13 +114,13 @@ struct mn_model {
     int n_layers, capacity;
     mn_sym *input, *output;
     int n_inputs, n_outputs;
-    bool each_step;    /* of the layers that are added */
-    mn_status status;  /* the first failure of building */
+    bool each_step;   /* of the layers that are added */
+    mn_status status; /* the first failure of building */
     bool built, folded;
     mn_tensor **param;
     int n_trained, n_param;
     struct mn__plan *plan; /* of a compiled model (layers/compile.h), or NULL */
-    uint64_t step;     /* of the last forward pass */
+    uint64_t step;         /* of the last forward pass */
     bool ran;
 };
 
@@ -153,7 +153,7 @@ mn_status mn__want_image(const mn__layer *l);
 mn_status mn__want_features(const mn__layer *l);
 /* The output size of a sliding window over (...,H,W), and what padding comes to (l->pad). */
 mn_status mn__window_size(mn__layer *l, const int size[2], const int stride[2], const int dilation[2], mn_padding padding,
-                     int64_t *p, int64_t *q);
+                          int64_t *p, int64_t *q);
 /* He before activations of the ReLU kind, else Xavier, where nothing else was asked for. */
 mn_init mn__init_for(mn_init asked, mn_activation next);
 mn_tensor *mn__activate(mn_tensor *x, mn_activation a, double alpha);

@@ -24,14 +24,18 @@ static int read_inputs(mn_model *m, int number, json_t *layer, mn_sym *in) {
     size_t n = json_is_array(v) ? json_array_size(v) : 1;
     if (n < 1 || n > MN__MAX_LAYER_INPUTS)
         return mn__model_fail(m, MN_ERR_FORMAT, "layer %d: \"inputs\" has %zu names; wanted 1 to %d", number, n,
-                              MN__MAX_LAYER_INPUTS), -1;
+                              MN__MAX_LAYER_INPUTS),
+               -1;
     for (size_t i = 0; i < n; i++) {
         const char *name = json_string_value(json_is_array(v) ? json_array_get(v, i) : v);
         if (!name) return mn__model_fail(m, MN_ERR_FORMAT, "layer %d: \"inputs\" wants names of layers", number), -1;
         in[i] = symbol_named(m, name);
         if (in[i] < 0)
-            return mn__model_fail(m, MN_ERR_FORMAT, "layer %d: \"inputs\" names \"%.60s\", and no layer above it is called so; "
-                                  "hint: a layer reads only layers that stand before it", number, name), -1;
+            return mn__model_fail(m, MN_ERR_FORMAT,
+                                  "layer %d: \"inputs\" names \"%.60s\", and no layer above it is called so; "
+                                  "hint: a layer reads only layers that stand before it",
+                                  number, name),
+                   -1;
     }
     return (int)n;
 }
@@ -77,16 +81,19 @@ static mn_status read_outputs(mn_model *m, json_t *list) {
 static mn_status check_heads(mn_model *m, const mn_net_opt *asked) {
     if (!asked || !asked->heads) return MN_OK;
     if (m->n_outputs != asked->n_heads)
-        return mn__model_fail(m, MN_ERR_FORMAT, "the network has %d output%s, but %d head%s asked for; hint: end it with "
-                              "{\"class\": \"Heads\"}", m->n_outputs, m->n_outputs == 1 ? "" : "s", asked->n_heads,
-                              asked->n_heads == 1 ? " is" : "s are");
+        return mn__model_fail(m, MN_ERR_FORMAT,
+                              "the network has %d output%s, but %d head%s asked for; hint: end it with "
+                              "{\"class\": \"Heads\"}",
+                              m->n_outputs, m->n_outputs == 1 ? "" : "s", asked->n_heads, asked->n_heads == 1 ? " is" : "s are");
     for (int i = 0; i < m->n_outputs; i++) {
         mn_shape s = mn_model_output_shape(m, i);
         char text[64];
         if (s.ndim != 1 || s.dim[0] != asked->heads[i].classes)
-            return mn__model_fail(m, MN_ERR_FORMAT, "output \"%s\" is %s, but head \"%s\" has %d classes; hint: write "
-                                  "\"units\": \"classes\"", mn_model_output_name(m, i), mn_shape_text(s, text, sizeof text),
-                                  asked->heads[i].name, asked->heads[i].classes);
+            return mn__model_fail(m, MN_ERR_FORMAT,
+                                  "output \"%s\" is %s, but head \"%s\" has %d classes; hint: write "
+                                  "\"units\": \"classes\"",
+                                  mn_model_output_name(m, i), mn_shape_text(s, text, sizeof text), asked->heads[i].name,
+                                  asked->heads[i].classes);
     }
     return MN_OK;
 }
@@ -95,22 +102,28 @@ static mn_status check_heads(mn_model *m, const mn_net_opt *asked) {
 static mn_status check_asked(mn_model *m, const mn_net_opt *asked) {
     mn_shape s = m->layer[0]->shape;
     if (!asked || s.ndim != 3) return MN_OK;
-    const struct { const char *what; int asked; int64_t is; } part[] = {
-        {"channels", asked->channels, s.dim[0]}, {"height", asked->height, s.dim[1]}, {"width", asked->width, s.dim[2]}};
+    const struct {
+        const char *what;
+        int asked;
+        int64_t is;
+    } part[] = {{"channels", asked->channels, s.dim[0]}, {"height", asked->height, s.dim[1]}, {"width", asked->width, s.dim[2]}};
     for (int i = 0; i < 3; i++)
         if (part[i].asked && part[i].asked != part[i].is)
-            return mn__model_fail(m, MN_ERR_FORMAT, "\"input\" says %lld %s, but %d are asked for; hint: write the word \"%s\" "
-                                  "there", (long long)part[i].is, part[i].what, part[i].asked, part[i].what);
+            return mn__model_fail(m, MN_ERR_FORMAT,
+                                  "\"input\" says %lld %s, but %d are asked for; hint: write the word \"%s\" "
+                                  "there",
+                                  (long long)part[i].is, part[i].what, part[i].asked, part[i].what);
     return MN_OK;
 }
 
 static mn_status read_network(mn_model *m, json_t *root, const mn_net_opt *asked, const mn__json_form *form) {
     const char *key;
     json_t *value, *input = json_object_get(root, "input"), *layers = json_object_get(root, "layers");
-    json_object_foreach(root, key, value)
-        if (strcmp(key, "name") && strcmp(key, "input") && strcmp(key, "layers") && strcmp(key, "outputs") &&
-            strcmp(key, "comment"))
-            return mn__model_fail(m, MN_ERR_FORMAT, "there is no key \"%.60s\"; known: name, input, layers, outputs, comment", key);
+    json_object_foreach(root, key, value) if (
+        strcmp(key, "name") && strcmp(key, "input") && strcmp(key, "layers") && strcmp(key, "outputs") &&
+        strcmp(key, "comment")) return mn__model_fail(m, MN_ERR_FORMAT,
+                                                      "there is no key \"%.60s\"; known: name, input, layers, outputs, comment",
+                                                      key);
     if (!json_is_array(layers) || json_array_size(layers) == 0)
         return mn__model_fail(m, MN_ERR_FORMAT, "\"layers\" is missing; wanted a list of layers");
     if (json_array_size(layers) > MN__MAX_LAYERS)
@@ -120,13 +133,13 @@ static mn_status read_network(mn_model *m, json_t *root, const mn_net_opt *asked
     bool own = json_is_object(first) && json_string_value(json_object_get(first, "class")) &&
                !strcmp(json_string_value(json_object_get(first, "class")), "InputLayer");
     if (!own) {
-        json_t *config = input ? json_pack("{s:O}", "shape", input) : json_pack("{s:[s,s,s]}", "shape", "height", "width", "channels");
+        json_t *config =
+            input ? json_pack("{s:O}", "shape", input) : json_pack("{s:[s,s,s]}", "shape", "height", "width", "channels");
         if (!config) return mn__model_fail(m, MN_ERR_MEMORY, "out of host memory");
         mn__json_layer(m, "InputLayer", "input", config, NULL, 0, form);
         json_decref(config);
     }
-    for (size_t i = 0; i < json_array_size(layers) && !m->status; i++)
-        read_layer(m, (int)i, json_array_get(layers, i), form);
+    for (size_t i = 0; i < json_array_size(layers) && !m->status; i++) read_layer(m, (int)i, json_array_get(layers, i), form);
     if (m->status == MN_OK) check_asked(m, asked);
     if (m->status == MN_OK) read_outputs(m, json_object_get(root, "outputs"));
     return m->status ? m->status : check_heads(m, asked);
@@ -143,7 +156,8 @@ mn_model *mn__model_parse(mn_context *c, const char *text, size_t length, const 
     mn_model *m = NULL;
     if (given && (!name || !*name || strlen(name) > MN__MAX_NAME))
         MN__FAIL(c, MN_ERR_FORMAT, "the network's \"name\" wants a text of 1 to %d characters", MN__MAX_NAME);
-    else m = mn_model_create(c, name);
+    else
+        m = mn_model_create(c, name);
     mn_status s = m ? read_network(m, root, opt, &(mn__json_form){.opt = &o}) : c->error.status;
     json_decref(root);
     return s == MN_OK ? m : NULL;
@@ -220,17 +234,22 @@ mn_model *mn_net_open(mn_context *c, const char *name, const mn_net_opt *opt) {
     FILE *f = fopen(name, "rb");
     char *text = f ? mn_alloc(LIMIT + 1) : NULL;
     if (!text) {
-        if (f) fclose(f), MN__FAIL(c, MN_ERR_MEMORY, "out of host memory for the network file \"%s\"", name);
-        else MN__FAIL(c, MN_ERR_IO, "the network file \"%s\" cannot be opened: %s", name, strerror(errno));
+        if (f)
+            fclose(f), MN__FAIL(c, MN_ERR_MEMORY, "out of host memory for the network file \"%s\"", name);
+        else
+            MN__FAIL(c, MN_ERR_IO, "the network file \"%s\" cannot be opened: %s", name, strerror(errno));
         return NULL;
     }
     size_t n = fread(text, 1, LIMIT + 1, f);
     bool bad = ferror(f);
     fclose(f);
     mn_model *m = NULL;
-    if (bad) MN__FAIL(c, MN_ERR_IO, "the network file \"%s\" cannot be read", name);
-    else if (n > LIMIT) MN__FAIL(c, MN_ERR_FORMAT, "the network file \"%s\" is larger than 1 MB", name);
-    else if (!(m = mn_model_from_json(c, text, n, opt))) mn_error_prefix(&c->error, "%s", name);
+    if (bad)
+        MN__FAIL(c, MN_ERR_IO, "the network file \"%s\" cannot be read", name);
+    else if (n > LIMIT)
+        MN__FAIL(c, MN_ERR_FORMAT, "the network file \"%s\" is larger than 1 MB", name);
+    else if (!(m = mn_model_from_json(c, text, n, opt)))
+        mn_error_prefix(&c->error, "%s", name);
     mn_free(text);
     return m;
 }

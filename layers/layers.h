@@ -41,13 +41,26 @@ mn_status mn_model_build(mn_model *m);
 
 typedef enum mn_padding { MN_VALID = 0, MN_SAME } mn_padding; /* same: TensorFlow's, ceil(size/stride) */
 typedef enum mn_activation {
-    MN_ACT_LINEAR = 0, MN_ACT_RELU, MN_ACT_LEAKY_RELU, MN_ACT_ELU, MN_ACT_SIGMOID, MN_ACT_TANH, MN_ACT_GELU, MN_ACT_SILU,
-    MN_ACT_SOFTPLUS, MN_ACT_SOFTMAX
+    MN_ACT_LINEAR = 0,
+    MN_ACT_RELU,
+    MN_ACT_LEAKY_RELU,
+    MN_ACT_ELU,
+    MN_ACT_SIGMOID,
+    MN_ACT_TANH,
+    MN_ACT_GELU,
+    MN_ACT_SILU,
+    MN_ACT_SOFTPLUS,
+    MN_ACT_SOFTMAX
 } mn_activation;
 typedef enum mn_init {
     MN_INIT_DEFAULT = 0, /* He normal before ReLU-like activations, else Xavier (Glorot) uniform */
-    MN_INIT_HE_NORMAL, MN_INIT_HE_UNIFORM, MN_INIT_XAVIER_NORMAL, MN_INIT_XAVIER_UNIFORM, MN_INIT_ORTHOGONAL,
-    MN_INIT_ZEROS, MN_INIT_ONES
+    MN_INIT_HE_NORMAL,
+    MN_INIT_HE_UNIFORM,
+    MN_INIT_XAVIER_NORMAL,
+    MN_INIT_XAVIER_UNIFORM,
+    MN_INIT_ORTHOGONAL,
+    MN_INIT_ZEROS,
+    MN_INIT_ONES
 } mn_init;
 /* Fills a weight: fan_in and fan_out as He et al. 2015 and Glorot and Bengio 2010 count them (for (K,C,R,S):
  * C*R*S and K*R*S); orthogonal: Saxe et al. 2014, rows of the (dim0, rest) matrix. */
@@ -56,7 +69,7 @@ mn_status mn_init_fill(mn_tensor *w, mn_init how, int64_t fan_in, int64_t fan_ou
 /* Zero fields mean the default, which is Keras's unless said. `name` NULL: made from the class, "conv2d_1". */
 typedef struct mn_conv2d_layer {
     const char *name;
-    int filters, kernel_size[2]; /* required */
+    int filters, kernel_size[2];              /* required */
     int strides[2], dilation_rate[2], groups; /* 1 */
     mn_padding padding;
     bool no_bias; /* use_bias = false */
@@ -179,7 +192,7 @@ mn_sym mn_layer_lstm(mn_model *m, mn_sym x, mn_lstm_layer opt);
  * padding and dilation are those of the input's; the state's has stride 1 and padding "same". */
 typedef struct mn_conv_lstm2d_layer {
     const char *name;
-    int filters, kernel_size[2]; /* required */
+    int filters, kernel_size[2];      /* required */
     int strides[2], dilation_rate[2]; /* 1 */
     mn_padding padding;
     mn_cell_activation activation;

@@ -28,13 +28,23 @@ static mn_status build(mn__layer *l) {
     if (o->recurrent_initializer == MN_INIT_DEFAULT) o->recurrent_initializer = MN_INIT_ORTHOGONAL;
     l->shape = mn__with_steps(MN_SHAPE(units), steps, o->return_sequences);
     l->macs = steps * 4 * units * (in + units);
-    mn__weight_add(l, (mn__weight){.name = "kernel", .shape = MN_SHAPE(4 * units, in), .init = o->kernel_initializer,
-                                   .fan_in = in, .fan_out = 4 * units, .order = MN__IN_OUT});
-    mn__weight_add(l, (mn__weight){.name = "recurrent_kernel", .shape = MN_SHAPE(4 * units, units),
-                                   .init = o->recurrent_initializer, .fan_in = units, .fan_out = 4 * units,
+    mn__weight_add(l, (mn__weight){.name = "kernel",
+                                   .shape = MN_SHAPE(4 * units, in),
+                                   .init = o->kernel_initializer,
+                                   .fan_in = in,
+                                   .fan_out = 4 * units,
+                                   .order = MN__IN_OUT});
+    mn__weight_add(l, (mn__weight){.name = "recurrent_kernel",
+                                   .shape = MN_SHAPE(4 * units, units),
+                                   .init = o->recurrent_initializer,
+                                   .fan_in = units,
+                                   .fan_out = 4 * units,
                                    .order = MN__OUT_OUT});
-    return mn__weight_add(l, (mn__weight){.name = "bias", .shape = MN_SHAPE(4 * units), .init = MN_INIT_ZEROS,
-                                          .ones_from = units, .ones_to = o->no_unit_forget_bias ? units : 2 * units,
+    return mn__weight_add(l, (mn__weight){.name = "bias",
+                                          .shape = MN_SHAPE(4 * units),
+                                          .init = MN_INIT_ZEROS,
+                                          .ones_from = units,
+                                          .ones_to = o->no_unit_forget_bias ? units : 2 * units,
                                           .absent = o->no_bias});
 }
 
@@ -45,12 +55,20 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     const mn_lstm_layer *o = l->opt;
     mn_tensor *z = mn_linear(mn__fold_steps(in[0]), l->weight[0].t, l->weight[2].t);
     return mn__recur(l, mn__unfold_steps(z, in[0]->shape.dim[1]), l->n_in > 1 ? in[1] : NULL,
-                     &(mn__recurrence){.activation = o->activation, .gate = o->recurrent_activation, .units = o->units,
-                                       .return_sequences = o->return_sequences, .of_state = of_state});
+                     &(mn__recurrence){.activation = o->activation,
+                                       .gate = o->recurrent_activation,
+                                       .units = o->units,
+                                       .return_sequences = o->return_sequences,
+                                       .of_state = of_state});
 }
 
-const mn__layer_class mn__class_lstm = {.name = "LSTM", .stem = "lstm", .min_inputs = 1, .max_inputs = 2,
-                                        .opt_bytes = sizeof(mn_lstm_layer), .fields = fields, .build = build,
+const mn__layer_class mn__class_lstm = {.name = "LSTM",
+                                        .stem = "lstm",
+                                        .min_inputs = 1,
+                                        .max_inputs = 2,
+                                        .opt_bytes = sizeof(mn_lstm_layer),
+                                        .fields = fields,
+                                        .build = build,
                                         .forward = forward};
 
 mn_sym mn_layer_lstm(mn_model *m, mn_sym x, mn_lstm_layer opt) { return mn__layer_add(m, &mn__class_lstm, &x, 1, &opt); }

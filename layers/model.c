@@ -61,8 +61,10 @@ static const char *generated_name(mn_model *m, const mn__layer_class *k) {
     int number = 0;
     for (int i = 0; i < m->n_layers; i++) number += m->layer[i]->class == k;
     do {
-        if (number) snprintf(text, sizeof text, "%s_%d", k->stem, number);
-        else snprintf(text, sizeof text, "%s", k->stem);
+        if (number)
+            snprintf(text, sizeof text, "%s_%d", k->stem, number);
+        else
+            snprintf(text, sizeof text, "%s", k->stem);
         number++;
     } while (mn__layer_named(m, text));
     return copy_text(m->ctx, text);
@@ -74,15 +76,14 @@ static mn_status check_name(mn_model *m, const mn__layer_class *k, const char *n
         return mn__model_fail(m, MN_ERR_ARG, "a %s layer's name has %zu characters; wanted 1 to %d", k->name, n, MN__MAX_NAME);
     for (const char *p = name; *p; p++)
         if ((unsigned char)*p < ' ' || *p == '"' || *p == '\\' || *p == 127)
-            return mn__model_fail(m, MN_ERR_ARG, "a %s layer's name holds a quote, a backslash or a control character",
-                                  k->name);
+            return mn__model_fail(m, MN_ERR_ARG, "a %s layer's name holds a quote, a backslash or a control character", k->name);
     if (name[0] == '/' || name[n - 1] == '/' || strstr(name, "//") || !strcmp(name, ".") || !strncmp(name, "./", 2) ||
         strstr(name, "/./"))
         return mn__model_fail(m, MN_ERR_ARG, "%s \"%s\": a slash may only stand between two words", k->name, name);
     mn__layer *other = mn__layer_named(m, name);
     if (!other) return MN_OK;
-    return mn__model_fail(m, MN_ERR_ARG, "%s \"%s\": there is already a %s of this name; hint: another name, or none",
-                          k->name, name, other->class->name);
+    return mn__model_fail(m, MN_ERR_ARG, "%s \"%s\": there is already a %s of this name; hint: another name, or none", k->name,
+                          name, other->class->name);
 }
 
 /* ---- shapes, for build functions ---- */
@@ -100,21 +101,23 @@ mn_status mn__want_image(const mn__layer *l) {
     if (s.ndim == 3) return MN_OK;
     return mn__layer_fail(l, MN_ERR_SHAPE, "the input \"%s\" is %s; wanted an image (channels,height,width)%s",
                           l->model->layer[l->in[0]]->name, mn_shape_text(s, text, sizeof text),
-                          s.ndim == 1 ? "; hint: place it before Flatten or pooling to features"
-                          : s.ndim == 4 ? "; hint: \"time_distributed\" applies it to each step of a sequence" : "");
+                          s.ndim == 1   ? "; hint: place it before Flatten or pooling to features"
+                          : s.ndim == 4 ? "; hint: \"time_distributed\" applies it to each step of a sequence"
+                                        : "");
 }
 
 mn_status mn__want_features(const mn__layer *l) {
     mn_shape s = mn__in_shape(l, 0);
     char text[64];
     if (s.ndim == 1) return MN_OK;
-    return mn__layer_fail(l, MN_ERR_SHAPE, "the input \"%s\" is %s; wanted (features); hint: a Flatten or "
-                          "GlobalAveragePooling2D layer before it", l->model->layer[l->in[0]]->name,
-                          mn_shape_text(s, text, sizeof text));
+    return mn__layer_fail(l, MN_ERR_SHAPE,
+                          "the input \"%s\" is %s; wanted (features); hint: a Flatten or "
+                          "GlobalAveragePooling2D layer before it",
+                          l->model->layer[l->in[0]]->name, mn_shape_text(s, text, sizeof text));
 }
 
 mn_status mn__window_size(mn__layer *l, const int size[2], const int stride[2], const int dilation[2], mn_padding padding,
-                     int64_t *p, int64_t *q) {
+                          int64_t *p, int64_t *q) {
     mn_shape s = mn__in_shape(l, 0);
     int64_t *out[2] = {p, q};
     for (int i = 0; i < 2; i++) {
@@ -124,9 +127,11 @@ mn_status mn__window_size(mn__layer *l, const int size[2], const int stride[2], 
             *out[i] = (in + stride[i] - 1) / stride[i];
         } else if (reach > in) {
             char text[64];
-            return mn__layer_fail(l, MN_ERR_SHAPE, "a window of %dx%d%s does not fit into the input %s; hint: padding "
-                                  "\"same\", a smaller window, or fewer layers that shrink the image", size[0], size[1],
-                                  dilation[0] * dilation[1] > 1 ? " (dilated)" : "", mn_shape_text(s, text, sizeof text));
+            return mn__layer_fail(l, MN_ERR_SHAPE,
+                                  "a window of %dx%d%s does not fit into the input %s; hint: padding "
+                                  "\"same\", a smaller window, or fewer layers that shrink the image",
+                                  size[0], size[1], dilation[0] * dilation[1] > 1 ? " (dilated)" : "",
+                                  mn_shape_text(s, text, sizeof text));
         } else {
             *out[i] = (in - reach) / stride[i] + 1;
         }
@@ -141,9 +146,10 @@ mn_status mn__weight_add(mn__layer *l, mn__weight w) {
     int64_t count = mn_shape_count(w.shape);
     char text[64];
     if (count < 0 || count > MN__MAX_PARAMETERS)
-        return mn__layer_fail(l, MN_ERR_MEMORY, "%s would be %s, more than %lld numbers; hint: fewer units, or pooling "
-                              "before them", w.name, mn_shape_text(w.shape, text, sizeof text),
-                              (long long)MN__MAX_PARAMETERS);
+        return mn__layer_fail(l, MN_ERR_MEMORY,
+                              "%s would be %s, more than %lld numbers; hint: fewer units, or pooling "
+                              "before them",
+                              w.name, mn_shape_text(w.shape, text, sizeof text), (long long)MN__MAX_PARAMETERS);
     l->weight[l->n_weights++] = w;
     return MN_OK;
 }
@@ -156,8 +162,7 @@ static mn_status check_inputs(mn_model *m, const mn__layer *l, const mn_sym *in,
         return mn__layer_fail(l, MN_ERR_ARG, "has %d input%s; wanted %d%s", n_in, n_in == 1 ? "" : "s", k->min_inputs,
                               k->max_inputs > k->min_inputs ? " or more" : "");
     for (int i = 0; i < n_in; i++)
-        if (in[i] < 0 || in[i] >= m->n_layers)
-            return mn__layer_fail(l, MN_ERR_ARG, "input %d is no symbol of this model", i);
+        if (in[i] < 0 || in[i] >= m->n_layers) return mn__layer_fail(l, MN_ERR_ARG, "input %d is no symbol of this model", i);
     return MN_OK;
 }
 
@@ -233,16 +238,15 @@ static mn__layer *new_layer(mn_model *m, const mn__layer_class *k, int n_in, con
     }
     memcpy(copy, opt, k->opt_bytes);
     memcpy(copy, &name, sizeof name);
-    *l = (mn__layer){.class = k, .model = m, .name = name, .opt = copy, .in = in, .n_in = n_in,
-                      .each_step = m->each_step && n_in > 0};
+    *l = (mn__layer){
+        .class = k, .model = m, .name = name, .opt = copy, .in = in, .n_in = n_in, .each_step = m->each_step && n_in > 0};
     return l;
 }
 
 mn_sym mn__layer_add(mn_model *m, const mn__layer_class *k, const mn_sym *in, int n_in, const void *opt) {
     if (!m || m->status) return -1;
     if (m->built) return mn__model_fail(m, MN_ERR_ARG, "the model \"%s\" is built; layers cannot be added", m->name), -1;
-    if (m->n_layers == MN__MAX_LAYERS)
-        return mn__model_fail(m, MN_ERR_ARG, "a model has at most %d layers", MN__MAX_LAYERS), -1;
+    if (m->n_layers == MN__MAX_LAYERS) return mn__model_fail(m, MN_ERR_ARG, "a model has at most %d layers", MN__MAX_LAYERS), -1;
     mn__layer *l = new_layer(m, k, n_in, opt);
     if (!l || check_inputs(m, l, in, n_in)) return -1;
     if (n_in) memcpy(l->in, in, (size_t)n_in * sizeof *in);

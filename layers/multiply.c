@@ -24,9 +24,13 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return y;
 }
 
-const mn__layer_class mn__class_multiply = {.name = "Multiply", .stem = "multiply", .min_inputs = 2,
-                                            .max_inputs = MN__MAX_LAYER_INPUTS, .opt_bytes = sizeof(mn_plain_layer),
-                                            .build = build, .forward = forward};
+const mn__layer_class mn__class_multiply = {.name = "Multiply",
+                                            .stem = "multiply",
+                                            .min_inputs = 2,
+                                            .max_inputs = MN__MAX_LAYER_INPUTS,
+                                            .opt_bytes = sizeof(mn_plain_layer),
+                                            .build = build,
+                                            .forward = forward};
 
 mn_sym mn_layer_multiply(mn_model *m, const mn_sym *x, int n, mn_plain_layer opt) {
     return mn__layer_add(m, &mn__class_multiply, x, n, &opt);

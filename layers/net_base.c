@@ -3,14 +3,16 @@
 #include "layers/internal.h"
 
 static mn_sym conv(mn_model *m, mn_sym x, int filters, int stride) {
-    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = filters, .kernel_size = {3, 3}, .strides = {stride, stride},
-                                                .padding = MN_SAME, .no_bias = true,
-                                                .kernel_initializer = MN_INIT_HE_NORMAL});
+    x = mn_layer_conv2d(m, x,
+                        (mn_conv2d_layer){.filters = filters,
+                                          .kernel_size = {3, 3},
+                                          .strides = {stride, stride},
+                                          .padding = MN_SAME,
+                                          .no_bias = true,
+                                          .kernel_initializer = MN_INIT_HE_NORMAL});
     return mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.momentum = 0.9});
 }
-static mn_sym relu(mn_model *m, mn_sym x) {
-    return mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_RELU});
-}
+static mn_sym relu(mn_model *m, mn_sym x) { return mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_RELU}); }
 static mn_sym residual(mn_model *m, mn_sym x, mn_sym y) {
     return relu(m, mn_layer_add(m, (const mn_sym[]){x, y}, 2, (mn_plain_layer){0}));
 }

@@ -3,14 +3,16 @@
 #include "layers/internal.h"
 
 static mn_sym conv(mn_model *m, mn_sym x, int filters, int size, int stride) {
-    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = filters, .kernel_size = {size, size}, .strides = {stride, stride},
-                                                .padding = MN_SAME, .no_bias = true,
-                                                .kernel_initializer = MN_INIT_HE_NORMAL});
+    x = mn_layer_conv2d(m, x,
+                        (mn_conv2d_layer){.filters = filters,
+                                          .kernel_size = {size, size},
+                                          .strides = {stride, stride},
+                                          .padding = MN_SAME,
+                                          .no_bias = true,
+                                          .kernel_initializer = MN_INIT_HE_NORMAL});
     return mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.momentum = 0.9});
 }
-static mn_sym relu(mn_model *m, mn_sym x) {
-    return mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_RELU});
-}
+static mn_sym relu(mn_model *m, mn_sym x) { return mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_RELU}); }
 
 static mn_sym block(mn_model *m, mn_sym x, int filters, int stride) {
     mn_sym shortcut = stride > 1 ? conv(m, x, filters, 1, stride) : x;

@@ -10,8 +10,12 @@ static mn_sym norm_relu(mn_model *m, mn_sym x) {
 
 static mn_sym block(mn_model *m, mn_sym x, int filters) {
     for (int i = 0; i < 2; i++) {
-        x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = filters, .kernel_size = {3, 3}, .padding = MN_SAME,
-                                                    .no_bias = true, .kernel_initializer = MN_INIT_HE_NORMAL});
+        x = mn_layer_conv2d(m, x,
+                            (mn_conv2d_layer){.filters = filters,
+                                              .kernel_size = {3, 3},
+                                              .padding = MN_SAME,
+                                              .no_bias = true,
+                                              .kernel_initializer = MN_INIT_HE_NORMAL});
         x = norm_relu(m, x);
     }
     x = mn_layer_max_pooling2d(m, x, (mn_pooling2d_layer){.pool_size = {2, 2}, .padding = MN_SAME});

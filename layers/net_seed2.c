@@ -3,8 +3,8 @@
 #include "layers/internal.h"
 
 static mn_sym conv(mn_model *m, mn_sym x, int filters) {
-    return mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = filters, .kernel_size = {3, 3}, .padding = MN_SAME,
-                                                   .activation = MN_ACT_RELU});
+    return mn_layer_conv2d(
+        m, x, (mn_conv2d_layer){.filters = filters, .kernel_size = {3, 3}, .padding = MN_SAME, .activation = MN_ACT_RELU});
 }
 
 void mn__net_seed2(mn_model *m, mn_sym x, const mn_net_opt *o) {

@@ -7,19 +7,24 @@
 static mn_sym norm(mn_model *m, mn_sym x) {
     return mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.momentum = 0.9});
 }
-static mn_sym relu(mn_model *m, mn_sym x) {
-    return mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_RELU});
-}
+static mn_sym relu(mn_model *m, mn_sym x) { return mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_RELU}); }
 static mn_sym conv(mn_model *m, mn_sym x, int filters, int size, int stride) {
-    return norm(m, mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = filters, .kernel_size = {size, size},
-                                                           .strides = {stride, stride}, .padding = MN_SAME, .no_bias = true,
-                                                           .kernel_initializer = MN_INIT_HE_NORMAL}));
+    return norm(m, mn_layer_conv2d(m, x,
+                                   (mn_conv2d_layer){.filters = filters,
+                                                     .kernel_size = {size, size},
+                                                     .strides = {stride, stride},
+                                                     .padding = MN_SAME,
+                                                     .no_bias = true,
+                                                     .kernel_initializer = MN_INIT_HE_NORMAL}));
 }
 /* Depthwise 3x3, then 1x1 to `filters` channels. */
 static mn_sym pair(mn_model *m, mn_sym x, int filters, int stride) {
-    x = norm(m, mn_layer_depthwise_conv2d(m, x, (mn_depthwise_conv2d_layer){
-                                                    .kernel_size = {3, 3}, .strides = {stride, stride}, .padding = MN_SAME,
-                                                    .no_bias = true, .depthwise_initializer = MN_INIT_HE_NORMAL}));
+    x = norm(m, mn_layer_depthwise_conv2d(m, x,
+                                          (mn_depthwise_conv2d_layer){.kernel_size = {3, 3},
+                                                                      .strides = {stride, stride},
+                                                                      .padding = MN_SAME,
+                                                                      .no_bias = true,
+                                                                      .depthwise_initializer = MN_INIT_HE_NORMAL}));
     return conv(m, x, filters, 1, 1);
 }
 static mn_sym residual(mn_model *m, mn_sym x, mn_sym y) {

@@ -3,8 +3,12 @@
 #include "layers/internal.h"
 
 static mn_sym conv(mn_model *m, mn_sym x, int filters) {
-    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = filters, .kernel_size = {3, 3}, .padding = MN_SAME,
-                                                .no_bias = true, .kernel_initializer = MN_INIT_HE_NORMAL});
+    x = mn_layer_conv2d(m, x,
+                        (mn_conv2d_layer){.filters = filters,
+                                          .kernel_size = {3, 3},
+                                          .padding = MN_SAME,
+                                          .no_bias = true,
+                                          .kernel_initializer = MN_INIT_HE_NORMAL});
     x = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.momentum = 0.9});
     return mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_RELU});
 }

@@ -9,7 +9,12 @@ const char *const mn_net_names[] = {
 #undef NET
     NULL};
 
-static const struct net { const char *name; mn__net_fn *make; int side, steps; const char *text; } nets[] = {
+static const struct net {
+    const char *name;
+    mn__net_fn *make;
+    int side, steps;
+    const char *text;
+} nets[] = {
 #define NET(name, stem, side, steps, text) {name, mn__net_##stem, side, steps, text},
 #include "layers/nets.def"
 #undef NET
@@ -42,8 +47,8 @@ mn_status mn__net_complete(mn_context *c, const mn_net_opt *opt, int channels, i
     for (int i = 0; i < o->n_heads; i++) {
         if (!o->heads[i].name || !*o->heads[i].name) return MN__FAIL(c, MN_ERR_ARG, "head %d has no name", i);
         if (o->heads[i].classes < 1 || o->heads[i].classes > MN__MAX_UNITS)
-            return MN__FAIL(c, MN_ERR_ARG, "head \"%s\" has %d classes; wanted 1 to %d", o->heads[i].name,
-                            o->heads[i].classes, MN__MAX_UNITS);
+            return MN__FAIL(c, MN_ERR_ARG, "head \"%s\" has %d classes; wanted 1 to %d", o->heads[i].name, o->heads[i].classes,
+                            MN__MAX_UNITS);
     }
     return MN_OK;
 }
@@ -63,8 +68,8 @@ mn_model *mn_net_create(mn_context *c, const char *name, const mn_net_opt *opt) 
         size_t n = 0;
         for (int i = 0; i < N_NETS && n < sizeof known; i++)
             n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", nets[i].name);
-        return MN__FAIL(c, MN_ERR_ARG, "there is no network \"%s\"; wanted one of %s, or the path of a .json file", name,
-                        known), NULL;
+        return MN__FAIL(c, MN_ERR_ARG, "there is no network \"%s\"; wanted one of %s, or the path of a .json file", name, known),
+               NULL;
     }
     mn_net_opt o;
     if (mn__net_complete(c, opt, 1, net->side, net->side, &o)) return NULL;

@@ -14,9 +14,7 @@ static mn_tensor *regroup(mn_tensor *x, int64_t first, int64_t second, int from)
 }
 
 mn_tensor *mn__fold_steps(mn_tensor *x) { return x ? regroup(x, x->shape.dim[0] * x->shape.dim[1], 0, 2) : NULL; }
-mn_tensor *mn__unfold_steps(mn_tensor *x, int64_t steps) {
-    return x ? regroup(x, x->shape.dim[0] / steps, steps, 1) : NULL;
-}
+mn_tensor *mn__unfold_steps(mn_tensor *x, int64_t steps) { return x ? regroup(x, x->shape.dim[0] / steps, steps, 1) : NULL; }
 
 /* (N,T,...) from T tensors (N,1,...), in groups. */
 static mn_tensor *join(mn_tensor **h, int64_t n) {
@@ -38,8 +36,10 @@ mn_tensor *mn__recur(mn__layer *l, mn_tensor *z, mn_tensor *mask, const mn__recu
     for (int64_t t = 0; t < steps; t++) {
         mn_tensor *into = regroup(mn_slice(z, 1, t, 1), N, 0, 2);
         if (h) into = mn_add(into, r->of_state(l, h));
-        state = mn_lstm_cell(into, state, mask, (mn_lstm_cell_opt){.hard_sigmoid = r->gate == MN_GATE_HARD_SIGMOID,
-                                                                   .relu = r->activation == MN_CELL_RELU, .step = (int)t});
+        state = mn_lstm_cell(into, state, mask,
+                             (mn_lstm_cell_opt){.hard_sigmoid = r->gate == MN_GATE_HARD_SIGMOID,
+                                                .relu = r->activation == MN_CELL_RELU,
+                                                .step = (int)t});
         h = mn_slice(state, 1, 0, r->units);
         if (!h) return NULL;
         if (r->return_sequences) all[t] = regroup(h, N, 1, 1);

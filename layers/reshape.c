@@ -13,10 +13,12 @@ static mn_status build(mn__layer *l) {
     int free_dim = -1;
     int64_t known = 1;
     for (int i = 0; i < s.ndim; i++) {
-        if (s.dim[i] == -1 && free_dim < 0) free_dim = i;
+        if (s.dim[i] == -1 && free_dim < 0)
+            free_dim = i;
         else if (s.dim[i] < 1 || s.dim[i] > MN__MAX_SAMPLE)
             return mn__layer_fail(l, MN_ERR_SHAPE, "target_shape is %s; wanted positive numbers and at most one -1", wanted);
-        else if (__builtin_mul_overflow(known, s.dim[i], &known)) known = 0, i = s.ndim;
+        else if (__builtin_mul_overflow(known, s.dim[i], &known))
+            known = 0, i = s.ndim;
     }
     if (known > 0 && free_dim >= 0) s.dim[free_dim] = mn_shape_count(in) / known;
     if (known <= 0 || mn_shape_count(s) != mn_shape_count(in))
@@ -32,10 +34,14 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn_reshape(in[0], s);
 }
 
-const mn__layer_class mn__class_reshape = {.name = "Reshape", .stem = "reshape", .min_inputs = 1, .max_inputs = 1, .view = true,
-                                           .opt_bytes = sizeof(mn_reshape_layer), .fields = fields, .build = build,
+const mn__layer_class mn__class_reshape = {.name = "Reshape",
+                                           .stem = "reshape",
+                                           .min_inputs = 1,
+                                           .max_inputs = 1,
+                                           .view = true,
+                                           .opt_bytes = sizeof(mn_reshape_layer),
+                                           .fields = fields,
+                                           .build = build,
                                            .forward = forward};
 
-mn_sym mn_layer_reshape(mn_model *m, mn_sym x, mn_reshape_layer opt) {
-    return mn__layer_add(m, &mn__class_reshape, &x, 1, &opt);
-}
+mn_sym mn_layer_reshape(mn_model *m, mn_sym x, mn_reshape_layer opt) { return mn__layer_add(m, &mn__class_reshape, &x, 1, &opt); }

@@ -9,8 +9,7 @@ static mn_status check_input(mn_model *m, int i, const mn_tensor *t) {
     mn_shape want = mn_model_input_shape(m, i);
     const char *name = mn_model_input_name(m, i);
     char a[64], b[64];
-    if (!t)
-        return MN__FAIL(m->ctx, MN_ERR_ARG, "input \"%s\" of the model \"%s\" is NULL", name, m->name);
+    if (!t) return MN__FAIL(m->ctx, MN_ERR_ARG, "input \"%s\" of the model \"%s\" is NULL", name, m->name);
     bool fits = t->shape.ndim == want.ndim + 1 && t->shape.dim[0] > 0;
     for (int d = 0; fits && d < want.ndim; d++) fits = t->shape.dim[d + 1] == want.dim[d];
     if (!fits)
@@ -36,8 +35,7 @@ static mn_status run_layer(mn__layer *l, bool training) {
     l->out = l->folded ? in[0] : l->each_step ? run_steps(l, in) : l->class->forward(l, in);
     c->scope = NULL;
     if (l->out) return MN_OK;
-    return c->error.status ? c->error.status
-                           : MN__FAIL(c, MN_ERR_ARG, "%s \"%s\" gave no result", l->class->name, l->name);
+    return c->error.status ? c->error.status : MN__FAIL(c, MN_ERR_ARG, "%s \"%s\" gave no result", l->class->name, l->name);
 }
 
 /* Do all inputs hold the same number of samples? */
@@ -53,8 +51,10 @@ mn_status mn_model_forward(mn_model *m, mn_tensor **in, bool training) {
     if (m->status || c->error.status) return m->status ? m->status : c->error.status;
     if (!m->built) return MN__FAIL(c, MN_ERR_ARG, "the model \"%s\" is not built; hint: mn_model_build", m->name);
     if (training && m->folded)
-        return MN__FAIL(c, MN_ERR_ARG, "the model \"%s\" has its batch normalisation folded away: it cannot be trained; "
-                        "hint: load it again", m->name);
+        return MN__FAIL(c, MN_ERR_ARG,
+                        "the model \"%s\" has its batch normalisation folded away: it cannot be trained; "
+                        "hint: load it again",
+                        m->name);
     m->ran = false;
     for (int i = 0; i < m->n_inputs; i++) {
         if (check_input(m, i, in ? in[i] : NULL)) return c->error.status;

@@ -1,10 +1,9 @@
 /* Scale: y = x*gamma + beta, a channel (or feature) at a time, both learned: a batch normalisation without the statistics. */
 #include "layers/internal.h"
 
-static const mn__field fields[] = {
-    MN__FIELD(mn_scale_layer, NOT, no_center, "center", 0, 0, 0),
-    MN__FIELD(mn_scale_layer, NOT, no_scale, "scale", 0, 0, 0),
-    {0}};
+static const mn__field fields[] = {MN__FIELD(mn_scale_layer, NOT, no_center, "center", 0, 0, 0),
+                                   MN__FIELD(mn_scale_layer, NOT, no_scale, "scale", 0, 0, 0),
+                                   {0}};
 
 static mn_status build(mn__layer *l) {
     const mn_scale_layer *o = l->opt;
@@ -24,7 +23,14 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return beta ? mn_bias_add(y, beta) : y;
 }
 
-const mn__layer_class mn__class_scale = {.name = "Scale", .stem = "scale", .min_inputs = 1, .max_inputs = 1, .elementwise = true,
-                                         .opt_bytes = sizeof(mn_scale_layer), .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_scale = {.name = "Scale",
+                                         .stem = "scale",
+                                         .min_inputs = 1,
+                                         .max_inputs = 1,
+                                         .elementwise = true,
+                                         .opt_bytes = sizeof(mn_scale_layer),
+                                         .fields = fields,
+                                         .build = build,
+                                         .forward = forward};
 
 mn_sym mn_layer_scale(mn_model *m, mn_sym x, mn_scale_layer opt) { return mn__layer_add(m, &mn__class_scale, &x, 1, &opt); }

@@ -26,11 +26,17 @@ static mn_status build(mn__layer *l) {
     l->macs = p * q * middle * (window + k);
     mn__weight_add(l, (mn__weight){.name = "depthwise_kernel",
                                    .shape = MN_SHAPE(middle, 1, o->kernel_size[0], o->kernel_size[1]),
-                                   .init = mn__init_for(o->depthwise_initializer, MN_ACT_LINEAR), .fan_in = window,
-                                   .fan_out = window * o->depth_multiplier, .order = MN__HWCM});
-    mn__weight_add(l, (mn__weight){.name = "pointwise_kernel", .shape = MN_SHAPE(k, middle, 1, 1),
-                                   .init = mn__init_for(o->pointwise_initializer, o->activation), .fan_in = middle,
-                                   .fan_out = k, .order = MN__HWIO, .rows = true});
+                                   .init = mn__init_for(o->depthwise_initializer, MN_ACT_LINEAR),
+                                   .fan_in = window,
+                                   .fan_out = window * o->depth_multiplier,
+                                   .order = MN__HWCM});
+    mn__weight_add(l, (mn__weight){.name = "pointwise_kernel",
+                                   .shape = MN_SHAPE(k, middle, 1, 1),
+                                   .init = mn__init_for(o->pointwise_initializer, o->activation),
+                                   .fan_in = middle,
+                                   .fan_out = k,
+                                   .order = MN__HWIO,
+                                   .rows = true});
     return mn__weight_add(l, (mn__weight){.name = "bias", .shape = MN_SHAPE(k), .init = MN_INIT_ZEROS, .absent = o->no_bias});
 }
 
@@ -45,9 +51,14 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn__activate(y, o->activation, 0);
 }
 
-const mn__layer_class mn__class_separable_conv2d = {
-    .name = "SeparableConv2D", .stem = "separable_conv2d", .min_inputs = 1, .max_inputs = 1,
-    .opt_bytes = sizeof(mn_separable_conv2d_layer), .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_separable_conv2d = {.name = "SeparableConv2D",
+                                                    .stem = "separable_conv2d",
+                                                    .min_inputs = 1,
+                                                    .max_inputs = 1,
+                                                    .opt_bytes = sizeof(mn_separable_conv2d_layer),
+                                                    .fields = fields,
+                                                    .build = build,
+                                                    .forward = forward};
 
 mn_sym mn_layer_separable_conv2d(mn_model *m, mn_sym x, mn_separable_conv2d_layer opt) {
     return mn__layer_add(m, &mn__class_separable_conv2d, &x, 1, &opt);

@@ -41,16 +41,21 @@ static const char *grouped(int64_t n, char *buf, size_t size) {
 /* At most `width` characters; a longer text loses its middle: the end tells layers apart. */
 static const char *shortened(const char *text, int width, char *buf, size_t size) {
     int n = (int)strlen(text), tail = width / 3, head = width - tail - 2;
-    if (n <= width) snprintf(buf, size, "%s", text);
-    else snprintf(buf, size, "%.*s..%s", head, text, text + n - tail);
+    if (n <= width)
+        snprintf(buf, size, "%s", text);
+    else
+        snprintf(buf, size, "%.*s..%s", head, text, text + n - tail);
     return buf;
 }
 
 static const char *class_text(const mn__layer *l, char *buf, size_t size) {
     const mn_activation *a = mn__layer_activation(l);
-    if (!strcmp(l->class->name, "Activation")) snprintf(buf, size, "%s", mn__activation_name(*a));
-    else if (a && *a) snprintf(buf, size, "%s, %s", l->class->name, mn__activation_name(*a));
-    else snprintf(buf, size, "%s%s", l->class->name, l->folded ? " (folded)" : "");
+    if (!strcmp(l->class->name, "Activation"))
+        snprintf(buf, size, "%s", mn__activation_name(*a));
+    else if (a && *a)
+        snprintf(buf, size, "%s, %s", l->class->name, mn__activation_name(*a));
+    else
+        snprintf(buf, size, "%s%s", l->class->name, l->folded ? " (folded)" : "");
     if (l->each_step) snprintf(buf + strlen(buf), size - strlen(buf), ", steps");
     return buf;
 }
@@ -61,8 +66,10 @@ static void print_sources(const mn__layer *l, int number, FILE *out, int width) 
     int column = fprintf(out, "    from");
     for (int k = 0; k < l->n_in; k++) {
         const char *name = l->model->layer[l->in[k]]->name;
-        if (k && column + (int)strlen(name) + 2 > width) column = fprintf(out, ",\n        ") - 2;
-        else if (k) column += fprintf(out, ",");
+        if (k && column + (int)strlen(name) + 2 > width)
+            column = fprintf(out, ",\n        ") - 2;
+        else if (k)
+            column += fprintf(out, ",");
         column += fprintf(out, " %s", name);
     }
     fprintf(out, "\n");
@@ -86,7 +93,8 @@ mn_status mn_model_summary(const mn_model *m, FILE *out, int width) {
     mn_model_stats s = mn_model_count(m);
     fprintf(out, "parameters %s", grouped(s.parameters, parameters, sizeof parameters));
     fprintf(out, " (%s trained)\n", grouped(s.trainable, parameters, sizeof parameters));
-    fprintf(out, "of one sample: MACs %s, activations %.1f kB\n", grouped(s.macs, macs, sizeof macs), (double)s.activation_bytes / 1e3);
+    fprintf(out, "of one sample: MACs %s, activations %.1f kB\n", grouped(s.macs, macs, sizeof macs),
+            (double)s.activation_bytes / 1e3);
     fprintf(out, "heads:");
     for (int i = 0; i < m->n_outputs; i++)
         fprintf(out, "%s %s %s", i ? "," : "", mn_model_output_name(m, i),
@@ -97,14 +105,18 @@ mn_status mn_model_summary(const mn_model *m, FILE *out, int width) {
 
 mn_status mn_model_dot(const mn_model *m, FILE *out) {
     char shape[64], class[64];
-    fprintf(out, "digraph \"%s\" {\n  node [shape=box,style=\"rounded,filled\",fillcolor=\"#e8eef7\","
-            "fontname=\"sans-serif\",fontsize=10];\n  edge [fontname=\"sans-serif\",fontsize=9];\n", m->name);
+    fprintf(out,
+            "digraph \"%s\" {\n  node [shape=box,style=\"rounded,filled\",fillcolor=\"#e8eef7\","
+            "fontname=\"sans-serif\",fontsize=10];\n  edge [fontname=\"sans-serif\",fontsize=9];\n",
+            m->name);
     for (int i = 0; i < m->n_layers; i++) {
         const mn__layer *l = m->layer[i];
         bool head = false;
         for (int k = 0; k < m->n_outputs; k++) head |= m->output[k] == i;
         fprintf(out, "  l%d [label=\"%s\\n%s\"%s];\n", i, l->name, class_text(l, class, sizeof class),
-                head ? ",fillcolor=\"#f7e8d8\"" : l->n_in == 0 ? ",fillcolor=\"#e3f2e1\"" : "");
+                head           ? ",fillcolor=\"#f7e8d8\""
+                : l->n_in == 0 ? ",fillcolor=\"#e3f2e1\""
+                               : "");
         for (int k = 0; k < l->n_in; k++)
             fprintf(out, "  l%d -> l%d [label=\"%s\"];\n", l->in[k], i,
                     mn_shape_text(m->layer[l->in[k]]->shape, shape, sizeof shape));

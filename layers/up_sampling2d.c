@@ -22,9 +22,14 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn_reshape(y, MN_SHAPE(s.dim[0], s.dim[1], s.dim[2] * o->size[0], s.dim[3] * o->size[1]));
 }
 
-const mn__layer_class mn__class_up_sampling2d = {
-    .name = "UpSampling2D", .stem = "up_sampling2d", .min_inputs = 1, .max_inputs = 1,
-    .opt_bytes = sizeof(mn_up_sampling2d_layer), .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_up_sampling2d = {.name = "UpSampling2D",
+                                                 .stem = "up_sampling2d",
+                                                 .min_inputs = 1,
+                                                 .max_inputs = 1,
+                                                 .opt_bytes = sizeof(mn_up_sampling2d_layer),
+                                                 .fields = fields,
+                                                 .build = build,
+                                                 .forward = forward};
 
 mn_sym mn_layer_up_sampling2d(mn_model *m, mn_sym x, mn_up_sampling2d_layer opt) {
     return mn__layer_add(m, &mn__class_up_sampling2d, &x, 1, &opt);

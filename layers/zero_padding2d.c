@@ -17,9 +17,14 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     return mn_pad2d(in[0], (mn_pad2d_opt){.padding = {p[0], p[1], p[2], p[3]}});
 }
 
-const mn__layer_class mn__class_zero_padding2d = {
-    .name = "ZeroPadding2D", .stem = "zero_padding2d", .min_inputs = 1, .max_inputs = 1,
-    .opt_bytes = sizeof(mn_zero_padding2d_layer), .fields = fields, .build = build, .forward = forward};
+const mn__layer_class mn__class_zero_padding2d = {.name = "ZeroPadding2D",
+                                                  .stem = "zero_padding2d",
+                                                  .min_inputs = 1,
+                                                  .max_inputs = 1,
+                                                  .opt_bytes = sizeof(mn_zero_padding2d_layer),
+                                                  .fields = fields,
+                                                  .build = build,
+                                                  .forward = forward};
 
 mn_sym mn_layer_zero_padding2d(mn_model *m, mn_sym x, mn_zero_padding2d_layer opt) {
     return mn__layer_add(m, &mn__class_zero_padding2d, &x, 1, &opt);

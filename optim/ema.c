@@ -14,9 +14,7 @@ struct mn_ema {
 mn_ema *mn_ema_create(mn_context *c, mn_tensor **t, int n, double decay) {
     if (c->error.status || mn__check_list(c, "ema", t, n)) return NULL;
     if (!(decay >= 0 && decay < 1))
-        return MN__FAIL(c, MN_ERR_ARG,
-                        "ema: the decay is %g; wanted a number from 0 to below 1, such as 0.999", decay),
-               NULL;
+        return MN__FAIL(c, MN_ERR_ARG, "ema: the decay is %g; wanted a number from 0 to below 1, such as 0.999", decay), NULL;
     mn_ema *e = mn__host(c, MN_MODEL, sizeof *e);
     if (!e) return NULL;
     *e = (mn_ema){.ctx = c, .n = n, .decay = decay};
@@ -26,8 +24,7 @@ mn_ema *mn_ema_create(mn_context *c, mn_tensor **t, int n, double decay) {
     for (int i = 0; i < n; i++) {
         mn_tensor *a = e->average[i] = mn_tensor_create(c, MN_MODEL, c->dtype, t[i]->shape);
         if (!a || mn_copy(a, t[i])) return NULL;
-        e->part[i] =
-            (mn__update_part){.w = a->data, .g = t[i]->data, .state = {t[i]->data}, .count = a->count};
+        e->part[i] = (mn__update_part){.w = a->data, .g = t[i]->data, .state = {t[i]->data}, .count = a->count};
     }
     return e;
 }
@@ -44,8 +41,7 @@ mn_status mn_ema_update(mn_ema *e) {
     const mn__update_kernels *k = e ? kernels(e) : NULL;
     if (!k) return e ? e->ctx->error.status : MN_ERR_ARG;
     double t = (double)e->updates++, begin = (t + 1) / (t + 10);
-    return k->average(
-        &(mn__update){.ctx = e->ctx, .part = e->part, .n = e->n, .decay = fmin(begin, e->decay)});
+    return k->average(&(mn__update){.ctx = e->ctx, .part = e->part, .n = e->n, .decay = fmin(begin, e->decay)});
 }
 
 mn_status mn_ema_swap(mn_ema *e) {

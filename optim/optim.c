@@ -41,9 +41,7 @@ bool mn_optim_kind_parse(const char *text, mn_optim_kind *out) {
         if (!strcmp(text, rules[k]->name)) return *out = (mn_optim_kind)k, true;
     return false;
 }
-const char *mn_optim_kind_name(mn_optim_kind k) {
-    return (unsigned)k < MN__OPTIM_COUNT ? rules[k]->name : NULL;
-}
+const char *mn_optim_kind_name(mn_optim_kind k) { return (unsigned)k < MN__OPTIM_COUNT ? rules[k]->name : NULL; }
 
 /* ---- creating ---- */
 
@@ -74,8 +72,7 @@ static mn_status check_options(const mn_optim_opt *o, const mn__optim_rule *rule
                          {"clip_value", o->clip_value, false}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!(all[i].value >= 0 && isfinite(all[i].value) && (!all[i].below_one || all[i].value < 1)))
-            return mn_fail(err, MN_ERR_ARG, "%s: %s is %g; wanted a number %s", rule->name, all[i].name,
-                           all[i].value,
+            return mn_fail(err, MN_ERR_ARG, "%s: %s is %g; wanted a number %s", rule->name, all[i].name, all[i].value,
                            all[i].below_one ? "from 0 to below 1, such as 0.9" : "of at least 0");
     return rule->check ? rule->check(o, err) : MN_OK;
 }
@@ -91,8 +88,7 @@ mn_status mn__check_list(mn_context *c, const char *what, mn_tensor **t, int n) 
                             "make it with mn_parameter",
                             what, i, name, mn_dtype_name(c->dtype));
         for (int k = 0; k < i; k++)
-            if (t[k] == t[i])
-                return MN__FAIL(c, MN_ERR_ARG, "%s: tensor %d (%s) is in the list twice", what, i, name);
+            if (t[k] == t[i]) return MN__FAIL(c, MN_ERR_ARG, "%s: tensor %d (%s) is in the list twice", what, i, name);
     }
     return MN_OK;
 }
@@ -149,8 +145,7 @@ static mn_status take_updates(mn_optim *o) {
     for (int i = 0; i < o->n; i++) {
         double v = mn_item(o->updates, i);
         if (!(v >= 0 && v <= 1e15))
-            return MN__FAIL(o->ctx, MN_ERR_NUMERIC, "%s: parameter %d has had %g updates, says its state",
-                            o->rule->name, i, v);
+            return MN__FAIL(o->ctx, MN_ERR_NUMERIC, "%s: parameter %d has had %g updates, says its state", o->rule->name, i, v);
         o->slot[i].updates = (int64_t)v;
     }
     return MN_OK;
@@ -163,14 +158,14 @@ static int collect(mn_optim *o) {
         slot *s = &o->slot[i];
         if (!s->w->grad || s->w->grad_pass <= o->last_pass) continue;
         double decay = s->weight_decay < 0 ? o->opt.weight_decay : s->weight_decay;
-        o->part[n++] = (mn__update_part){
-            .w = s->w->data,
-            .g = s->w->grad->data,
-            .count = s->w->count,
-            .state = {s->state[0] ? s->state[0]->data : NULL, s->state[1] ? s->state[1]->data : NULL},
-            .lr = o->opt.lr * s->lr_factor,
-            .weight_decay = decay,
-            .t = ++s->updates};
+        o->part[n++] =
+            (mn__update_part){.w = s->w->data,
+                              .g = s->w->grad->data,
+                              .count = s->w->count,
+                              .state = {s->state[0] ? s->state[0]->data : NULL, s->state[1] ? s->state[1]->data : NULL},
+                              .lr = o->opt.lr * s->lr_factor,
+                              .weight_decay = decay,
+                              .t = ++s->updates};
     }
     return n;
 }
@@ -180,8 +175,7 @@ mn_status mn_optim_step(mn_optim *o) {
     mn_context *c = o->ctx;
     if (c->error.status || take_updates(o)) return c->error.status;
     if (!(o->opt.lr >= 0 && isfinite(o->opt.lr)))
-        return MN__FAIL(c, MN_ERR_ARG, "%s: the learning rate is %g; wanted a number of at least 0",
-                        o->rule->name, o->opt.lr);
+        return MN__FAIL(c, MN_ERR_ARG, "%s: the learning rate is %g; wanted a number of at least 0", o->rule->name, o->opt.lr);
     int n = collect(o);
     if (n == 0)
         return MN__FAIL(c, MN_ERR_ARG,
@@ -189,11 +183,10 @@ mn_status mn_optim_step(mn_optim *o) {
                         "mn_backward before mn_optim_step, and leave something unfrozen",
                         o->rule->name);
     const mn__update_kernels *k = c->kernels->update[c->dtype];
-    mn__update u = {
-        .ctx = c, .opt = &o->opt, .part = o->part, .n = n, .norm2 = o->norm2 ? o->norm2->data : NULL};
+    mn__update u = {.ctx = c, .opt = &o->opt, .part = o->part, .n = n, .norm2 = o->norm2 ? o->norm2->data : NULL};
     if (!k)
-        return MN__FAIL(c, MN_ERR_UNSUPPORTED, "%s has no kernel for %s in %s", o->rule->name,
-                        c->device->name, mn_dtype_name(c->dtype));
+        return MN__FAIL(c, MN_ERR_UNSUPPORTED, "%s has no kernel for %s in %s", o->rule->name, c->device->name,
+                        mn_dtype_name(c->dtype));
     o->last_pass = c->pass;
     o->steps++;
     if (u.norm2 && k->square_sum(&u)) return c->error.status;
@@ -210,11 +203,9 @@ void mn_optim_set_steps(mn_optim *o, int64_t steps) { o->steps = steps; }
 mn_status mn_optim_set_param(mn_optim *o, int i, double lr_factor, double weight_decay) {
     if (!o) return MN_ERR_ARG;
     if (i < 0 || i >= o->n)
-        return MN__FAIL(o->ctx, MN_ERR_ARG, "%s: there is no parameter %d; wanted 0..%d", o->rule->name, i,
-                        o->n - 1);
+        return MN__FAIL(o->ctx, MN_ERR_ARG, "%s: there is no parameter %d; wanted 0..%d", o->rule->name, i, o->n - 1);
     if (!(lr_factor >= 0 && isfinite(lr_factor) && isfinite(weight_decay)))
-        return MN__FAIL(o->ctx, MN_ERR_ARG,
-                        "%s: parameter %d cannot have a rate factor of %g and a weight decay of %g",
+        return MN__FAIL(o->ctx, MN_ERR_ARG, "%s: parameter %d cannot have a rate factor of %g and a weight decay of %g",
                         o->rule->name, i, lr_factor, weight_decay);
     o->slot[i].lr_factor = lr_factor;
     o->slot[i].weight_decay = weight_decay;

@@ -60,9 +60,7 @@ const char *mn_optim_kind_name(mn_optim_kind k);
 
 /* ---- schedules --------------------------------------------------------------------------------------- */
 
-typedef enum mn_schedule_kind {
-    MN_CONSTANT = 0, MN_STEP_DECAY, MN_COSINE, MN_ONE_CYCLE, MN_PLATEAU
-} mn_schedule_kind;
+typedef enum mn_schedule_kind { MN_CONSTANT = 0, MN_STEP_DECAY, MN_COSINE, MN_ONE_CYCLE, MN_PLATEAU } mn_schedule_kind;
 typedef struct mn_schedule {
     mn_schedule_kind kind;
     double warmup;    /* share of all steps with a linear rise from ~0 (cosine, constant, step) */

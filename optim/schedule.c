@@ -10,9 +10,7 @@ static const double pi = 3.14159265358979323846;
 static double or_default(double value, double fallback) { return value == 0 ? fallback : value; }
 
 /* From a to b along half a cosine wave; share in 0..1. */
-static double cosine_between(double a, double b, double share) {
-    return b + (a - b) / 2 * (1 + cos(pi * share));
-}
+static double cosine_between(double a, double b, double share) { return b + (a - b) / 2 * (1 + cos(pi * share)); }
 
 /* Smith and Topin 2018, as PyTorch's OneCycleLR with its defaults: up to the base rate, down to almost none.
  */
@@ -50,8 +48,7 @@ void mn_schedule_epoch(mn_schedule *s, double loss) {
                            .best = INFINITY,
                            .scale = 1,
                            .started = true};
-    if (loss < s->best - fabs(s->best) * or_default(s->threshold, 1e-4) ||
-        (isinf(s->best) && loss < s->best)) {
+    if (loss < s->best - fabs(s->best) * or_default(s->threshold, 1e-4) || (isinf(s->best) && loss < s->best)) {
         s->best = loss;
         s->bad_epochs = 0;
     } else if (++s->bad_epochs > (s->patience ? s->patience : 5)) {
@@ -74,8 +71,7 @@ typedef struct option {
     size_t offset;
 } option;
 static const option options[] = {
-    {"warmup", 1u << MN_CONSTANT | 1u << MN_STEP_DECAY | 1u << MN_COSINE, 0, 0.9, false,
-     offsetof(mn_schedule, warmup)},
+    {"warmup", 1u << MN_CONSTANT | 1u << MN_STEP_DECAY | 1u << MN_COSINE, 0, 0.9, false, offsetof(mn_schedule, warmup)},
     {"factor", 1u << MN_STEP_DECAY | 1u << MN_PLATEAU, 1e-6, 1, false, offsetof(mn_schedule, factor)},
     {"every", 1u << MN_STEP_DECAY, 1, 1e6, true, offsetof(mn_schedule, every)},
     {"floor", 1u << MN_COSINE, 0, 1, false, offsetof(mn_schedule, floor)},
@@ -100,8 +96,7 @@ static const char *options_of(int k, char *buf, size_t size) {
 static mn_status parse_option(const char *text, size_t length, mn_schedule *s, mn_error *err) {
     char word[64], known[128];
     if (length >= sizeof word)
-        return mn_fail(err, MN_ERR_ARG, "schedule %s: an option has %zu characters", kind_names[s->kind],
-                       length);
+        return mn_fail(err, MN_ERR_ARG, "schedule %s: an option has %zu characters", kind_names[s->kind], length);
     memcpy(word, text, length);
     word[length] = 0;
     char *value = strchr(word, '='), *end;
@@ -110,13 +105,12 @@ static mn_status parse_option(const char *text, size_t length, mn_schedule *s, m
     for (int i = 0; i < N_OPTIONS && !o; i++)
         if (!strcmp(options[i].name, word) && options[i].kinds >> s->kind & 1) o = &options[i];
     if (!o)
-        return mn_fail(err, MN_ERR_ARG, "schedule %s has no option \"%s\"; it takes: %s", kind_names[s->kind],
-                       word, options_of((int)s->kind, known, sizeof known));
+        return mn_fail(err, MN_ERR_ARG, "schedule %s has no option \"%s\"; it takes: %s", kind_names[s->kind], word,
+                       options_of((int)s->kind, known, sizeof known));
     double v = value && *value ? strtod(value, &end) : NAN;
     if (!(v >= o->lo && v <= o->hi) || *end || (o->whole && v != floor(v)))
-        return mn_fail(err, MN_ERR_ARG, "schedule %s: %s is \"%s\"; wanted a %s from %g to %g",
-                       kind_names[s->kind], o->name, value ? value : "", o->whole ? "whole number" : "number",
-                       o->lo, o->hi);
+        return mn_fail(err, MN_ERR_ARG, "schedule %s: %s is \"%s\"; wanted a %s from %g to %g", kind_names[s->kind], o->name,
+                       value ? value : "", o->whole ? "whole number" : "number", o->lo, o->hi);
     if (o->offset == offsetof(mn_schedule, patience))
         s->patience = (int)v;
     else
@@ -127,8 +121,7 @@ static mn_status parse_option(const char *text, size_t length, mn_schedule *s, m
 mn_status mn_schedule_parse(const char *text, mn_schedule *out, mn_error *err) {
     size_t length = strcspn(text, ",");
     int kind = 0;
-    while (kind < N_KINDS && !(strlen(kind_names[kind]) == length && !memcmp(text, kind_names[kind], length)))
-        kind++;
+    while (kind < N_KINDS && !(strlen(kind_names[kind]) == length && !memcmp(text, kind_names[kind], length))) kind++;
     if (kind == N_KINDS)
         return mn_fail(err, MN_ERR_ARG,
                        "there is no schedule \"%.*s\"; wanted constant, step, cosine, onecycle or plateau, "

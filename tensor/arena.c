@@ -4,12 +4,12 @@
 
 #define ALIGN 64u
 
-static void *raw_alloc(mn__arena *a, size_t bytes) {
-    return a->device ? a->device->alloc(a->state, bytes) : mn_alloc(bytes);
-}
+static void *raw_alloc(mn__arena *a, size_t bytes) { return a->device ? a->device->alloc(a->state, bytes) : mn_alloc(bytes); }
 static void raw_release(mn__arena *a, void *p) {
-    if (a->device) a->device->release(a->state, p);
-    else mn_free(p);
+    if (a->device)
+        a->device->release(a->state, p);
+    else
+        mn_free(p);
 }
 
 static mn__block *add_block(mn__arena *a, size_t bytes) {
@@ -73,23 +73,28 @@ static bool within_limit(mn_context *c, size_t bytes) {
     if (!c->memory_limit) return true;
     size_t held = c->model.used + c->step_data.used + c->workspace_bytes;
     if (bytes <= c->memory_limit && held <= c->memory_limit - bytes) return true;
-    MN__FAIL(c, MN_ERR_MEMORY, "%zu MB more are needed but the memory limit is %zu MB and %zu MB are in use; "
-             "hint: a smaller batch or a higher limit", bytes >> 20, c->memory_limit >> 20, held >> 20);
+    MN__FAIL(c, MN_ERR_MEMORY,
+             "%zu MB more are needed but the memory limit is %zu MB and %zu MB are in use; "
+             "hint: a smaller batch or a higher limit",
+             bytes >> 20, c->memory_limit >> 20, held >> 20);
     return false;
 }
 
 void *mn__host(mn_context *c, mn_lifetime life, size_t bytes) {
     void *p = mn__arena_alloc(life == MN_MODEL ? &c->model_host : &c->step_host, bytes);
-    if (p) memset(p, 0, bytes);
-    else MN__FAIL(c, MN_ERR_MEMORY, "out of host memory for %zu bytes", bytes);
+    if (p)
+        memset(p, 0, bytes);
+    else
+        MN__FAIL(c, MN_ERR_MEMORY, "out of host memory for %zu bytes", bytes);
     return p;
 }
 
 void *mn__device_memory(mn_context *c, mn_lifetime life, size_t bytes) {
     if (!within_limit(c, bytes)) return NULL;
     void *p = mn__arena_alloc(life == MN_MODEL ? &c->model : &c->step_data, bytes);
-    if (!p) MN__FAIL(c, MN_ERR_MEMORY, "out of %s memory for %zu MB; hint: a smaller batch or a smaller network",
-                     c->device->name, (bytes >> 20) + 1);
+    if (!p)
+        MN__FAIL(c, MN_ERR_MEMORY, "out of %s memory for %zu MB; hint: a smaller batch or a smaller network", c->device->name,
+                 (bytes >> 20) + 1);
     return p;
 }
 
@@ -120,8 +125,8 @@ void *mn__workspace(mn_context *c, size_t bytes) {
         c->workspace_bytes = 0;
         c->workspace = c->device->alloc(c->device_state, bytes);
         if (!c->workspace) {
-            MN__FAIL(c, MN_ERR_MEMORY, "out of %s memory for a workspace of %zu MB; hint: a smaller batch",
-                     c->device->name, (bytes >> 20) + 1);
+            MN__FAIL(c, MN_ERR_MEMORY, "out of %s memory for a workspace of %zu MB; hint: a smaller batch", c->device->name,
+                     (bytes >> 20) + 1);
             return NULL;
         }
         c->workspace_bytes = bytes;

@@ -9,7 +9,7 @@ static int processors(void) {
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-#define NO_CUDA \
+#define NO_CUDA                                                                                                                  \
     "this mien was built without CUDA; hint: use the CPU, or build with make CUDA=1 (CUDA=emulate runs the kernels on the CPU)"
 
 int mn_device_list(mn_device_info *out, int most) {
@@ -31,17 +31,22 @@ mn_context *mn_context_create(const mn_context_opt *opt, mn_error *err) {
         return mn_fail(err, MN_ERR_ARG, "threads is %d; wanted 1..1024, or 0 for all", o.threads), NULL;
     if ((int)o.precision < 0 || o.precision >= MN_PRECISION_COUNT)
         return mn_fail(err, MN_ERR_ARG, "there is no precision %d; wanted MN_PRECISE, MN_TF32X3, MN_TF32 or MN_BF16",
-                       (int)o.precision), NULL;
+                       (int)o.precision),
+               NULL;
     const mn__device *device = o.device == MN_CPU ? &mn__device_cpu : NULL;
 #ifdef MN_HAVE_CUDA
     if (o.device == MN_CUDA) device = &mn__device_cuda;
 #endif
-    if (!device)
-        return mn_fail(err, MN_ERR_DEVICE, NO_CUDA), NULL;
+    if (!device) return mn_fail(err, MN_ERR_DEVICE, NO_CUDA), NULL;
     mn_context *c = mn_alloc_zero(1, sizeof *c);
     if (!c) return mn_fail(err, MN_ERR_MEMORY, "out of host memory for a context"), NULL;
-    *c = (mn_context){.device_kind = o.device, .dtype = o.dtype, .seed = o.seed, .memory_limit = o.memory_limit,
-                      .precision = o.precision, .threads = o.threads ? o.threads : processors(), .device = device};
+    *c = (mn_context){.device_kind = o.device,
+                      .dtype = o.dtype,
+                      .seed = o.seed,
+                      .memory_limit = o.memory_limit,
+                      .precision = o.precision,
+                      .threads = o.threads ? o.threads : processors(),
+                      .device = device};
     if (device->open(&c->device_state, err) != MN_OK) {
         mn_free(c);
         return NULL;
@@ -76,7 +81,9 @@ uint64_t mn_context_step(const mn_context *c) { return c->step; }
 void mn_context_set_step(mn_context *c, uint64_t step) { c->step = step; }
 
 mn_memory_stats mn_context_memory(const mn_context *c) {
-    return (mn_memory_stats){.model_bytes = c->model.reserved, .step_bytes = c->step_data.reserved,
-                             .workspace_bytes = c->workspace_bytes, .step_used = c->step_data.used,
+    return (mn_memory_stats){.model_bytes = c->model.reserved,
+                             .step_bytes = c->step_data.reserved,
+                             .workspace_bytes = c->workspace_bytes,
+                             .step_used = c->step_data.used,
                              .step_peak = c->step_data.peak};
 }

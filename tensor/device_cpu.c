@@ -60,16 +60,25 @@ static int cpu_list(mn_device_info *out, int most) {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     long page = sysconf(_SC_PAGESIZE), all = sysconf(_SC_PHYS_PAGES), unused = sysconf(_SC_AVPHYS_PAGES);
-    *out = (mn_device_info){.device = MN_CPU, .usable = true, .memory = all > 0 ? (size_t)all * (size_t)page : 0,
+    *out = (mn_device_info){.device = MN_CPU,
+                            .usable = true,
+                            .memory = all > 0 ? (size_t)all * (size_t)page : 0,
                             .memory_free = unused > 0 ? (size_t)unused * (size_t)page : 0};
     cpu_name(out->name, sizeof out->name);
-    snprintf(out->detail, sizeof out->detail, "%d processor%s, %s kernels", n, n == 1 ? "" : "s",
-             mn__kernels_for(MN_CPU)->name);
+    snprintf(out->detail, sizeof out->detail, "%d processor%s, %s kernels", n, n == 1 ? "" : "s", mn__kernels_for(MN_CPU)->name);
     return 1;
 }
 
 const mn__device mn__device_cpu = {
-    .name = "CPU", .open = cpu_open, .close = cpu_close, .alloc = cpu_alloc, .release = cpu_release,
-    .upload = cpu_copy, .download = cpu_copy, .copy = cpu_copy, .zero = cpu_zero, .synchronize = cpu_synchronize,
+    .name = "CPU",
+    .open = cpu_open,
+    .close = cpu_close,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .upload = cpu_copy,
+    .download = cpu_copy,
+    .copy = cpu_copy,
+    .zero = cpu_zero,
+    .synchronize = cpu_synchronize,
     .list = cpu_list,
 };

@@ -23,8 +23,7 @@ void mn_error_prefix(mn_error *err, const char *format, ...) {
     va_start(args, format);
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+    if (n >= 0 && (size_t)n < sizeof err->text) snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
 }
 
 void mn_error_clear(mn_error *err) {
@@ -36,15 +35,24 @@ void mn_error_clear(mn_error *err) {
 
 const char *mn_status_name(mn_status status) {
     switch (status) {
-    case MN_OK: return "ok";
-    case MN_ERR_ARG: return "argument error";
-    case MN_ERR_SHAPE: return "shape error";
-    case MN_ERR_MEMORY: return "out of memory";
-    case MN_ERR_IO: return "file error";
-    case MN_ERR_FORMAT: return "format error";
-    case MN_ERR_NUMERIC: return "numeric error";
-    case MN_ERR_UNSUPPORTED: return "not supported";
-    case MN_ERR_DEVICE: return "device error";
+    case MN_OK:
+        return "ok";
+    case MN_ERR_ARG:
+        return "argument error";
+    case MN_ERR_SHAPE:
+        return "shape error";
+    case MN_ERR_MEMORY:
+        return "out of memory";
+    case MN_ERR_IO:
+        return "file error";
+    case MN_ERR_FORMAT:
+        return "format error";
+    case MN_ERR_NUMERIC:
+        return "numeric error";
+    case MN_ERR_UNSUPPORTED:
+        return "not supported";
+    case MN_ERR_DEVICE:
+        return "device error";
     }
     return "unknown status";
 }

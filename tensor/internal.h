@@ -39,9 +39,9 @@ typedef struct mn__block {
 typedef struct mn__arena {
     const mn__device *device; /* NULL: host memory */
     void *state;
-    mn__block *head;     /* the newest block, the one that is filled */
+    mn__block *head; /* the newest block, the one that is filled */
     size_t reserved, used, peak;
-    size_t block_bytes;  /* smallest block that is asked for */
+    size_t block_bytes; /* smallest block that is asked for */
 } mn__arena;
 void *mn__arena_alloc(mn__arena *a, size_t bytes); /* 64-byte aligned; NULL when out of memory */
 bool mn__arena_rewind(mn__arena *a);               /* false: out of memory while merging the blocks */
@@ -68,17 +68,17 @@ struct mn_context {
     void *device_state;
     mn__arena model, model_host; /* tensor data; structs and names */
     mn__arena step_data, step_host;
-    mn__buffer *buffers;         /* of this step, newest first */
+    mn__buffer *buffers; /* of this step, newest first */
     void *workspace;
     size_t workspace_bytes;
     /* autograd */
     const struct mn__kernels *kernels; /* the table of this device: autograd/ops.c */
     struct mn_node *tape_first, *tape_last;
     int tape_length;
-    uint64_t next_node;  /* numbers the operations of a step: the key of their random numbers */
+    uint64_t next_node;       /* numbers the operations of a step: the key of their random numbers */
     uint64_t pass, base_pass; /* backward passes; leaves written since base_pass are added to */
-    int no_grad;         /* depth of mn_no_grad_begin */
-    const char *scope;   /* the layer that is running, for messages and names; or NULL */
+    int no_grad;              /* depth of mn_no_grad_begin */
+    const char *scope;        /* the layer that is running, for messages and names; or NULL */
 };
 
 /* Records a failure in the context and returns NULL / the status. */

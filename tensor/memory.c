@@ -16,9 +16,7 @@ static void default_release(void *p, void *user) {
 static mn_allocator current = {default_alloc, default_release, NULL};
 static atomic_llong allocations;
 
-void mn_set_allocator(const mn_allocator *a) {
-    current = a ? *a : (mn_allocator){default_alloc, default_release, NULL};
-}
+void mn_set_allocator(const mn_allocator *a) { current = a ? *a : (mn_allocator){default_alloc, default_release, NULL}; }
 
 int64_t mn_allocation_count(void) { return (int64_t)atomic_load(&allocations); }
 

@@ -3,9 +3,7 @@
 #include "tensor/philox.h"
 #include <math.h>
 
-void mn_random_u32x4(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]) {
-    mn__philox(seed, stream, index, out);
-}
+void mn_random_u32x4(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]) { mn__philox(seed, stream, index, out); }
 
 mn_rng mn_rng_create(uint64_t seed, uint64_t stream) { return (mn_rng){.seed = seed, .stream = stream}; }
 
@@ -17,9 +15,7 @@ uint32_t mn_rng_u32(mn_rng *r) {
     return r->word[4 - r->left--];
 }
 
-double mn_rng_uniform(mn_rng *r, double lo, double hi) {
-    return lo + (hi - lo) * ((double)mn_rng_u32(r) * (1.0 / 4294967296.0));
-}
+double mn_rng_uniform(mn_rng *r, double lo, double hi) { return lo + (hi - lo) * ((double)mn_rng_u32(r) * (1.0 / 4294967296.0)); }
 
 /* Box and Muller: one of the pair is thrown away, so that the state stays one counter. */
 double mn_rng_normal(mn_rng *r) {

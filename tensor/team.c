@@ -29,9 +29,9 @@
 static _Atomic uint64_t ticket;
 static void (*_Atomic function)(void *);
 static void *_Atomic argument;
-static _Atomic uint32_t done;    /* parts finished: the caller waits for it */
-static _Atomic uint32_t offers;  /* loops offered so far: idle helpers wait for it */
-static _Atomic int sleepers;     /* helpers that need to be woken */
+static _Atomic uint32_t done;   /* parts finished: the caller waits for it */
+static _Atomic uint32_t offers; /* loops offered so far: idle helpers wait for it */
+static _Atomic int sleepers;    /* helpers that need to be woken */
 static _Atomic int caller_sleeps;
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;
 static int helpers; /* threads started; guarded by busy */
@@ -39,7 +39,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static _Thread_local int part_number, part_count = 1;
 
-static void futex_wait(_Atomic uint32_t *word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0); }
+static void futex_wait(_Atomic uint32_t *word, uint32_t value) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
 static void futex_wake(_Atomic uint32_t *word, int n) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0); }
 static inline void rest(void) {
 #if defined(__x86_64__) || defined(__i386__)

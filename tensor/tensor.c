@@ -32,11 +32,16 @@ const char *mn_shape_text(mn_shape s, char *buf, size_t size) {
 
 size_t mn_dtype_size(mn_dtype d) {
     switch (d) {
-    case MN_F32: return 4;
-    case MN_F64: return 8;
-    case MN_I32: return 4;
-    case MN_U8: return 1;
-    default: return 0;
+    case MN_F32:
+        return 4;
+    case MN_F64:
+        return 8;
+    case MN_I32:
+        return 4;
+    case MN_U8:
+        return 1;
+    default:
+        return 0;
     }
 }
 
@@ -132,15 +137,23 @@ mn_status mn_get_f64(const mn_tensor *t, double *host) {
 
 double mn_item(const mn_tensor *t, int64_t i) {
     if (!t || i < 0 || i >= t->count) return NAN;
-    union { float f; double d; int32_t i; uint8_t u; } v = {0};
+    union {
+        float f;
+        double d;
+        int32_t i;
+        uint8_t u;
+    } v = {0};
     size_t size = mn_dtype_size(t->dtype);
-    if (t->ctx->device->download(t->ctx->device_state, &v, (char *)t->data + (size_t)i * size, size, &t->ctx->error))
-        return NAN;
+    if (t->ctx->device->download(t->ctx->device_state, &v, (char *)t->data + (size_t)i * size, size, &t->ctx->error)) return NAN;
     switch (t->dtype) {
-    case MN_F32: return v.f;
-    case MN_F64: return v.d;
-    case MN_I32: return v.i;
-    default: return v.u;
+    case MN_F32:
+        return v.f;
+    case MN_F64:
+        return v.d;
+    case MN_I32:
+        return v.i;
+    default:
+        return v.u;
     }
 }
 
@@ -164,14 +177,21 @@ static mn_status fill_by(mn_tensor *t, element_fn f, void *arg) {
         for (int64_t i = 0; i < n; i++) {
             double v = f(arg, at + i);
             switch (t->dtype) {
-            case MN_F32: ((float *)buffer)[i] = (float)v; break;
-            case MN_F64: buffer[i] = v; break;
-            case MN_I32: ((int32_t *)buffer)[i] = (int32_t)v; break;
-            default: ((uint8_t *)buffer)[i] = (uint8_t)v;
+            case MN_F32:
+                ((float *)buffer)[i] = (float)v;
+                break;
+            case MN_F64:
+                buffer[i] = v;
+                break;
+            case MN_I32:
+                ((int32_t *)buffer)[i] = (int32_t)v;
+                break;
+            default:
+                ((uint8_t *)buffer)[i] = (uint8_t)v;
             }
         }
-        mn_status s = t->ctx->device->upload(t->ctx->device_state, (char *)t->data + (size_t)at * size, buffer,
-                                             (size_t)n * size, &t->ctx->error);
+        mn_status s = t->ctx->device->upload(t->ctx->device_state, (char *)t->data + (size_t)at * size, buffer, (size_t)n * size,
+                                             &t->ctx->error);
         if (s) return s;
     }
     return MN_OK;
@@ -183,12 +203,14 @@ static double constant(void *arg, int64_t i) {
 }
 mn_status mn_fill(mn_tensor *t, double value) {
     if (!t) return MN_ERR_ARG;
-    if (value == 0 && !signbit(value))
-        return t->ctx->device->zero(t->ctx->device_state, t->data, bytes_of(t), &t->ctx->error);
+    if (value == 0 && !signbit(value)) return t->ctx->device->zero(t->ctx->device_state, t->data, bytes_of(t), &t->ctx->error);
     return fill_by(t, constant, &value);
 }
 
-typedef struct draw { uint64_t seed, stream; double a, b; } draw;
+typedef struct draw {
+    uint64_t seed, stream;
+    double a, b;
+} draw;
 static double uniform_element(void *arg, int64_t i) {
     draw *d = arg;
     uint32_t w[4];

@@ -106,11 +106,11 @@ typedef struct mn_device_info {
 int mn_device_list(mn_device_info *out, int most);
 
 typedef struct mn_context_opt {
-    mn_device device;    /* default MN_CPU */
-    mn_dtype dtype;      /* MN_F32 (default) or MN_F64; f64 is for checking gradients */
-    int threads;         /* CPU threads; 0: as many as the machine has */
-    uint64_t seed;       /* of every random number drawn in this context */
-    size_t memory_limit; /* bytes of tensor memory; 0: no limit */
+    mn_device device;       /* default MN_CPU */
+    mn_dtype dtype;         /* MN_F32 (default) or MN_F64; f64 is for checking gradients */
+    int threads;            /* CPU threads; 0: as many as the machine has */
+    uint64_t seed;          /* of every random number drawn in this context */
+    size_t memory_limit;    /* bytes of tensor memory; 0: no limit */
     mn_precision precision; /* default MN_PRECISE */
 } mn_context_opt;
 
@@ -144,8 +144,7 @@ typedef struct mn_shape {
     int64_t dim[MN_MAX_DIMS];
 } mn_shape;
 /* MN_SHAPE(32, 1, 48, 48); the scalar is (mn_shape){0}. C only: in C++ fill the struct. */
-#define MN_SHAPE(...)                                                                                    \
-    ((mn_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+#define MN_SHAPE(...) ((mn_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
 
 int64_t mn_shape_count(mn_shape s); /* number of elements; -1 if negative or not representable */
 bool mn_shape_equal(mn_shape a, mn_shape b);
@@ -168,7 +167,7 @@ typedef struct mn_tensor {
     bool requires_grad;     /* take part in backward */
     bool retain_grad;       /* keep the gradient of an intermediate tensor for reading */
     mn_lifetime lifetime;
-    const char *name;       /* for messages and drawings; NULL or a string that lives as long */
+    const char *name; /* for messages and drawings; NULL or a string that lives as long */
 } mn_tensor;
 
 /* A tensor with undefined contents. NULL on failure, the reason in the context's error. */

@@ -14,11 +14,10 @@ const char *help_folder(const char *name);
 void help_write_text(const char *path, const char *text);
 
 /* ck_assert that `err` holds `status` and a sentence with `words` in it. */
-#define ASSERT_FAILS(err, code, words)                                                                       \
-    do {                                                                                                     \
-        ck_assert_msg((err).status == (code), "status is %s (%s)", mn_status_name((err).status),             \
-                      (err).text);                                                                           \
-        ck_assert_msg(strstr((err).text, words) != NULL, "\"%s\" lacks \"%s\"", (err).text, words);          \
+#define ASSERT_FAILS(err, code, words)                                                                                           \
+    do {                                                                                                                         \
+        ck_assert_msg((err).status == (code), "status is %s (%s)", mn_status_name((err).status), (err).text);                    \
+        ck_assert_msg(strstr((err).text, words) != NULL, "\"%s\" lacks \"%s\"", (err).text, words);                              \
     } while (0)
 
 /* From now on the n-th allocation of the library fails (once); n = 0: none fails. */

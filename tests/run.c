@@ -9,7 +9,10 @@
 #include "tests/suites.def"
 #include "autograd/ops.def"
 #undef SUITE
-static const struct { const char *name; Suite *(*make)(void); } suites[] = {
+static const struct {
+    const char *name;
+    Suite *(*make)(void);
+} suites[] = {
 #define SUITE(name) {#name, suite_##name},
 #include "tests/suites.def"
 #include "autograd/ops.def"

@@ -33,8 +33,8 @@ START_TEST(test_parse) {
     mn_augment a;
     mn_error e = {0};
     ASSERT_OK(mn_augment_parse("flip,rotate=15,shift=0.1,zoom=0.2,crop=0.7:0.9,erase,noise=0.5", &a, &e), &e);
-    ck_assert(a.flip == 0.5 && a.rotate == 15 && a.shift == 0.1 && a.zoom == 0.2 && a.crop_lo == 0.7 &&
-              a.crop_hi == 0.9 && a.erase == 0.25 && a.noise == 0.5 && a.gamma == 0);
+    ck_assert(a.flip == 0.5 && a.rotate == 15 && a.shift == 0.1 && a.zoom == 0.2 && a.crop_lo == 0.7 && a.crop_hi == 0.9 &&
+              a.erase == 0.25 && a.noise == 0.5 && a.gamma == 0);
     ASSERT_OK(mn_augment_parse("default,erase=0,crop=0.6", &a, &e), &e);
     ck_assert(a.flip == 0.5 && a.rotate > 0 && a.erase == 0 && a.crop_lo == 0.6 && a.crop_hi == 1);
     const mn_augment zero = {0};
@@ -105,12 +105,10 @@ START_TEST(test_geometry) {
         double worst = 0;
         for (int v = 0; v < h; v++)
             for (int u = 0; u < w; u++) {
-                double x = (u - (w - 1) / 2.0) / zoom / sqrt(aspect),
-                       y = (v - (h - 1) / 2.0) / zoom * sqrt(aspect);
+                double x = (u - (w - 1) / 2.0) / zoom / sqrt(aspect), y = (v - (h - 1) / 2.0) / zoom * sqrt(aspect);
                 double sx = cos(angle) * x - sin(angle) * y + (w - 1) / 2.0 + dx,
                        sy = sin(angle) * x + cos(angle) * y + (h - 1) / 2.0 + dy;
-                for (int c = 0; c < C; c++)
-                    worst = fmax(worst, fabs(b.pixels[(v * w + u) * C + c] - at(&a, sx, sy, c)));
+                for (int c = 0; c < C; c++) worst = fmax(worst, fabs(b.pixels[(v * w + u) * C + c] - at(&a, sx, sy, c)));
             }
         ASSERT_CLOSE(worst, 0, 1.6); /* 8 bits of fraction and rounding */
     }
@@ -150,8 +148,7 @@ START_TEST(test_light) {
         ASSERT_CLOSE(mean(&b), mean(&a), 1.5);
         apply("gamma=0.3", &a, &b, k); /* monotonous, ends fixed */
         int darker = 0, lighter = 0;
-        for (size_t i = 0; i < bytes(&a); i++)
-            darker += b.pixels[i]<a.pixels[i], lighter += b.pixels[i]> a.pixels[i];
+        for (size_t i = 0; i < bytes(&a); i++) darker += b.pixels[i]<a.pixels[i], lighter += b.pixels[i]> a.pixels[i];
         ck_assert(darker == 0 || lighter == 0);
     }
     ck_assert(lo < -20 && lo >= -26 && hi > 20 && hi <= 26);
@@ -189,15 +186,13 @@ START_TEST(test_erase) {
         for (int y = 0; y < 48; y++)
             for (int x = 0; x < 60; x++)
                 if (b.pixels[y * 60 + x] != a.pixels[y * 60 + x])
-                    x0 = x < x0 ? x : x0, x1 = x > x1 ? x : x1, y0 = y < y0 ? y : y0, y1 = y > y1 ? y : y1,
-                    n++;
+                    x0 = x < x0 ? x : x0, x1 = x > x1 ? x : x1, y0 = y < y0 ? y : y0, y1 = y > y1 ? y : y1, n++;
         if (!n) continue;
         erased++;
         int w = x1 - x0 + 1, h = y1 - y0 + 1;
         ck_assert(w >= 10 && w <= 20 && h >= 8 && h <= 16); /* a sixth to a third of the sides */
         ck_assert_int_eq(n, w * h);
-        for (int i = 0; i < w * h; i++)
-            ck_assert_int_eq(b.pixels[(y0 + i / w) * 60 + x0 + i % w], b.pixels[y0 * 60 + x0]);
+        for (int i = 0; i < w * h; i++) ck_assert_int_eq(b.pixels[(y0 + i / w) * 60 + x0 + i % w], b.pixels[y0 * 60 + x0]);
     }
     ck_assert(erased > 110 && erased < 190);
     mn_image_free(&a), mn_image_free(&b);
@@ -224,5 +219,5 @@ START_TEST(test_deterministic) {
 }
 END_TEST
 
-TEST_SUITE(augment, test_parse, test_identity_and_flip, test_geometry, test_crop, test_light, test_noise,
-           test_erase, test_deterministic)
+TEST_SUITE(augment, test_parse, test_identity_and_flip, test_geometry, test_crop, test_light, test_noise, test_erase,
+           test_deterministic)

@@ -29,7 +29,7 @@ static void values(op_env *e) {
     case_of(e, MN_SHAPE(0, 3));
     case_of(e, MN_SHAPE(0, 3, 2, 2));
     case_of(e, MN_SHAPE(2, 3, 0));
-    case_of(e, MN_SHAPE(130, 521));       /* wider than a strip, two threads */
+    case_of(e, MN_SHAPE(130, 521)); /* wider than a strip, two threads */
     case_of(e, MN_SHAPE(3, 5, 67, 41));
 }
 START_TEST(test_values) { for_each_backend(values); }

@@ -15,8 +15,7 @@ START_TEST(test_temperature_closed_form) {
             p[i][said] = (float)q[t], p[i][1 - said] = (float)(1 - q[t]);
             label[i] = i < 200 * s[t] - .5 ? said : 1 - said;
         }
-        double right = (s[t] * 201 + (1 - s[t])) / 202,
-               want = log(q[t] / (1 - q[t])) / log(right / (1 - right));
+        double right = (s[t] * 201 + (1 - s[t])) / 202, want = log(q[t] / (1 - q[t])) / log(right / (1 - right));
         double T = calibrate_temperature(p[0], label, 200, 2);
         ASSERT_CLOSE(T, want, 1e-5 * want);
         metrics before, after;
@@ -46,8 +45,7 @@ START_TEST(test_temperature_found_again) {
         for (label[i] = 0; label[i] < K - 1 && u > p[i][label[i]]; label[i]++) u -= p[i][label[i]];
     }
     metrics_softmax(sharp[0], N, K);
-    double T = calibrate_temperature(p[0], label, N, K),
-           T_sharp = calibrate_temperature(sharp[0], label, N, K);
+    double T = calibrate_temperature(p[0], label, N, K), T_sharp = calibrate_temperature(sharp[0], label, N, K);
     ASSERT_CLOSE(T, 1, .08);
     ASSERT_CLOSE(T_sharp, 2.5 * T, 1e-3);
     double best = 0, least = INFINITY;
@@ -107,8 +105,7 @@ START_TEST(test_unsure) {
     ck_assert_int_eq(right, 6);
     calibrate_answered(p10[0], label10, 11, 2, 0, &answered, &right);
     ck_assert(answered == 10 && right == 7);
-    float same[4][2] = {
-        {.7f, .3f}, {.7f, .3f}, {.7f, .3f}, {.9f, .1f}}; /* equally sure: all or none are left out */
+    float same[4][2] = {{.7f, .3f}, {.7f, .3f}, {.7f, .3f}, {.9f, .1f}}; /* equally sure: all or none are left out */
     int32_t label[4] = {0, 0, 1, 0};
     double t = calibrate_threshold(same[0], label, 4, 2, .5);
     calibrate_answered(same[0], label, 4, 2, t, &answered, &right);
@@ -154,5 +151,5 @@ START_TEST(test_bins) {
 }
 END_TEST
 
-TEST_SUITE(calibrate, test_temperature_closed_form, test_temperature_found_again, test_temperature_bounds,
-           test_unsure, test_risk_coverage, test_bins)
+TEST_SUITE(calibrate, test_temperature_closed_form, test_temperature_found_again, test_temperature_bounds, test_unsure,
+           test_risk_coverage, test_bins)

@@ -33,7 +33,8 @@ static void steps(run *r, int n) {
         mn_tensor *x = mn_input(r->c, MN_SHAPE(6, 1, 8, 8), NULL);
         mn_fill_uniform(x, mn_context_step(r->c), -1, 1);
         ASSERT_OK(mn_model_forward(r->m, &x, true), mn_context_error(r->c));
-        mn_tensor *y = mn_cross_entropy(mn_model_result(r->m, 0), mn_labels(r->c, 6, (int32_t[]){0, 1, 2, 2, 1, 0}), NULL, (mn_cross_entropy_opt){0});
+        mn_tensor *y = mn_cross_entropy(mn_model_result(r->m, 0), mn_labels(r->c, 6, (int32_t[]){0, 1, 2, 2, 1, 0}), NULL,
+                                        (mn_cross_entropy_opt){0});
         ASSERT_OK(mn_backward(r->c, y), mn_context_error(r->c));
         ASSERT_OK(mn_optim_step(r->o), mn_context_error(r->c));
         ASSERT_OK(mn_ema_update(r->ema), mn_context_error(r->c));

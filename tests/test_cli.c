@@ -42,10 +42,10 @@ static int mien(const char *format, ...) {
 }
 
 #define ASSERT_SAYS(text) ck_assert_msg(strstr(output, text), "\"%s\" is not in:\n%s", text, output)
-#define ASSERT_EXIT(status, ...)                                                                             \
-    do {                                                                                                     \
-        int got_ = mien(__VA_ARGS__);                                                                        \
-        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);               \
+#define ASSERT_EXIT(status, ...)                                                                                                 \
+    do {                                                                                                                         \
+        int got_ = mien(__VA_ARGS__);                                                                                            \
+        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);                                   \
     } while (0)
 
 static bool exists(const char *name) { return access(test_path(name), R_OK) == 0; }
@@ -94,8 +94,7 @@ START_TEST(test_help_fits) {
     for (const app_command *c = app_commands; c->name; c++) {
         ASSERT_EXIT(0, "help %s", c->name);
         assert_columns(output, 80, c->name);
-        ck_assert_msg(!strcmp(c->name, "help") || strstr(output, "Examples:"),
-                      "mien help %s shows no example", c->name);
+        ck_assert_msg(!strcmp(c->name, "help") || strstr(output, "Examples:"), "mien help %s shows no example", c->name);
     }
 }
 END_TEST
@@ -154,8 +153,7 @@ END_TEST
 
 START_TEST(test_train_eval_info) {
     if (!have_model_files()) return;
-    ASSERT_EXIT(0, "train " SMALL
-                   " --net logreg --epochs 3 --lr 0.01 --out m.h5 --log run.jsonl --plot curves.svg");
+    ASSERT_EXIT(0, "train " SMALL " --net logreg --epochs 3 --lr 0.01 --out m.h5 --log run.jsonl --plot curves.svg");
     ASSERT_SAYS("best      epoch");
     ASSERT_SAYS("wrote     m.h5");
     assert_columns(output, 110, "mien train"); /* one line names files */
@@ -171,8 +169,7 @@ START_TEST(test_train_eval_info) {
     ASSERT_EXIT(0, "eval --model m --data rendered:120,size=16");
     ASSERT_SAYS("test rows of rendered:120");
     unsetenv("MIEN_MODELS");
-    ASSERT_EXIT(
-        0, "eval --model m.h5 --data rendered:120,size=16 --json s.json --predictions p.csv --plot c.svg");
+    ASSERT_EXIT(0, "eval --model m.h5 --data rendered:120,size=16 --json s.json --predictions p.csv --plot c.svg");
     ASSERT_SAYS("test rows of rendered:120");
     assert_columns(output, 80, "mien eval");
     char *csv = test_read_file(test_path("p.csv"), &n), *json = test_read_file(test_path("s.json"), &n);
@@ -227,13 +224,11 @@ START_TEST(test_two_data_sets) {
             ASSERT_OK(mn_image_save_png(&im, path, &err), &err);
         else
             test_write_file(path, i == 18 ? "broken" : "broken too", i == 18 ? 6 : 10);
-        snprintf(list + strlen(list), sizeof list - strlen(list), "g%d.png,%s,%s\n", i,
-                 mn_gender_names[i % 2], split);
+        snprintf(list + strlen(list), sizeof list - strlen(list), "g%d.png,%s,%s\n", i, mn_gender_names[i % 2], split);
         mn_image_free(&im);
     }
     test_write_file(test_path("list.csv"), list, strlen(list));
-    ASSERT_EXIT(
-        0, "train --data folder:faces --data list:list.csv --size 16 --net logreg --epochs 2 --out two.h5");
+    ASSERT_EXIT(0, "train --data folder:faces --data list:list.csv --size 16 --net logreg --epochs 2 --out two.h5");
     ASSERT_SAYS("-> emotion 7, gender 2");
     ASSERT_EXIT(0, "eval --model two.h5 --data folder:faces");
     ASSERT_SAYS("gender: -, 0 pictures");
@@ -264,8 +259,7 @@ START_TEST(test_no_room) {
     if (!have_model_files()) return;
     char line[12000];
     snprintf(line, sizeof line,
-             "cd %s && mkdir -p else && ulimit -f 4 && TMPDIR=else %s train " SMALL
-             " --net logreg --epochs 2 --out full.h5 2>&1",
+             "cd %s && mkdir -p else && ulimit -f 4 && TMPDIR=else %s train " SMALL " --net logreg --epochs 2 --out full.h5 2>&1",
              test_tmpdir(), program());
     FILE *f = popen(line, "r");
     size_t n = fread(output, 1, sizeof output - 1, f);
@@ -282,9 +276,9 @@ END_TEST
 /* ---- interrupted runs ---- */
 
 /* Dropout, batch norm, momentum, averages, augmentation, a schedule: all that has a state. */
-#define LONG                                                                                                 \
-    "train --data rendered:200,size=16 --size 16 --net seed1 --batch 8 --epochs 3 --lr 0.01 --ema 0.9 "      \
-    "--threads 1 "                                                                                           \
+#define LONG                                                                                                                     \
+    "train --data rendered:200,size=16 --size 16 --net seed1 --batch 8 --epochs 3 --lr 0.01 --ema 0.9 "                          \
+    "--threads 1 "                                                                                                               \
     "--augment default --schedule cosine,warmup=0.1 --seed 3 --out "
 
 /* Starts a run, waits until `file` is there, sends `signal_number`; returns how the run ended. */
@@ -316,12 +310,10 @@ static void assert_same_model(const char *a, const char *b) {
     mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, &err);
     mn_model_info info[2];
     memset(info, 0, sizeof info);
-    mn_model *m[2] = {mn_model_load(c, test_path(a), &info[0], &err),
-                      mn_model_load(c, test_path(b), &info[1], &err)};
+    mn_model *m[2] = {mn_model_load(c, test_path(a), &info[0], &err), mn_model_load(c, test_path(b), &info[1], &err)};
     ck_assert_msg(m[0] && m[1], "%s", err.text);
     int n[2], trained;
-    mn_tensor **w[2] = {mn_model_parameters(m[0], &trained, &n[0]),
-                        mn_model_parameters(m[1], &trained, &n[1])};
+    mn_tensor **w[2] = {mn_model_parameters(m[0], &trained, &n[0]), mn_model_parameters(m[1], &trained, &n[1])};
     ck_assert_int_eq(n[0], n[1]);
     for (int i = 0; i < n[0]; i++) {
         ck_assert_int_eq(w[0][i]->count, w[1][i]->count);
@@ -394,8 +386,7 @@ START_TEST(test_on_a_terminal) {
     }
     size_t used = 0;
     ssize_t n;
-    while (used < sizeof output - 1 && (n = read(master, output + used, sizeof output - 1 - used)) > 0)
-        used += (size_t)n;
+    while (used < sizeof output - 1 && (n = read(master, output + used, sizeof output - 1 - used)) > 0) used += (size_t)n;
     output[used] = 0;
     int status;
     waitpid(pid, &status, 0);
@@ -497,5 +488,5 @@ START_TEST(test_devices) {
 END_TEST
 
 TEST_SUITE(cli, test_words, test_devices, test_help_fits, test_wrong_use, test_what_is_not_there, test_train_eval_info,
-           test_same_validation_rows, test_two_data_sets, test_loss_runs_away, test_no_room,
-           test_resume_to_the_bit, test_resume_damaged, test_on_a_terminal, test_no_allocation, test_foreign)
+           test_same_validation_rows, test_two_data_sets, test_loss_runs_away, test_no_room, test_resume_to_the_bit,
+           test_resume_damaged, test_on_a_terminal, test_no_allocation, test_foreign)

@@ -86,8 +86,10 @@ static void everywhere(builder build, int models) {
                 for (int i = 0; i < models; i++) compare(c, build, i);
                 mn_context_destroy(c);
             }
-    if (kept) setenv("MIEN_CPU", kept, 1);
-    else unsetenv("MIEN_CPU");
+    if (kept)
+        setenv("MIEN_CPU", kept, 1);
+    else
+        unsetenv("MIEN_CPU");
     free(kept);
 }
 
@@ -174,8 +176,9 @@ END_TEST
 /* ---- graphs ---- */
 
 static mn_sym conv(mn_model *m, mn_sym x, int filters, int size, int stride) {
-    return mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = filters, .kernel_size = {size, size}, .strides = {stride, stride},
-                                                   .padding = MN_SAME});
+    return mn_layer_conv2d(
+        m, x,
+        (mn_conv2d_layer){.filters = filters, .kernel_size = {size, size}, .strides = {stride, stride}, .padding = MN_SAME});
 }
 static mn_sym act(mn_model *m, mn_sym x, mn_activation a) {
     return mn_layer_activation(m, x, (mn_activation_layer){.activation = a});
@@ -205,15 +208,15 @@ static void graph(mn_model *m, int i) {
         break;
     case 3: /* pooling takes the sum (mini-xception) */
         y = norm(m, conv(m, x, 16, 1, 2));
-        z = mn_layer_max_pooling2d(m, conv(m, x, 16, 3, 1), (mn_pooling2d_layer){.pool_size = {3, 3}, .strides = {2, 2}, .padding = MN_SAME});
+        z = mn_layer_max_pooling2d(m, conv(m, x, 16, 3, 1),
+                                   (mn_pooling2d_layer){.pool_size = {3, 3}, .strides = {2, 2}, .padding = MN_SAME});
         z = mn_layer_global_average_pooling2d(m, sum(m, z, y), (mn_plain_layer){0});
         mn_model_output(m, mn_layer_dense(m, z, (mn_dense_layer){.units = 3}));
         break;
     case 4: /* batch norm after a ReLU cannot be folded; every other activation */
         y = norm(m, act(m, conv(m, x, 5, 3, 1), MN_ACT_RELU));
         y = mn_layer_rescaling(m, y, (mn_rescaling_layer){.scale = 0.3, .offset = -1});
-        for (int a = MN_ACT_RELU; a < MN_ACT_SOFTMAX; a++)
-            mn_model_output(m, act(m, conv(m, y, 2, 1, 1), (mn_activation)a));
+        for (int a = MN_ACT_RELU; a < MN_ACT_SOFTMAX; a++) mn_model_output(m, act(m, conv(m, y, 2, 1, 1), (mn_activation)a));
         break;
     case 5: /* flatten keeps the order (C,H,W); dropout vanishes; two heads; batch norm in a dense layer */
         y = mn_layer_flatten(m, conv(m, x, 7, 3, 1), (mn_plain_layer){0});
@@ -223,7 +226,8 @@ static void graph(mn_model *m, int i) {
         mn_model_output(m, mn_layer_dense(m, y, (mn_dense_layer){.units = 2, .no_bias = true}));
         break;
     case 6: /* two inputs, one of them without pixels */
-        y = mn_layer_dense(m, mn_model_input(m, "features", MN_SHAPE(9)), (mn_dense_layer){.units = 6, .activation = MN_ACT_TANH});
+        y = mn_layer_dense(m, mn_model_input(m, "features", MN_SHAPE(9)),
+                           (mn_dense_layer){.units = 6, .activation = MN_ACT_TANH});
         z = mn_layer_global_average_pooling2d(m, conv(m, x, 6, 3, 1), (mn_plain_layer){0});
         mn_model_output(m, sum(m, y, z));
         break;
@@ -243,7 +247,8 @@ static void named(mn_model *m, int i) {
     (void)i;
     mn_sym x = mn_model_input(m, "in", MN_SHAPE(1, 20, 20));
     x = act(m, norm(m, conv(m, x, 20, 3, 1)), MN_ACT_RELU);
-    mn_model_output(m, mn_layer_dense(m, mn_layer_flatten(m, conv(m, x, 4, 3, 1), (mn_plain_layer){0}), (mn_dense_layer){.units = 3}));
+    mn_model_output(
+        m, mn_layer_dense(m, mn_layer_flatten(m, conv(m, x, 4, 3, 1), (mn_plain_layer){0}), (mn_dense_layer){.units = 3}));
 }
 
 /* ---- use ---- */
@@ -319,7 +324,8 @@ START_TEST(test_profile) {
     mn_model *m = mn_model_create(c, "measured");
     mn_sym x = mn_model_input(m, "in", MN_SHAPE(2, 6, 6));
     x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.name = "inner", .filters = 3, .kernel_size = {3, 3}});
-    mn_model_output(m, mn_layer_dense(m, mn_layer_flatten(m, x, (mn_plain_layer){0}), (mn_dense_layer){.name = "head", .units = 4}));
+    mn_model_output(m,
+                    mn_layer_dense(m, mn_layer_flatten(m, x, (mn_plain_layer){0}), (mn_dense_layer){.name = "head", .units = 4}));
     ASSERT_OK(mn_model_build(m), mn_context_error(c));
     const double conv_flop = 5 * 2.0 * 3 * 16 * 18, dense_flop = 5 * 2.0 * 48 * 4;
     mn_profile_begin(&p);

@@ -103,8 +103,8 @@ static const conv_case cases[] = {
     {3, 2, 5, 11, 5, 3, 2, false, {.stride = {2, 3}}},                        /* rectangular, no bias */
     {1, 3, 8, 9, 7, 2, 3, true, {.stride = {2, 1}, .padding = {0, 1, 2, 0}}}, /* four-sided padding, N = 1 */
     {2, 2, 13, 11, 3, 3, 3, true, {.dilation = {3, 2}, .padding = {2, 3, 0, 1}}},
-    {2, 2, 9, 9, 3, 2, 2, true, {.stride = {3, 4}}}, /* stride larger than the kernel */
-    {2, 2, 3, 3, 3, 5, 5, true, {.padding = {3, 2, 4, 3}}}, /* kernel larger than the image */
+    {2, 2, 9, 9, 3, 2, 2, true, {.stride = {3, 4}}},         /* stride larger than the kernel */
+    {2, 2, 3, 3, 3, 5, 5, true, {.padding = {3, 2, 4, 3}}},  /* kernel larger than the image */
     {2, 2, 1, 6, 3, 3, 3, false, {.padding = {5, 5, 5, 5}}}, /* windows that see only padding */
     {2, 6, 7, 5, 9, 3, 3, true, {.groups = 3, .padding = {1, 1, 1, 1}}},
     {3, 4, 6, 6, 4, 1, 3, false, {.groups = 2, .stride = {1, 2}, .dilation = {1, 2}}},
@@ -114,8 +114,8 @@ static const conv_case cases[] = {
     {2, 3, 20, 37, 3, 3, 3, true, {.groups = 3, .padding = {1, 1, 1, 1}}},
     {2, 4, 9, 8, 4, 3, 3, true, {.groups = 4, .stride = {2, 1}, .padding = {1, 0, 1, 2}}},
     {1, 3, 5, 12, 3, 2, 9, true, {.groups = 3, .padding = {1, 0, 4, 4}}}, /* wider than the flat path takes */
-    {2, 3, 5, 5, 6, 3, 3, true, {.groups = 3, .padding = {1, 1, 1, 1}}}, /* two outputs a channel */
-    {3, 5, 7, 3, 11, 1, 1, true, {.groups = 1}}, /* 1x1 */
+    {2, 3, 5, 5, 6, 3, 3, true, {.groups = 3, .padding = {1, 1, 1, 1}}},  /* two outputs a channel */
+    {3, 5, 7, 3, 11, 1, 1, true, {.groups = 1}},                          /* 1x1 */
     {2, 5, 7, 3, 4, 1, 1, false, {.stride = {2, 2}}},
     {2, 5, 3, 3, 4, 1, 1, true, {.padding = {1, 0, 0, 1}}},
     {3, 17, 13, 11, 19, 1, 1, true, {.groups = 1}},
@@ -192,8 +192,8 @@ END_TEST
 /* TensorFlow's "same": as many outputs as ceil(size/stride), the odd element of padding at the end. */
 START_TEST(test_same_padding) {
     static const int want[][6] = {/* size, kernel, stride, dilation, before, after */
-        {48, 3, 1, 1, 1, 1}, {48, 3, 2, 1, 0, 1}, {47, 3, 2, 1, 1, 1}, {5, 2, 1, 1, 0, 1},
-        {7, 5, 1, 1, 2, 2},  {9, 3, 1, 4, 4, 4},  {8, 1, 2, 1, 0, 0},  {10, 4, 3, 1, 1, 2}};
+                                  {48, 3, 1, 1, 1, 1}, {48, 3, 2, 1, 0, 1}, {47, 3, 2, 1, 1, 1}, {5, 2, 1, 1, 0, 1},
+                                  {7, 5, 1, 1, 2, 2},  {9, 3, 1, 4, 4, 4},  {8, 1, 2, 1, 0, 0},  {10, 4, 3, 1, 1, 2}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         const int *v = want[i];
         int before = -1, after = -1;

@@ -81,8 +81,7 @@ START_TEST(test_folder_with_splits) {
     mn_dataset *d = mn_dataset_open(strcat(strcpy((char[600]){0}, "folder:"), test_path("g")), NULL, &e);
     ck_assert_msg(d != NULL, "%s", e.text);
     ck_assert_str_eq(classes(d, 0), "label: bird cat dog");
-    ck_assert_str_eq(summary(d),
-                     "Validation/dog/3.png:2/1 test/bird/4.png:0/2 train/cat/1.png:1/0 train/dog/2.png:2/0");
+    ck_assert_str_eq(summary(d), "Validation/dog/3.png:2/1 test/bird/4.png:0/2 train/cat/1.png:1/0 train/dog/2.png:2/0");
     mn_dataset_destroy(d);
 }
 END_TEST
@@ -126,8 +125,7 @@ START_TEST(test_utkface) {
     char path[600];
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[k]);
-        help_write_text(path,
-                        k == 4 ? names[3] : names[k]); /* opening looks at names and bytes, not at pictures */
+        help_write_text(path, k == 4 ? names[3] : names[k]); /* opening looks at names and bytes, not at pictures */
     }
     n_notes = 0;
     mn_dataset *d = mn_dataset_utkface(dir, &noting, &e);
@@ -159,10 +157,9 @@ static mn_dataset *list_of(const char *text, mn_error *e) {
 
 START_TEST(test_list) {
     mn_error e = {0};
-    mn_dataset *d = list_of(
-        "\xef\xbb\xbfpath,emotion,gender\r\nin/1.png,sad,woman\r\n\"in/2, two.png\", \"an\"\"gry\" ,\r\n\r\n"
-        "in/3.png,,man",
-        &e);
+    mn_dataset *d = list_of("\xef\xbb\xbfpath,emotion,gender\r\nin/1.png,sad,woman\r\n\"in/2, two.png\", \"an\"\"gry\" ,\r\n\r\n"
+                            "in/3.png,,man",
+                            &e);
     ck_assert_msg(d != NULL, "%s", e.text);
     ck_assert_str_eq(classes(d, 0), "emotion: an\"gry sad");
     ck_assert_str_eq(classes(d, 1), "gender: man woman");
@@ -186,8 +183,7 @@ START_TEST(test_list) {
     ck_assert_str_eq(classes(d, 0), "label: 2 9 10");
     mn_sample_info g[5];
     for (int i = 0; i < 5; i++) ASSERT_OK(d->info(d, i, &g[i], &e), &e);
-    ck_assert(g[0].group == g[2].group && g[0].group != g[1].group && g[3].group == g[4].group &&
-              g[3].group != g[0].group);
+    ck_assert(g[0].group == g[2].group && g[0].group != g[1].group && g[3].group == g[4].group && g[3].group != g[0].group);
     ck_assert(g[0].split == MN_SPLIT_TRAIN && g[1].split == MN_SPLIT_VALID && g[2].split == MN_SPLIT_TEST);
     ck_assert_str_eq(g[1].id, test_path("l/in/1.png"));
     mn_dataset_destroy(d);
@@ -206,8 +202,7 @@ START_TEST(test_list_errors) {
         {"path,a,a\n", "used twice", MN_ERR_FORMAT},
         {"path,\n", "has no name", MN_ERR_FORMAT},
         {"path,a\n", "header and no rows", MN_ERR_FORMAT},
-        {"path,a\nin/1.png\n",
-         "line 2: has 1 fields, the header has 2; hint: a path with a comma needs quotes", MN_ERR_FORMAT},
+        {"path,a\nin/1.png\n", "line 2: has 1 fields, the header has 2; hint: a path with a comma needs quotes", MN_ERR_FORMAT},
         {"path,a\nin/1.png,x\nin/2, two.png,y\n", "line 3: has 3 fields", MN_ERR_FORMAT},
         {"path,a\n\"in/1.png,x\n", "line 2: a quote is opened and not closed", MN_ERR_FORMAT},
         {"path,a\n\"in/1.png\"x,x\n", "line 2: text follows a closing quote", MN_ERR_FORMAT},
@@ -334,9 +329,7 @@ START_TEST(test_concat) {
     ck_assert_msg(d != NULL, "%s", e.text);
     ck_assert_str_eq(classes(d, 0), "emotion: fear happy sad");
     ck_assert_str_eq(classes(d, 1), "gender: man woman");
-    ck_assert_str_eq(
-        summary(d),
-        "1.png:2,-1/3 2.png:1,-1/3 1.png:0,-1/3 2.png:-1,1/3 1.png:-1,0/3 1.png:2,1/3 2.png:1,-1/3");
+    ck_assert_str_eq(summary(d), "1.png:2,-1/3 2.png:1,-1/3 1.png:0,-1/3 2.png:-1,1/3 1.png:-1,0/3 1.png:2,1/3 2.png:1,-1/3");
     mn_image im = {0};
     ASSERT_OK(d->pixels(d, 3, &im, &e), &e);
     ck_assert_int_eq(im.channels, 1);
@@ -351,8 +344,7 @@ START_TEST(test_concat) {
     ck_assert_ptr_null(mn_dataset_concat(bad, 2, &e));
     ASSERT_FAILS(e, MN_ERR_SHAPE, "its emotion \"glad\" is not among the 2 classes");
     mn_error_clear(&e);
-    mn_dataset *five[2] = {text_list("a.csv", "path,a,b,c\n1.png,1,2,3\n"),
-                           text_list("b.csv", "path,d,e\n1.png,2,3\n")};
+    mn_dataset *five[2] = {text_list("a.csv", "path,a,b,c\n1.png,1,2,3\n"), text_list("b.csv", "path,d,e\n1.png,2,3\n")};
     ck_assert_ptr_null(mn_dataset_concat(five, 2, &e));
     ASSERT_FAILS(e, MN_ERR_SHAPE, "more than 4 heads");
     mn_error_clear(&e);
@@ -379,8 +371,7 @@ START_TEST(test_first_failure) {
         for (int threads = 1; threads <= 4; threads++) {
             mn_error e = {0};
             int at[2] = {cases[k].fast, cases[k].slow};
-            ck_assert_int_eq(mn__parallel(100, &(mn_open_opt){.threads = threads}, "x", failing, at, &e),
-                             MN_ERR_IO);
+            ck_assert_int_eq(mn__parallel(100, &(mn_open_opt){.threads = threads}, "x", failing, at, &e), MN_ERR_IO);
             ck_assert_str_eq(e.text, cases[k].words);
         }
 }
@@ -397,8 +388,7 @@ START_TEST(test_out_of_memory) {
         mn_error e = {0};
         int64_t live;
         help_fail_allocation(n);
-        mn_dataset *part[2] = {mn_dataset_folder(dir, &(mn_open_opt){.threads = 2}, &e), NULL}, *d = NULL,
-                   *c = NULL, *s = NULL;
+        mn_dataset *part[2] = {mn_dataset_folder(dir, &(mn_open_opt){.threads = 2}, &e), NULL}, *d = NULL, *c = NULL, *s = NULL;
         if (part[0]) part[1] = mn_dataset_list(csv, &(mn_open_opt){.threads = 2}, &e);
         if (part[1])
             d = mn_dataset_concat(part, 2, &e); /* takes both, whatever happens */
@@ -410,13 +400,12 @@ START_TEST(test_out_of_memory) {
         mn_dataset_destroy(s), mn_dataset_destroy(c), mn_dataset_destroy(d);
         failed = help_allocations_end(&live);
         ck_assert_int_eq(live, 0);
-        ck_assert_msg(failed ? !done && e.status == MN_ERR_MEMORY : done, "n = %d: %s %s", (int)n,
-                      mn_status_name(e.status), e.text);
+        ck_assert_msg(failed ? !done && e.status == MN_ERR_MEMORY : done, "n = %d: %s %s", (int)n, mn_status_name(e.status),
+                      e.text);
         ck_assert_int_lt(n, 1000);
     }
 }
 END_TEST
 
-TEST_SUITE(dataset, test_folder, test_folder_with_splits, test_folder_errors, test_utkface, test_list,
-           test_list_errors, test_open_errors, test_subset_and_cache, test_concat, test_first_failure,
-           test_out_of_memory)
+TEST_SUITE(dataset, test_folder, test_folder_with_splits, test_folder_errors, test_utkface, test_list, test_list_errors,
+           test_open_errors, test_subset_and_cache, test_concat, test_first_failure, test_out_of_memory)

@@ -55,7 +55,8 @@ static bool train(mn_device device, const char *net, mn_optim_opt opt, trained *
     ck_assert_msg(c || device == MN_CUDA, "%s", err.text);
     if (!c) return false;
     mn_net_head head = {.name = "pattern", .classes = CLASSES};
-    mn_model *m = mn_net_create(c, net, &(mn_net_opt){.channels = 1, .height = SIZE, .width = SIZE, .heads = &head, .n_heads = 1});
+    mn_model *m =
+        mn_net_create(c, net, &(mn_net_opt){.channels = 1, .height = SIZE, .width = SIZE, .heads = &head, .n_heads = 1});
     ck_assert_msg(m != NULL, "%s", mn_context_error(c)->text);
     int n;
     mn_tensor **w = mn_model_parameters(m, &n, NULL);
@@ -87,9 +88,7 @@ static void follows(const char *net, mn_optim_opt opt, double tolerance) {
 }
 
 /* Convolution, pooling, dropout, fully connected layers; with momentum and clipping. */
-START_TEST(test_seed2) {
-    follows("seed2", (mn_optim_opt){.kind = MN_SGD, .lr = 0.05, .momentum = 0.9, .clip_norm = 5}, 2e-4);
-}
+START_TEST(test_seed2) { follows("seed2", (mn_optim_opt){.kind = MN_SGD, .lr = 0.05, .momentum = 0.9, .clip_norm = 5}, 2e-4); }
 END_TEST
 
 /* Batch normalisation, separable convolution, global pooling, residual sums; Adam, which enlarges small differences. */

@@ -42,7 +42,8 @@ static void examine(doctor *d, data_rows *data, const char *subject) {
     snprintf(spec, sizeof spec, "folder:%s", test_path("doctor"));
     ASSERT_OK(data_open(data, list, 1, 1, &err), &err);
     ASSERT_OK(data_split(data, head, 1, 0, &err), &err);
-    ASSERT_OK(doctor_examine(d, data, &(doctor_opt){.subject = subject, .distance = 8, .likeness = 0.98, .threads = 2}, &err), &err);
+    ASSERT_OK(doctor_examine(d, data, &(doctor_opt){.subject = subject, .distance = 8, .likeness = 0.98, .threads = 2}, &err),
+              &err);
 }
 
 START_TEST(test_clean) {

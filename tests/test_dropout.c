@@ -91,8 +91,10 @@ START_TEST(test_everywhere_the_same) {
         mn_tensor *y = drop(ones(&e, 20011), 0.5, 0);
         double *v = op_values(y);
         for (int i = 0; first && i < 20011; i++) ck_assert(v[i] == first[i]);
-        if (!first) first = v;
-        else free(v);
+        if (!first)
+            first = v;
+        else
+            free(v);
         mn_context_destroy(c);
     }
     free(first);

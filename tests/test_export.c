@@ -12,8 +12,9 @@ static char *gender_names[] = {"man", "wo\"man\\?\?="};
 static mn_model_info info_for(const mn_model *m) {
     mn_shape s = mn_model_input_shape(m, 0);
     const int64_t *image = s.dim + s.ndim - 3;
-    mn_model_info info = {.preprocess = {.channels = (int)image[0], .height = (int)image[1], .width = (int)image[2], .lo = -1, .hi = 1},
-                          .n_heads = mn_model_outputs(m)};
+    mn_model_info info = {
+        .preprocess = {.channels = (int)image[0], .height = (int)image[1], .width = (int)image[2], .lo = -1, .hi = 1},
+        .n_heads = mn_model_outputs(m)};
     info.head[0] = (mn_head){.name = "emotion", .n_classes = 7, .class_name = emotion_names};
     info.head[1] = (mn_head){.name = "gender", .n_classes = 2, .class_name = gender_names};
     return info;
@@ -57,12 +58,14 @@ static int shell(const char *format, ...) {
 /* A program around the file: floats from "in" to "out", twice, because a second call must not see the first. */
 static void compile(const char *flags, int64_t inputs) {
     char text[1200];
-    int n = snprintf(text, sizeof text,
-                     "#include <stdio.h>\n#include \"net.c\"\nint main(void) {\n"
-                     "    static float in[%lld], out[NET_OUTPUTS];\n    FILE *f = fopen(\"in\", \"rb\"), *g = fopen(\"out\", \"wb\");\n"
-                     "    if (net_predict(in, 0) != 1 || net_predict(0, out) != 1) return 2;\n"
-                     "    while (fread(in, sizeof in, 1, f)) {\n        if (net_predict(in, out) || net_predict(in, out)) return 3;\n"
-                     "        fwrite(out, sizeof out, 1, g);\n    }\n    return fclose(g) != 0;\n}\n", (long long)inputs);
+    int n = snprintf(
+        text, sizeof text,
+        "#include <stdio.h>\n#include \"net.c\"\nint main(void) {\n"
+        "    static float in[%lld], out[NET_OUTPUTS];\n    FILE *f = fopen(\"in\", \"rb\"), *g = fopen(\"out\", \"wb\");\n"
+        "    if (net_predict(in, 0) != 1 || net_predict(0, out) != 1) return 2;\n"
+        "    while (fread(in, sizeof in, 1, f)) {\n        if (net_predict(in, out) || net_predict(in, out)) return 3;\n"
+        "        fwrite(out, sizeof out, 1, g);\n    }\n    return fclose(g) != 0;\n}\n",
+        (long long)inputs);
     test_write_file(test_path("main.c"), text, (size_t)n);
     int status = shell("cc " FLAGS " %s main.c -o main -lm", flags);
     ck_assert_msg(status == 0, "cc %s says:\n%s", flags, message);
@@ -156,8 +159,9 @@ START_TEST(test_named_networks) {
     for (int i = 0; mn_net_names[i]; i++) {
         bool large = !strcmp(mn_net_names[i], "vgg");
         mn_context *c = op_context(MN_F32, 3);
-        mn_model *m = named(c, mn_net_names[i], &(mn_net_opt){.channels = 3, .height = large ? 16 : 29, .width = large ? 16 : 34,
-                                                              .heads = heads, .n_heads = 2});
+        mn_model *m = named(
+            c, mn_net_names[i],
+            &(mn_net_opt){.channels = 3, .height = large ? 16 : 29, .width = large ? 16 : 34, .heads = heads, .n_heads = 2});
         check_export(m, 2, NULL, 1e-5, usual);
         mn_context_destroy(c);
     }

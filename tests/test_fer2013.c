@@ -22,8 +22,7 @@ static mn_dataset *parse(const char *text, size_t n, int threads, mn_error *err)
 static char *make_csv(int n, bool usage_in_the_middle, const char *newline) {
     static const char *const usage[] = {"Training", "Training", "PublicTest", "PrivateTest"};
     char *text = malloc((size_t)n * (4 * N + 64) + 200), *at = text, *pixels = malloc(5 * N);
-    at +=
-        sprintf(at, "%s%s", usage_in_the_middle ? "emotion, Usage, pixels" : "emotion,pixels,Usage", newline);
+    at += sprintf(at, "%s%s", usage_in_the_middle ? "emotion, Usage, pixels" : "emotion,pixels,Usage", newline);
     for (int k = 0; k < n; k++) {
         pixel_text(pixels, k % 256, -1, NULL);
         if (usage_in_the_middle)
@@ -107,8 +106,7 @@ START_TEST(test_broken_rows) {
         {"7,%s,Training", NULL, "line 3: emotion is \"7\"; wanted 0 to 6", -1},
         {"-1,%s,Training", NULL, "line 3: emotion is \"-1\"", -1},
         {",%s,Training", NULL, "line 3: emotion is \"\"", -1},
-        {"1,%s,Practice", NULL, "line 3: Usage is \"Practice\"; wanted Training, PublicTest or PrivateTest",
-         -1},
+        {"1,%s,Practice", NULL, "line 3: Usage is \"Practice\"; wanted Training, PublicTest or PrivateTest", -1},
         {"1,%s,", NULL, "line 3: Usage is \"\"", -1},
         {"1,%s", NULL, "line 3: has 2 fields, the header has 3", -1},
         {"1,%s,Training,1", NULL, "line 3: has 4 fields", -1},
@@ -242,5 +240,5 @@ START_TEST(test_real_file) {
 }
 END_TEST
 
-TEST_SUITE(fer2013, test_both_orders, test_groups_and_variants, test_broken_rows, test_line_numbers,
-           test_broken_headers, test_cut_anywhere, test_out_of_memory, test_real_file)
+TEST_SUITE(fer2013, test_both_orders, test_groups_and_variants, test_broken_rows, test_line_numbers, test_broken_headers,
+           test_cut_anywhere, test_out_of_memory, test_real_file)

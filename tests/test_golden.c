@@ -28,7 +28,9 @@ static void make(const char *path) {
     mn_tensor **p = mn_model_parameters(m, NULL, &n);
     for (int i = 0; i < n; i++) mn_fill_uniform(p[i], 70 + (uint64_t)i, strstr(p[i]->name, "variance") ? 0.5 : -0.7, 1);
     mn_model_info info = {.preprocess = {.channels = 2, .height = 6, .width = 5, .lo = -1, .hi = 1, .grey = MN_GREY_MEAN},
-                          .n_heads = 2, .training = (char *)"{\"epochs_run\": 3}", .card = (char *)"A card"};
+                          .n_heads = 2,
+                          .training = (char *)"{\"epochs_run\": 3}",
+                          .card = (char *)"A card"};
     info.head[0] = (mn_head){.name = "emotion", .n_classes = 3, .class_name = emotions};
     info.head[1] = (mn_head){.name = "gender", .n_classes = 2, .class_name = genders};
     ASSERT_OK(mn_model_save(m, &info, path, &err), &err);

@@ -62,8 +62,7 @@ START_TEST(test_reads) {
             ck_assert_int_eq(s.label[0], k % 10);
             ck_assert_int_eq(s.split, i < 20 ? MN_SPLIT_TRAIN : MN_SPLIT_TEST);
             ck_assert(im.width == 5 && im.height == 7 && im.channels == 1);
-            for (int p = 0; p < 35; p++)
-                ck_assert_int_eq(im.pixels[p], (uint8_t)((k * 35 + p) * 13 + (i >= 20)));
+            for (int p = 0; p < 35; p++) ck_assert_int_eq(im.pixels[p], (uint8_t)((k * 35 + p) * 13 + (i >= 20)));
         }
         mn_sample_info s;
         ASSERT_OK(d->info(d, 21, &s, &e), &e);
@@ -95,8 +94,7 @@ START_TEST(test_cut_anywhere) {
             uint8_t *part = malloc(k + 1);
             memcpy(part, way ? (uint8_t *)packed : bytes, k);
             decode(part, k, 3, &e);
-            ck_assert_msg(k == size ? e.status == MN_OK : e.status == MN_ERR_FORMAT, "cut to %zu: %s", k,
-                          e.text);
+            ck_assert_msg(k == size ? e.status == MN_OK : e.status == MN_ERR_FORMAT, "cut to %zu: %s", k, e.text);
             if (k == size && !way) { /* one byte too many */
                 part[k] = 0;
                 decode(part, k + 1, 3, &e);
@@ -212,5 +210,4 @@ START_TEST(test_fashion_mnist) {
 }
 END_TEST
 
-TEST_SUITE(idx, test_reads, test_cut_anywhere, test_hostile_headers, test_folder_errors, test_out_of_memory,
-           test_fashion_mnist)
+TEST_SUITE(idx, test_reads, test_cut_anywhere, test_hostile_headers, test_folder_errors, test_out_of_memory, test_fashion_mnist)

@@ -48,8 +48,7 @@ END_TEST
 
 #if MN_HAVE_PNG
 /* Writes a PNG of any kind with libpng itself. rows: bytes as the file has them. */
-static void raw_png(const char *path, int w, int h, int depth, int type, bool interlaced, const uint8_t *rows,
-                    size_t row) {
+static void raw_png(const char *path, int w, int h, int depth, int type, bool interlaced, const uint8_t *rows, size_t row) {
     FILE *f = fopen(path, "wb");
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png_create_info_struct(png);
@@ -57,8 +56,7 @@ static void raw_png(const char *path, int w, int h, int depth, int type, bool in
     png_set_IHDR(png, info, (png_uint_32)w, (png_uint_32)h, depth, type, interlaced, 0, 0);
     png_color colours[4] = {{10, 20, 30}, {200, 100, 0}, {255, 255, 255}, {0, 0, 0}};
     png_byte alpha[2] = {128, 0};
-    if (type == PNG_COLOR_TYPE_PALETTE)
-        png_set_PLTE(png, info, colours, 4), png_set_tRNS(png, info, alpha, 2, NULL);
+    if (type == PNG_COLOR_TYPE_PALETTE) png_set_PLTE(png, info, colours, 4), png_set_tRNS(png, info, alpha, 2, NULL);
     png_write_info(png, info);
     int passes = png_set_interlace_handling(png);
     for (int p = 0; p < passes; p++)
@@ -143,8 +141,8 @@ static void truncate_everywhere(const char *path) {
         char *part = malloc(k ? k : 1); /* of exactly this size: a sanitizer sees any step beyond */
         memcpy(part, bytes, k);
         mn_status s = mn_image_decode(&b, part, k, &e);
-        ck_assert_msg(s == MN_ERR_FORMAT && e.text[0], "%s cut to %zu of %zu bytes: %s %s", path, k, n,
-                      mn_status_name(s), e.text);
+        ck_assert_msg(s == MN_ERR_FORMAT && e.text[0], "%s cut to %zu of %zu bytes: %s %s", path, k, n, mn_status_name(s),
+                      e.text);
         free(part);
     }
     for (size_t k = 0; k < n; k++) { /* any byte changed: read or refused, never worse */
@@ -192,8 +190,7 @@ START_TEST(test_jpeg) {
     size_t n;
     char *bytes = test_read_file(path, &n);
     for (size_t i = 0; i + 9 < n; i++)
-        if ((uint8_t)bytes[i] == 0xff && (uint8_t)bytes[i + 1] == 0xc0)
-            memcpy(bytes + i + 5, "\x20\x00\x0b\x00", 4);
+        if ((uint8_t)bytes[i] == 0xff && (uint8_t)bytes[i + 1] == 0xc0) memcpy(bytes + i + 5, "\x20\x00\x0b\x00", 4);
     mn_error_clear(&e);
     mn_image_decode(&b, bytes, n, &e); /* its header now says 2816x8192 */
     ASSERT_FAILS(e, MN_ERR_FORMAT, "2816x8192 pixels cannot stand in");
@@ -226,9 +223,8 @@ START_TEST(test_orientation) {
         int orientation;
         const char *corner; /* where the stored top left corner is seen, and whether sides are exchanged */
         bool turned;
-    } want[] = {{1, "top left", false},    {2, "top right", false}, {3, "bottom right", false},
-                {4, "bottom left", false}, {5, "top left", true},   {6, "top right", true},
-                {7, "bottom right", true}, {8, "bottom left", true}};
+    } want[] = {{1, "top left", false}, {2, "top right", false}, {3, "bottom right", false}, {4, "bottom left", false},
+                {5, "top left", true},  {6, "top right", true},  {7, "bottom right", true},  {8, "bottom left", true}};
     mn_image a = {0}, b = {0};
     mn_error e = {0};
     ASSERT_OK(mn_image_reserve(&a, 48, 32, 1, &e), &e);
@@ -276,8 +272,7 @@ START_TEST(test_orientation) {
                               0,
                               0,
                               0};
-            uint8_t motorola[] = {'M', 'M',  0, 42, 0, 0, 0, 8, 0, 1,
-                                  1,   0x12, 0, 3,  0, 0, 0, 1, 0, (uint8_t)want[k].orientation};
+            uint8_t motorola[] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, (uint8_t)want[k].orientation};
             if (big) memcpy(app1 + 10, motorola, sizeof motorola);
             memcpy(turned, plain, 2);
             memcpy(turned + 2, app1, sizeof app1);
@@ -285,14 +280,11 @@ START_TEST(test_orientation) {
             ASSERT_OK(mn_image_decode(&b, turned, n + sizeof app1, &e), &e);
             ck_assert(b.width == (want[k].turned ? 32 : 48) && b.height == (want[k].turned ? 48 : 32));
             int right = b.width - 1, bottom = b.height - 1;
-            int x = strstr(want[k].corner, "right") ? right : 0,
-                y = strstr(want[k].corner, "bottom") ? bottom : 0;
+            int x = strstr(want[k].corner, "right") ? right : 0, y = strstr(want[k].corner, "bottom") ? bottom : 0;
             ASSERT_CLOSE(b.pixels[y * b.width + x], 250, 6);
             /* the stored top right corner is 120: along the row, or down the column if turned */
-            ASSERT_CLOSE(b.pixels[want[k].turned ? (bottom - y) * b.width + x : y * b.width + right - x], 120,
-                         6);
-            ASSERT_CLOSE(b.pixels[want[k].turned ? y * b.width + right - x : (bottom - y) * b.width + x], 10,
-                         6);
+            ASSERT_CLOSE(b.pixels[want[k].turned ? (bottom - y) * b.width + x : y * b.width + right - x], 120, 6);
+            ASSERT_CLOSE(b.pixels[want[k].turned ? y * b.width + right - x : (bottom - y) * b.width + x], 10, 6);
             for (size_t i = 2; i < 2 + sizeof app1; i++) { /* damaged EXIF data never matter */
                 turned[i] ^= 0x55;
                 mn_image_decode(&b, turned, n + sizeof app1, NULL);
@@ -342,8 +334,7 @@ START_TEST(test_crop) {
     mn_image a = {0}, b = {0};
     mn_error e = {0};
     help_picture(&a, 12, 9, 3, 5);
-    const int boxes[][4] = {{0, 0, 12, 9}, {3, 2, 4, 5},     {-4, -3, 20, 20},
-                            {11, 8, 5, 5}, {-50, -50, 3, 3}, {100, 0, 2, 9}};
+    const int boxes[][4] = {{0, 0, 12, 9}, {3, 2, 4, 5}, {-4, -3, 20, 20}, {11, 8, 5, 5}, {-50, -50, 3, 3}, {100, 0, 2, 9}};
     for (size_t k = 0; k < sizeof boxes / sizeof *boxes; k++) {
         const int *q = boxes[k];
         ASSERT_OK(mn_image_crop(&b, &a, q[0], q[1], q[2], q[3], &e), &e);
@@ -449,10 +440,8 @@ START_TEST(test_out_of_memory) {
 END_TEST
 
 #if MN_HAVE_PNG
-TEST_SUITE(image, test_png_roundtrip, test_png_write_is_atomic, test_png_kinds, test_png_hostile_sizes,
-           test_cut_png, test_jpeg, test_cut_jpeg, test_orientation, test_load_errors, test_crop, test_resize,
-           test_convert, test_out_of_memory)
+TEST_SUITE(image, test_png_roundtrip, test_png_write_is_atomic, test_png_kinds, test_png_hostile_sizes, test_cut_png, test_jpeg,
+           test_cut_jpeg, test_orientation, test_load_errors, test_crop, test_resize, test_convert, test_out_of_memory)
 #else
-TEST_SUITE(image, test_jpeg, test_cut_jpeg, test_orientation, test_load_errors, test_crop, test_resize,
-           test_convert)
+TEST_SUITE(image, test_jpeg, test_cut_jpeg, test_orientation, test_load_errors, test_crop, test_resize, test_convert)
 #endif

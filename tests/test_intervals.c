@@ -59,8 +59,7 @@ START_TEST(test_macro_f1) {
 END_TEST
 
 START_TEST(test_rows_without_a_label) {
-    int32_t label[6] = {0, -1, 1, -1, -1, -1}, predicted[6] = {0, 0, 1, 1, 1, 1},
-            none[6] = {-1, -1, -1, -1, -1, -1};
+    int32_t label[6] = {0, -1, 1, -1, -1, -1}, predicted[6] = {0, 0, 1, 1, 1, 1}, none[6] = {-1, -1, -1, -1, -1, -1};
     int64_t cluster[6] = {2, 2, 0, 1, 1, 1};
     answers a = {6, 2, label, predicted, cluster, 3};
     interval accuracy, f1;

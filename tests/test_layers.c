@@ -11,17 +11,24 @@ typedef struct layer_case {
     int64_t parameters, macs;
 } layer_case;
 
-#define CASE(name, ...) static mn_sym add_##name(mn_model *m, mn_sym x) { return __VA_ARGS__; }
+#define CASE(name, ...)                                                                                                          \
+    static mn_sym add_##name(mn_model *m, mn_sym x) { return __VA_ARGS__; }
 CASE(conv_same, mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 5, .kernel_size = {3, 3}, .padding = MN_SAME}))
-CASE(conv_valid, mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 5, .kernel_size = {3, 2}, .strides = {2, 3}, .no_bias = true}))
+CASE(conv_valid,
+     mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 5, .kernel_size = {3, 2}, .strides = {2, 3}, .no_bias = true}))
 CASE(conv_dilated, mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 4, .kernel_size = {3, 3}, .dilation_rate = {2, 3}}))
 CASE(conv_groups, mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 6, .kernel_size = {1, 1}, .groups = 2}))
-CASE(depthwise, mn_layer_depthwise_conv2d(m, x, (mn_depthwise_conv2d_layer){.kernel_size = {3, 3}, .depth_multiplier = 2, .strides = {2, 2}, .padding = MN_SAME}))
-CASE(separable, mn_layer_separable_conv2d(m, x, (mn_separable_conv2d_layer){.filters = 7, .kernel_size = {3, 3}, .depth_multiplier = 3, .padding = MN_SAME}))
+CASE(depthwise,
+     mn_layer_depthwise_conv2d(
+         m, x, (mn_depthwise_conv2d_layer){.kernel_size = {3, 3}, .depth_multiplier = 2, .strides = {2, 2}, .padding = MN_SAME}))
+CASE(separable, mn_layer_separable_conv2d(m, x,
+                                          (mn_separable_conv2d_layer){
+                                              .filters = 7, .kernel_size = {3, 3}, .depth_multiplier = 3, .padding = MN_SAME}))
 CASE(norm, mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){0}))
 CASE(norm_bare, mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.no_center = true, .no_scale = true}))
 CASE(max_pool, mn_layer_max_pooling2d(m, x, (mn_pooling2d_layer){0}))
-CASE(max_pool_same, mn_layer_max_pooling2d(m, x, (mn_pooling2d_layer){.pool_size = {3, 3}, .strides = {2, 2}, .padding = MN_SAME}))
+CASE(max_pool_same,
+     mn_layer_max_pooling2d(m, x, (mn_pooling2d_layer){.pool_size = {3, 3}, .strides = {2, 2}, .padding = MN_SAME}))
 CASE(average, mn_layer_average_pooling2d(m, x, (mn_pooling2d_layer){.pool_size = {2, 3}, .strides = {1, 1}}))
 CASE(global, mn_layer_global_average_pooling2d(m, x, (mn_plain_layer){0}))
 CASE(flat, mn_layer_flatten(m, x, (mn_plain_layer){0}))
@@ -89,13 +96,16 @@ END_TEST
 
 static mn_sym all_kinds(mn_model *m, mn_sym x) {
     mn_sym a, b;
-    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 4, .kernel_size = {3, 3}, .padding = MN_SAME, .activation = MN_ACT_SILU});
+    x = mn_layer_conv2d(m, x,
+                        (mn_conv2d_layer){.filters = 4, .kernel_size = {3, 3}, .padding = MN_SAME, .activation = MN_ACT_SILU});
     x = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.momentum = 0.9});
-    a = mn_layer_separable_conv2d(m, x, (mn_separable_conv2d_layer){.filters = 4, .kernel_size = {3, 3}, .padding = MN_SAME, .activation = MN_ACT_TANH});
+    a = mn_layer_separable_conv2d(
+        m, x, (mn_separable_conv2d_layer){.filters = 4, .kernel_size = {3, 3}, .padding = MN_SAME, .activation = MN_ACT_TANH});
     b = mn_layer_depthwise_conv2d(m, x, (mn_depthwise_conv2d_layer){.kernel_size = {2, 2}, .padding = MN_SAME, .no_bias = true});
     x = mn_layer_add(m, (mn_sym[]){x, a, b}, 3, (mn_plain_layer){0});
     a = mn_layer_average_pooling2d(m, x, (mn_pooling2d_layer){.pool_size = {2, 2}});
-    b = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 2, .kernel_size = {2, 2}, .strides = {2, 2}, .activation = MN_ACT_GELU});
+    b = mn_layer_conv2d(m, x,
+                        (mn_conv2d_layer){.filters = 2, .kernel_size = {2, 2}, .strides = {2, 2}, .activation = MN_ACT_GELU});
     x = mn_layer_concatenate(m, (mn_sym[]){a, b}, 2, (mn_concatenate_layer){0});
     x = mn_layer_zero_padding2d(m, x, (mn_zero_padding2d_layer){.padding = {1, 0, 0, 1}});
     x = mn_layer_rescaling(m, x, (mn_rescaling_layer){.scale = 1.5, .offset = 0.1});
@@ -107,7 +117,8 @@ static mn_tensor *model_loss(mn_tensor **in, int n, void *arg) {
     (void)n;
     mn_model *m = arg;
     if (mn_model_forward(m, in, true)) return NULL;
-    return mn_cross_entropy(mn_model_result(m, 0), mn_labels(mn_model_context(m), 3, (int32_t[]){0, 2, 1}), NULL, (mn_cross_entropy_opt){0});
+    return mn_cross_entropy(mn_model_result(m, 0), mn_labels(mn_model_context(m), 3, (int32_t[]){0, 2, 1}), NULL,
+                            (mn_cross_entropy_opt){0});
 }
 
 START_TEST(test_gradients) {
@@ -138,7 +149,8 @@ START_TEST(test_batch_norm) {
     mn_context *c = op_context(MN_F64, 1);
     mn_model *m = mn_model_create(c, "bn");
     mn_sym x = mn_model_input(m, "input", MN_SHAPE(1));
-    mn_model_output(m, mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.name = "bn", .momentum = 0.75, .epsilon = 0.25}));
+    mn_model_output(
+        m, mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.name = "bn", .momentum = 0.75, .epsilon = 0.25}));
     ASSERT_OK(mn_model_build(m), mn_context_error(c));
     mn_tensor *mean = mn_model_parameter(m, "bn/moving_mean"), *variance = mn_model_parameter(m, "bn/moving_variance");
     for (int frozen = 0; frozen < 2; frozen++) {
@@ -156,11 +168,20 @@ START_TEST(test_batch_norm) {
 END_TEST
 
 START_TEST(test_activations) {
-    const struct { mn_activation a; double alpha, at_minus_1, at_2; } want[] = {
-        {MN_ACT_LINEAR, 0, -1, 2}, {MN_ACT_RELU, 0, 0, 2}, {MN_ACT_LEAKY_RELU, 0, -0.01, 2}, {MN_ACT_LEAKY_RELU, 0.3, -0.3, 2},
-        {MN_ACT_ELU, 0, exp(-1) - 1, 2}, {MN_ACT_ELU, 2, 2 * (exp(-1) - 1), 2}, {MN_ACT_SIGMOID, 0, 1 / (1 + exp(1)), 1 / (1 + exp(-2))},
-        {MN_ACT_TANH, 0, tanh(-1), tanh(2)}, {MN_ACT_GELU, 0, -0.15865525393145707, 1.9544997361036416},
-        {MN_ACT_SILU, 0, -1 / (1 + exp(1)), 2 / (1 + exp(-2))}, {MN_ACT_SOFTPLUS, 0, log(1 + exp(-1)), log(1 + exp(2))}};
+    const struct {
+        mn_activation a;
+        double alpha, at_minus_1, at_2;
+    } want[] = {{MN_ACT_LINEAR, 0, -1, 2},
+                {MN_ACT_RELU, 0, 0, 2},
+                {MN_ACT_LEAKY_RELU, 0, -0.01, 2},
+                {MN_ACT_LEAKY_RELU, 0.3, -0.3, 2},
+                {MN_ACT_ELU, 0, exp(-1) - 1, 2},
+                {MN_ACT_ELU, 2, 2 * (exp(-1) - 1), 2},
+                {MN_ACT_SIGMOID, 0, 1 / (1 + exp(1)), 1 / (1 + exp(-2))},
+                {MN_ACT_TANH, 0, tanh(-1), tanh(2)},
+                {MN_ACT_GELU, 0, -0.15865525393145707, 1.9544997361036416},
+                {MN_ACT_SILU, 0, -1 / (1 + exp(1)), 2 / (1 + exp(-2))},
+                {MN_ACT_SOFTPLUS, 0, log(1 + exp(-1)), log(1 + exp(2))}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         mn_context *c = op_context(MN_F64, 1);
         mn_model *m = mn_model_create(c, "a");
@@ -192,9 +213,13 @@ START_TEST(test_init_statistics) {
     mn_tensor *w = mn_parameter(c, "w", MN_SHAPE(64, 32, 3, 3));
     int64_t in = 32 * 9, out = 64 * 9;
     double he = sqrt(2.0 / (double)in), xavier = sqrt(2.0 / (double)(in + out)), mean, deviation, largest;
-    const struct { mn_init how; double deviation, bound; } want[] = {
-        {MN_INIT_HE_NORMAL, he, 6 * he}, {MN_INIT_HE_UNIFORM, he, sqrt(3) * he}, {MN_INIT_XAVIER_NORMAL, xavier, 6 * xavier},
-        {MN_INIT_XAVIER_UNIFORM, xavier, sqrt(3) * xavier}};
+    const struct {
+        mn_init how;
+        double deviation, bound;
+    } want[] = {{MN_INIT_HE_NORMAL, he, 6 * he},
+                {MN_INIT_HE_UNIFORM, he, sqrt(3) * he},
+                {MN_INIT_XAVIER_NORMAL, xavier, 6 * xavier},
+                {MN_INIT_XAVIER_UNIFORM, xavier, sqrt(3) * xavier}};
     for (int i = 0; i < 4; i++) {
         ASSERT_OK(mn_init_fill(w, want[i].how, in, out, 2, 9), mn_context_error(c));
         statistics(w, &mean, &deviation, &largest);
@@ -247,4 +272,5 @@ START_TEST(test_init_names) {
 }
 END_TEST
 
-TEST_SUITE(layers, test_shapes, test_gradients, test_batch_norm, test_activations, test_init_statistics, test_init_orthogonal, test_init_names)
+TEST_SUITE(layers, test_shapes, test_gradients, test_batch_norm, test_activations, test_init_statistics, test_init_orthogonal,
+           test_init_names)

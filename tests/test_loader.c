@@ -17,10 +17,8 @@ typedef struct made {
 } made;
 static mn_status info(const mn_dataset *d, int64_t i, mn_sample_info *s, mn_error *err) {
     (void)err;
-    *s = (mn_sample_info){.label = {(int32_t)(i % 3), i % 2 ? -1 : 1, -1, -1},
-                          .group = (uint64_t)i,
-                          .split = MN_SPLIT_NONE,
-                          .id = "x"};
+    *s = (mn_sample_info){
+        .label = {(int32_t)(i % 3), i % 2 ? -1 : 1, -1, -1}, .group = (uint64_t)i, .split = MN_SPLIT_NONE, .id = "x"};
     if (i % 3 == 1) s->soft[0] = ((const made *)d->impl)->soft;
     return MN_OK;
 }
@@ -61,8 +59,8 @@ static uint64_t epoch_hash(mn_loader *l, int64_t epoch, int64_t first, int64_t *
     ck_assert_int_eq(mn_loader_begin(l, epoch, first), MN_OK);
     while ((r = mn_loader_next(l, &b, &e)) == 1) {
         const void *part[] = {b.x, b.label[0], b.label[1], b.soft[0], b.index};
-        const size_t size[] = {(size_t)b.n * SIDE * SIDE * 4, (size_t)b.n * 4, (size_t)b.n * 4,
-                               (size_t)b.n * 12, (size_t)b.n * 8};
+        const size_t size[] = {(size_t)b.n * SIDE * SIDE * 4, (size_t)b.n * 4, (size_t)b.n * 4, (size_t)b.n * 12,
+                               (size_t)b.n * 8};
         for (int k = 0; k < 5; k++)
             for (size_t i = 0; i < size[k]; i++) h = (h ^ ((const uint8_t *)part[k])[i]) * 1099511628211u;
         *n += b.n;
@@ -85,10 +83,8 @@ START_TEST(test_contents) {
         for (int64_t k = 0; k < b.n; k++, i++) {
             ck_assert_int_eq(b.index[k], i);
             ck_assert(b.label[0][k] == i % 3 && b.label[1][k] == (i % 2 ? -1 : 1));
-            for (int p = 0; p < SIDE * SIDE; p++)
-                ASSERT_CLOSE(b.x[k * SIDE * SIDE + p], (uint8_t)(i + p * 3), 1e-4);
-            for (int c = 0; c < 3; c++)
-                ASSERT_CLOSE(b.soft[0][3 * k + c], i % 3 == 1 ? data.soft[c] : c == i % 3, 0);
+            for (int p = 0; p < SIDE * SIDE; p++) ASSERT_CLOSE(b.x[k * SIDE * SIDE + p], (uint8_t)(i + p * 3), 1e-4);
+            for (int c = 0; c < 3; c++) ASSERT_CLOSE(b.soft[0][3 * k + c], i % 3 == 1 ? data.soft[c] : c == i % 3, 0);
         }
     }
     ck_assert_int_eq(mn_loader_next(l, &b, &e), 0);
@@ -103,12 +99,8 @@ START_TEST(test_workers_agree) {
     uint64_t want[4] = {0};
     static const struct { int workers, prefetch; } ways[] = {{0, 0}, {1, 0}, {1, 1}, {3, 0}, {3, 1}, {5, 9}};
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
-        mn_loader *l = create((mn_loader_opt){.batch = 8,
-                                              .shuffle = true,
-                                              .seed = 3,
-                                              .workers = ways[w].workers,
-                                              .prefetch = ways[w].prefetch,
-                                              .augment = &a});
+        mn_loader *l = create((mn_loader_opt){
+            .batch = 8, .shuffle = true, .seed = 3, .workers = ways[w].workers, .prefetch = ways[w].prefetch, .augment = &a});
         for (int64_t epoch = 3; epoch >= 0; epoch--) { /* in any order of epochs */
             int64_t n;
             uint64_t h = epoch_hash(l, epoch, 0, &n);
@@ -217,16 +209,14 @@ START_TEST(test_options) {
     epoch_hash(l, 0, 0, &n);
     ck_assert_int_eq(n, 96);
     mn_loader_destroy(l);
-    const mn_loader_opt bad[] = {
-        {.batch = -1}, {.batch = 70000}, {.workers = -1}, {.workers = 65}, {.prefetch = -1}};
+    const mn_loader_opt bad[] = {{.batch = -1}, {.batch = 70000}, {.workers = -1}, {.workers = 65}, {.prefetch = -1}};
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         mn_error_clear(&e);
         ck_assert_ptr_null(mn_loader_create(&data.set, &prep, bad[k], &e));
         ASSERT_FAILS(e, MN_ERR_ARG, "loader: batch");
     }
     mn_error_clear(&e);
-    ck_assert_ptr_null(
-        mn_loader_create(&data.set, &prep, (mn_loader_opt){.batch = 200, .drop_last = true}, &e));
+    ck_assert_ptr_null(mn_loader_create(&data.set, &prep, (mn_loader_opt){.batch = 200, .drop_last = true}, &e));
     ASSERT_FAILS(e, MN_ERR_ARG, "do not fill one batch");
     mn_error_clear(&e);
     ck_assert_ptr_null(mn_loader_create(&data.set, &(mn_preprocess){0}, (mn_loader_opt){0}, &e));
@@ -281,21 +271,19 @@ START_TEST(test_out_of_memory) {
         mn_batch b;
         int64_t live;
         help_fail_allocation(n);
-        mn_loader *l =
-            mn_loader_create(&data.set, &prep, (mn_loader_opt){.batch = 40, .workers = (int)(n % 2)}, &e);
+        mn_loader *l = mn_loader_create(&data.set, &prep, (mn_loader_opt){.batch = 40, .workers = (int)(n % 2)}, &e);
         int r = -1;
         if (l && mn_loader_begin(l, 0, 0) == MN_OK)
             while ((r = mn_loader_next(l, &b, &e)) == 1) {}
         mn_loader_destroy(l);
         failed = help_allocations_end(&live);
         ck_assert_int_eq(live, 0);
-        ck_assert_msg(failed ? r == -1 && e.status == MN_ERR_MEMORY : r == 0, "n = %d: %d %s", (int)n, r,
-                      e.text);
+        ck_assert_msg(failed ? r == -1 && e.status == MN_ERR_MEMORY : r == 0, "n = %d: %d %s", (int)n, r, e.text);
         ck_assert_int_lt(n, 1000);
     }
     data.width = SIDE;
 }
 END_TEST
 
-TEST_SUITE(loader, test_contents, test_workers_agree, test_shuffle_and_resume, test_leave_early,
-           test_failure_in_order, test_options, test_no_allocation, test_fork, test_out_of_memory)
+TEST_SUITE(loader, test_contents, test_workers_agree, test_shuffle_and_resume, test_leave_early, test_failure_in_order,
+           test_options, test_no_allocation, test_fork, test_out_of_memory)

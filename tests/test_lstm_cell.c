@@ -9,7 +9,8 @@ static double relu(double x) { return x > 0 ? x : 0; }
 static void case_of(op_env *e, int64_t N, int64_t U, int64_t I, bool begin, bool masked, bool special) {
     mn_tensor *z = op_input(e, 0, MN_SHAPE(N, 4 * U, I), -4, 4), *state = op_input(e, 1, MN_SHAPE(N, 2 * U, I), -2, 2);
     mn_tensor *mask = op_input(e, 2, MN_SHAPE(N, 3), 1, 1);
-    double *m = op_values(mask), *in = op_values(z), *old = op_values(state), *want = malloc(sizeof *want * (size_t)(N * 2 * U * I));
+    double *m = op_values(mask), *in = op_values(z), *old = op_values(state),
+           *want = malloc(sizeof *want * (size_t)(N * 2 * U * I));
     for (int64_t n = 0; n < N; n++) m[n * 3 + 1] = n % 2 ? 0 : 0.25; /* anything but 0 counts */
     ASSERT_OK(mn_set_f64(mask, m), mn_context_error(e->c));
     double (*gate)(double) = special ? hard : sigmoid, (*f)(double) = special ? relu : tanh;
@@ -23,8 +24,9 @@ static void case_of(op_env *e, int64_t N, int64_t U, int64_t I, bool begin, bool
                 *h = gate(g[3]) * f(*c);
                 if (masked && n % 2) *h = h0, *c = c0;
             }
-    op_expect(e, mn_lstm_cell(z, begin ? NULL : state, masked ? mask : NULL,
-                              (mn_lstm_cell_opt){.hard_sigmoid = special, .relu = special, .step = 1}),
+    op_expect(e,
+              mn_lstm_cell(z, begin ? NULL : state, masked ? mask : NULL,
+                           (mn_lstm_cell_opt){.hard_sigmoid = special, .relu = special, .step = 1}),
               MN_SHAPE(N, 2 * U, I), want);
     free(m), free(in), free(old), free(want);
 }
@@ -52,9 +54,12 @@ static void errors(op_env *e) {
     mn_tensor *mask = op_input(e, 2, MN_SHAPE(2, 3), 1, 1);
     const mn_lstm_cell_opt o = {0};
     op_expect_error(e, mn_lstm_cell(odd, NULL, NULL, o), MN_ERR_SHAPE, "the gates are (2,6); wanted (N,4U,...)");
-    op_expect_error(e, mn_lstm_cell(z, odd, NULL, o), MN_ERR_SHAPE, "the gates are (2,8) and the state (2,6); wanted the state (2,4)");
-    op_expect_error(e, mn_lstm_cell(z, NULL, op_input(e, 3, MN_SHAPE(3, 3), 1, 1), o), MN_ERR_SHAPE, "the mask is (3,3); wanted (2,T)");
-    op_expect_error(e, mn_lstm_cell(z, NULL, mask, (mn_lstm_cell_opt){.step = 3}), MN_ERR_ARG, "there is no step 3 in the mask (2,3)");
+    op_expect_error(e, mn_lstm_cell(z, odd, NULL, o), MN_ERR_SHAPE,
+                    "the gates are (2,8) and the state (2,6); wanted the state (2,4)");
+    op_expect_error(e, mn_lstm_cell(z, NULL, op_input(e, 3, MN_SHAPE(3, 3), 1, 1), o), MN_ERR_SHAPE,
+                    "the mask is (3,3); wanted (2,T)");
+    op_expect_error(e, mn_lstm_cell(z, NULL, mask, (mn_lstm_cell_opt){.step = 3}), MN_ERR_ARG,
+                    "there is no step 3 in the mask (2,3)");
     op_expect_error(e, mn_sequence_mask(e->c, 2, 3, (int32_t[]){3, 4}), MN_ERR_ARG, "sample 1 has 4 steps; wanted 0 to 3");
     op_expect(e, mn_sequence_mask(e->c, 2, 3, (int32_t[]){0, 2}), MN_SHAPE(2, 3), (double[]){0, 0, 0, 1, 1, 0});
 }

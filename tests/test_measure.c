@@ -43,10 +43,10 @@ static int mien(const char *format, ...) {
 
 #define ASSERT_SAYS(text) ck_assert_msg(strstr(output, text), "\"%s\" is not in:\n%s", text, output)
 #define ASSERT_SILENT_ON(text) ck_assert_msg(!strstr(output, text), "\"%s\" is in:\n%s", text, output)
-#define ASSERT_EXIT(status, ...)                                                                             \
-    do {                                                                                                     \
-        int got_ = mien(__VA_ARGS__);                                                                        \
-        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);               \
+#define ASSERT_EXIT(status, ...)                                                                                                 \
+    do {                                                                                                                         \
+        int got_ = mien(__VA_ARGS__);                                                                                            \
+        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);                                   \
     } while (0)
 
 #define QUICK "--net tiny --epochs 1 --batch 16 --threads 1 --no-baseline"
@@ -63,8 +63,7 @@ static void face(mn_image *im, int person, int happy) {
 static void mirror(mn_image *im) {
     for (int y = 0; y < im->height; y++)
         for (int x = 0; x < im->width / 2; x++) {
-            uint8_t *a = &im->pixels[y * im->width + x], *b = &im->pixels[y * im->width + im->width - 1 - x],
-                    t = *a;
+            uint8_t *a = &im->pixels[y * im->width + x], *b = &im->pixels[y * im->width + im->width - 1 - x], t = *a;
             *a = *b, *b = t;
         }
 }
@@ -125,8 +124,7 @@ START_TEST(test_leak) {
     ASSERT_SILENT_ON("LEAK");
     mn_model_info info;
     json_t *r = training_of("clean.h5", &info);
-    ck_assert(at(r, "leaks", "valid", NULL) == 0 &&
-              json_is_false(json_object_get(json_object_get(r, "leaks"), "allowed")));
+    ck_assert(at(r, "leaks", "valid", NULL) == 0 && json_is_false(json_object_get(json_object_get(r, "leaks"), "allowed")));
     ck_assert_ptr_nonnull(strstr(info.card, "No validation row has a copy"));
     json_decref(r);
     mn_model_info_free(&info);
@@ -168,8 +166,8 @@ START_TEST(test_own_cut) {
     ASSERT_SAYS("training pictures that copy validation pictures are left out");
     mn_model_info info;
     json_t *r = training_of("own.h5", &info);
-    double dropped = at(r, "leaks", "dropped", NULL), train = at(r, "rows", "train", NULL),
-           valid = at(r, "rows", "valid", NULL), test = at(r, "rows", "test", NULL);
+    double dropped = at(r, "leaks", "dropped", NULL), train = at(r, "rows", "train", NULL), valid = at(r, "rows", "valid", NULL),
+           test = at(r, "rows", "test", NULL);
     ck_assert(dropped >= 1 && dropped <= 6 && train + dropped + valid + test == 156);
     json_decref(r);
     mn_model_info_free(&info);
@@ -210,8 +208,7 @@ START_TEST(test_no_choice_on_test) {
         free(text);
         text = more;
     }
-    help_write_text(test_path("test_rows.csv"),
-                    text); /* the same pictures, under another name, as if they were for validation */
+    help_write_text(test_path("test_rows.csv"), text); /* the same pictures, under another name, as if they were for validation */
     ASSERT_EXIT(1, "train --data list:data.csv --val list:test_rows.csv --out a.h5 " QUICK);
     ASSERT_SAYS("choosing on them is choosing on the test");
     ASSERT_EXIT(1, "train --data list:data.csv --val list:test_rows.csv --out a.h5 --allow-leak " QUICK);
@@ -228,8 +225,7 @@ END_TEST
 /* People on both sides of a split that a file states. */
 START_TEST(test_people) {
     save_faces("all", 0, 60);
-    write_list("people.csv", "path,emotion,split,group", 60, 40, true,
-               true); /* person 13: pictures 39 (train), 40, 41 (test) */
+    write_list("people.csv", "path,emotion,split,group", 60, 40, true, true); /* person 13: pictures 39 (train), 40, 41 (test) */
     ASSERT_EXIT(1, "train --data list:people.csv --out a.h5 " QUICK);
     ASSERT_SAYS("2 of 20 test pictures show people who are also in");
     write_list("people.csv", "path,emotion,split,group", 60, 39, true, true);
@@ -242,8 +238,7 @@ END_TEST
 static int check_card(const char *card, const char *rows) {
     char line[10000], folder[4096];
     ck_assert_ptr_nonnull(getcwd(folder, sizeof folder));
-    snprintf(line, sizeof line, "cd %s && python3 %s/tests/card_check.py %s %s 2>&1", test_tmpdir(), folder,
-             card, rows);
+    snprintf(line, sizeof line, "cd %s && python3 %s/tests/card_check.py %s %s 2>&1", test_tmpdir(), folder, card, rows);
     return shell(line);
 }
 
@@ -289,13 +284,11 @@ START_TEST(test_log_and_card) {
     ASSERT_SAYS("# Model card: tiny");
     ASSERT_SAYS("Scored 2 times");
     json_decref(training_of("m.h5", &info));
-    json_t *tests = json_loads(info.tests, 0, NULL), *scores = read_json("s.json"),
-           *first = json_array_get(tests, 0);
+    json_t *tests = json_loads(info.tests, 0, NULL), *scores = read_json("s.json"), *first = json_array_get(tests, 0);
     ck_assert_int_eq(json_array_size(tests), 2);
     ASSERT_CLOSE(at(first, "heads", "emotion", "accuracy"), at(scores, "heads", "emotion", "accuracy"), 1e-8);
     ck_assert_int_eq((int)json_integer_value(json_object_get(first, "n")), 35);
-    ck_assert_int_eq(json_array_size(json_object_get(
-                         json_object_get(json_object_get(first, "heads"), "emotion"), "accuracy_95")),
+    ck_assert_int_eq(json_array_size(json_object_get(json_object_get(json_object_get(first, "heads"), "emotion"), "accuracy_95")),
                      2);
     const char *date = json_string_value(json_object_get(first, "date"));
     ck_assert_msg(date && strlen(date) == 20 && date[4] == '-' && date[10] == 'T' && date[19] == 'Z', "%s",
@@ -312,8 +305,8 @@ START_TEST(test_copies_and_groups) {
     save_faces("all", 0, 80);
     char *text = app_text("path,emotion,split,by:glasses\n");
     for (int i = 0; i < 80; i++) {
-        char *more = app_text("%sall/%s/p%03d.png,%s,%s,%s\n", text, i % 2 ? "happy" : "neutral", i,
-                              i % 2 ? "happy" : "neutral", i < 50 ? "train" : "test",
+        char *more = app_text("%sall/%s/p%03d.png,%s,%s,%s\n", text, i % 2 ? "happy" : "neutral", i, i % 2 ? "happy" : "neutral",
+                              i < 50 ? "train" : "test",
                               i % 3 == 0   ? "yes"
                               : i % 3 == 1 ? "no"
                                            : "");
@@ -325,8 +318,8 @@ START_TEST(test_copies_and_groups) {
         snprintf(name, sizeof name, "copy%d", i);
         face(&im, i, i % 2);
         save(&im, "all", i % 2, name);
-        char *more = app_text("%sall/%s/copy%d.png,%s,test,no\n", text, i % 2 ? "happy" : "neutral", i,
-                              i % 2 ? "happy" : "neutral");
+        char *more =
+            app_text("%sall/%s/copy%d.png,%s,test,no\n", text, i % 2 ? "happy" : "neutral", i, i % 2 ? "happy" : "neutral");
         free(text);
         text = more;
     }
@@ -336,8 +329,7 @@ START_TEST(test_copies_and_groups) {
     ASSERT_EXIT(0, "train --data list:data.csv --val 0.2 --out m.h5 " QUICK);
     mn_model_info info;
     json_t *r = training_of("m.h5", &info);
-    int copies = (int)at(r, "leaks", "test_copies",
-                         NULL); /* of training pictures: some may have become validation pictures */
+    int copies = (int)at(r, "leaks", "test_copies", NULL); /* of training pictures: some may have become validation pictures */
     char sentence[80];
     ck_assert(copies >= 1 && copies <= 4);
     snprintf(sentence, sizeof sentence, "%d test rows copy other rows", copies);
@@ -350,8 +342,7 @@ START_TEST(test_copies_and_groups) {
     ASSERT_SAYS("by glasses");
     ASSERT_SAYS("logistic regression on the same rows");
     json_t *s = read_json("s.json"), *e = json_object_get(json_object_get(s, "heads"), "emotion");
-    ck_assert(at(e, "without_copies", "n", NULL) == 34 - copies &&
-              at(e, "without_copies", "identical", NULL) == copies);
+    ck_assert(at(e, "without_copies", "n", NULL) == 34 - copies && at(e, "without_copies", "identical", NULL) == copies);
     ck_assert_int_eq(json_array_size(json_object_get(json_object_get(e, "groups"), "glasses")), 2);
     json_decref(s);
     if (have_checker()) ck_assert_msg(check_card("m.card.md", "p.csv") == 0, "%s", output);
@@ -410,11 +401,9 @@ START_TEST(test_flip_against) {
            *ba = json_object_get(json_object_get(json_object_get(b, "against"), "heads"), "emotion");
     double only_a = json_number_value(json_object_get(ab, "only_first")),
            only_b = json_number_value(json_object_get(ab, "only_second"));
-    ASSERT_CLOSE(only_b - only_a,
-                 70 * (at(b, "heads", "emotion", "accuracy") - at(a, "heads", "emotion", "accuracy")), 1e-5);
+    ASSERT_CLOSE(only_b - only_a, 70 * (at(b, "heads", "emotion", "accuracy") - at(a, "heads", "emotion", "accuracy")), 1e-5);
     ASSERT_CLOSE(json_number_value(json_object_get(ba, "only_second")), only_a, 0);
-    ASSERT_CLOSE(json_number_value(json_object_get(ab, "p")), json_number_value(json_object_get(ba, "p")),
-                 1e-9);
+    ASSERT_CLOSE(json_number_value(json_object_get(ab, "p")), json_number_value(json_object_get(ba, "p")), 1e-9);
     json_decref(a);
     json_decref(b);
     ASSERT_EXIT(0, "eval --model a.h5 --data folder:plain --split all --against a.h5");
@@ -463,15 +452,14 @@ START_TEST(test_unsure) {
     ASSERT_EXIT(0, "eval --model hot.h5 --data folder:all --split all --json raw.json --uncalibrated");
     json_t *hot = read_json("hot.json"), *raw = read_json("raw.json");
     ck_assert(at(hot, "heads", "emotion", "accuracy") == at(raw, "heads", "emotion", "accuracy"));
-    ck_assert(at(hot, "heads", "emotion", "temperature") == 3 &&
-              at(raw, "heads", "emotion", "temperature") == 1);
+    ck_assert(at(hot, "heads", "emotion", "temperature") == 3 && at(raw, "heads", "emotion", "temperature") == 1);
     json_decref(hot);
     json_decref(raw);
 }
 END_TEST
 
-TEST_SUITE(measure, test_leak, test_own_cut, test_no_choice_on_test, test_people, test_log_and_card,
-           test_copies_and_groups, test_flip_against, test_unsure)
+TEST_SUITE(measure, test_leak, test_own_cut, test_no_choice_on_test, test_people, test_log_and_card, test_copies_and_groups,
+           test_flip_against, test_unsure)
 #else
 START_TEST(test_nothing) { test_skip("measuring needs libhdf5, jansson and libpng"); }
 END_TEST

@@ -82,11 +82,7 @@ START_TEST(test_wilson) {
     const struct {
         int64_t hits, n;
         double lo, hi;
-    } row[] = {{81, 263, .2553, .3662},
-               {15, 148, .0624, .1605},
-               {0, 20, 0, .1611},
-               {1, 29, .0061, .1718},
-               {20, 20, .8389, 1}};
+    } row[] = {{81, 263, .2553, .3662}, {15, 148, .0624, .1605}, {0, 20, 0, .1611}, {1, 29, .0061, .1718}, {20, 20, .8389, 1}};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         double lo, hi;
         metrics_wilson(row[i].hits, row[i].n, &lo, &hi);
@@ -106,5 +102,4 @@ START_TEST(test_softmax) {
 }
 END_TEST
 
-TEST_SUITE(metrics, test_by_hand, test_nothing_at_all, test_empty_class, test_sure_and_wrong, test_wilson,
-           test_softmax)
+TEST_SUITE(metrics, test_by_hand, test_nothing_at_all, test_empty_class, test_sure_and_wrong, test_wilson, test_softmax)

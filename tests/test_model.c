@@ -86,7 +86,8 @@ START_TEST(test_run_errors) {
     ck_assert_ptr_null(mn_model_result(m, 0));
     ASSERT_OK(mn_model_forward(m, &x, false), err);
     ck_assert_ptr_nonnull(mn_model_result(m, 0));
-    ck_assert(mn_model_result_named(m, "head") == mn_model_result(m, 0) && !mn_model_result_named(m, "tail") && !mn_model_result(m, 1));
+    ck_assert(mn_model_result_named(m, "head") == mn_model_result(m, 0) && !mn_model_result_named(m, "tail") &&
+              !mn_model_result(m, 1));
     ck_assert(mn_shape_equal(mn_model_activation(m, "conv2d")->shape, MN_SHAPE(2, 6, 9, 8)));
     ck_assert_int_ne(mn_model_forward(m, &wide, false), MN_OK);
     ck_assert_ptr_nonnull(strstr(err->text, "input \"input\" of the model \"small\" is (2,2,9,9); wanted (N,) + (2,9,8)"));
@@ -228,7 +229,9 @@ START_TEST(test_overfit) {
         mn_step_begin(c);
         mn_tensor *x = random_input(c, 8, 1);
         ASSERT_OK(mn_model_forward(m, &x, true), err);
-        ASSERT_OK(mn_backward(c, mn_cross_entropy(mn_model_result(m, 0), mn_labels(c, 8, label), NULL, (mn_cross_entropy_opt){0})), err);
+        ASSERT_OK(
+            mn_backward(c, mn_cross_entropy(mn_model_result(m, 0), mn_labels(c, 8, label), NULL, (mn_cross_entropy_opt){0})),
+            err);
         ASSERT_OK(mn_optim_step(o), err);
     }
     mn_step_begin(c);
@@ -292,4 +295,5 @@ START_TEST(test_no_memory) {
 }
 END_TEST
 
-TEST_SUITE(model, test_errors, test_run_errors, test_names, test_summary, test_freeze, test_fold, test_copy, test_overfit, test_no_memory)
+TEST_SUITE(model, test_errors, test_run_errors, test_names, test_summary, test_freeze, test_fold, test_copy, test_overfit,
+           test_no_memory)

@@ -10,9 +10,18 @@ static char *gender_names[] = {"man", "woman"};
 static mn_model_info example_info(const mn_model *m) {
     mn_shape s = mn_model_input_shape(m, 0);
     const int64_t *image = s.dim + s.ndim - 3; /* a clip's frames stand before */
-    mn_model_info info = {.preprocess = {.channels = (int)image[0], .height = (int)image[1], .width = (int)image[2], .lo = -1, .hi = 1,
-                                         .standardize = true, .standardize_eps = 8, .grey = MN_GREY_MEAN, .mean = {0.1, 0, 0}},
-                          .n_heads = 2, .training = (char *)"{\"epochs\": 3}", .card = (char *)"# A card\n\xc3\xa4"};
+    mn_model_info info = {.preprocess = {.channels = (int)image[0],
+                                         .height = (int)image[1],
+                                         .width = (int)image[2],
+                                         .lo = -1,
+                                         .hi = 1,
+                                         .standardize = true,
+                                         .standardize_eps = 8,
+                                         .grey = MN_GREY_MEAN,
+                                         .mean = {0.1, 0, 0}},
+                          .n_heads = 2,
+                          .training = (char *)"{\"epochs\": 3}",
+                          .card = (char *)"# A card\n\xc3\xa4"};
     info.head[0] = (mn_head){.name = "emotion", .n_classes = 7, .class_name = emotion_names};
     info.head[1] = (mn_head){.name = "gender", .n_classes = 2, .class_name = gender_names};
     return info;
@@ -28,8 +37,9 @@ static void check_info(const mn_model_info *a, const mn_model_info *b) {
     ck_assert_str_eq(a->training, b->training);
     ck_assert_str_eq(a->card, b->card);
     const mn_preprocess *p = &a->preprocess, *q = &b->preprocess;
-    ck_assert(p->channels == q->channels && p->height == q->height && p->width == q->width && p->grey == q->grey && p->lo == q->lo &&
-              p->hi == q->hi && p->standardize == q->standardize && p->standardize_eps == q->standardize_eps && p->mean[0] == q->mean[0]);
+    ck_assert(p->channels == q->channels && p->height == q->height && p->width == q->width && p->grey == q->grey &&
+              p->lo == q->lo && p->hi == q->hi && p->standardize == q->standardize && p->standardize_eps == q->standardize_eps &&
+              p->mean[0] == q->mean[0]);
 }
 
 /* Every parameter random, so that nothing is equal by accident; variances positive. */
@@ -88,7 +98,8 @@ START_TEST(test_round_trip) {
         for (int dtype = MN_F32; dtype <= (i < 2 ? MN_F64 : MN_F32); dtype++) {
             mn_context *c = op_context((mn_dtype)dtype, 3), *d = op_context((mn_dtype)dtype, 4);
             mn_error err = {0};
-            mn_model *m = mn_net_create(c, mn_net_names[i], &(mn_net_opt){.channels = 3, .height = 21, .width = 26, .heads = heads, .n_heads = 2});
+            mn_model *m = mn_net_create(c, mn_net_names[i],
+                                        &(mn_net_opt){.channels = 3, .height = 21, .width = 26, .heads = heads, .n_heads = 2});
             ck_assert_msg(m != NULL, "%s", mn_context_error(c)->text);
             if (mn_model_count(m).parameters > 5000000) { /* vgg has no layer that the others lack */
                 mn_context_destroy(c);
@@ -116,12 +127,20 @@ static mn_model *zoo(mn_context *c) {
     mn_sym x = mn_model_input(m, "input", MN_SHAPE(3, 13, 17)), y, f;
     x = mn_layer_rescaling(m, x, (mn_rescaling_layer){.scale = 0.5, .offset = -0.25});
     x = mn_layer_zero_padding2d(m, x, (mn_zero_padding2d_layer){.padding = {1, 2, 0, 3}});
-    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 6, .kernel_size = {3, 2}, .strides = {2, 1}, .groups = 3,
-                                                .activation = MN_ACT_LEAKY_RELU, .padding = MN_SAME});
-    y = mn_layer_depthwise_conv2d(m, x, (mn_depthwise_conv2d_layer){.kernel_size = {3, 3}, .depth_multiplier = 2, .padding = MN_SAME,
-                                                                    .activation = MN_ACT_ELU});
-    x = mn_layer_separable_conv2d(m, x, (mn_separable_conv2d_layer){.filters = 12, .kernel_size = {2, 3}, .depth_multiplier = 2,
-                                                                    .padding = MN_SAME, .dilation_rate = {2, 1}});
+    x = mn_layer_conv2d(m, x,
+                        (mn_conv2d_layer){.filters = 6,
+                                          .kernel_size = {3, 2},
+                                          .strides = {2, 1},
+                                          .groups = 3,
+                                          .activation = MN_ACT_LEAKY_RELU,
+                                          .padding = MN_SAME});
+    y = mn_layer_depthwise_conv2d(
+        m, x,
+        (mn_depthwise_conv2d_layer){.kernel_size = {3, 3}, .depth_multiplier = 2, .padding = MN_SAME, .activation = MN_ACT_ELU});
+    x = mn_layer_separable_conv2d(
+        m, x,
+        (mn_separable_conv2d_layer){
+            .filters = 12, .kernel_size = {2, 3}, .depth_multiplier = 2, .padding = MN_SAME, .dilation_rate = {2, 1}});
     x = mn_layer_add(m, (mn_sym[]){x, y}, 2, (mn_plain_layer){0});
     x = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.no_scale = true, .epsilon = 0.01});
     x = mn_layer_activation(m, x, (mn_activation_layer){.activation = MN_ACT_LEAKY_RELU, .alpha = 0.2});
@@ -193,9 +212,13 @@ END_TEST
 
 /* The published mini-Xception files of Keras 2.0.5. */
 START_TEST(test_peers) {
-    static const struct { const char *file; const char *head; int classes; int64_t parameters; } peer[] = {
-        {"fer2013_mini_XCEPTION.102-0.66.hdf5", "predictions", 7, 58423},
-        {"gender_mini_XCEPTION.21-0.95.hdf5", "predictions", 2, 0}};
+    static const struct {
+        const char *file;
+        const char *head;
+        int classes;
+        int64_t parameters;
+    } peer[] = {{"fer2013_mini_XCEPTION.102-0.66.hdf5", "predictions", 7, 58423},
+                {"gender_mini_XCEPTION.21-0.95.hdf5", "predictions", 2, 0}};
     if (!test_data_dir()) {
         test_skip("published Keras files: no data directory");
         return;
@@ -306,7 +329,8 @@ static void replaced(const char *from, const char *to, const char *part) {
     char *bytes = little_file(&n), *at;
     ck_assert_uint_eq(length, strlen(to));
     int found = 0;
-    for (char *p = bytes; (at = memmem(p, n - (size_t)(p - bytes), from, length)); p = at + length) memcpy(at, to, length), found++;
+    for (char *p = bytes; (at = memmem(p, n - (size_t)(p - bytes), from, length)); p = at + length)
+        memcpy(at, to, length), found++;
     ck_assert_msg(found > 0, "\"%s\" is not in the file", from);
     const char *path = test_path("changed.h5");
     test_write_file(path, bytes, n - TRAILER);
@@ -319,9 +343,11 @@ static void replaced(const char *from, const char *to, const char *part) {
 }
 
 START_TEST(test_sentences) {
-    replaced("\"class_name\":\"Conv2D\"", "\"class_name\":\"Canv2D\"", "Canv2D \"conv\": there is no layer class \"Canv2D\"; known:");
+    replaced("\"class_name\":\"Conv2D\"", "\"class_name\":\"Canv2D\"",
+             "Canv2D \"conv\": there is no layer class \"Canv2D\"; known:");
     replaced("\"class_name\":\"Functional\"", "\"class_name\":\"Fractional\"", "the model is a \"Fractional\"");
-    replaced("\"filters\":2", "\"filters\":3", "Conv2D \"conv\": the weight \"kernel\" is (2,2,1,2) in the file; wanted (2,2,1,3)");
+    replaced("\"filters\":2", "\"filters\":3",
+             "Conv2D \"conv\": the weight \"kernel\" is (2,2,1,2) in the file; wanted (2,2,1,3)");
     replaced("[null,3,3,1]", "[null,9,9,1]", "the weight \"kernel\" is (8,7) in the file; wanted (128,7)");
     replaced("[null,3,3,1]", "[3,3,3,null]", "the shape of the input is not fixed");
     replaced("channels_last", "channels_frst", "data_format is \"channels_frst\"");

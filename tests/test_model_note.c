@@ -14,13 +14,11 @@ static const char *write_model(mn_context *c, const char *name) {
     ck_assert_msg(m != NULL, "%s", mn_context_error(c)->text);
     mn_shape in = mn_model_input_shape(m, 0);
     static char *names[7] = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"};
-    mn_model_info info = {
-        .preprocess = {.channels = (int)in.dim[0], .height = (int)in.dim[1], .width = (int)in.dim[2]},
-        .n_heads = 1,
-        .calibration = {{.temperature = 1.75, .unsure = 0.375}},
-        .training = (char *)"{\"seed\":3}"};
-    info.head[0] = (mn_head){
-        .name = "emotion", .n_classes = (int)mn_model_output_shape(m, 0).dim[0], .class_name = names};
+    mn_model_info info = {.preprocess = {.channels = (int)in.dim[0], .height = (int)in.dim[1], .width = (int)in.dim[2]},
+                          .n_heads = 1,
+                          .calibration = {{.temperature = 1.75, .unsure = 0.375}},
+                          .training = (char *)"{\"seed\":3}"};
+    info.head[0] = (mn_head){.name = "emotion", .n_classes = (int)mn_model_output_shape(m, 0).dim[0], .class_name = names};
     ck_assert_int_le(info.head[0].n_classes, 7);
     const char *path = test_path(name);
     ASSERT_OK(mn_model_save(m, &info, path, &err), &err);
@@ -140,8 +138,7 @@ START_TEST(test_at_the_same_time) {
             snprintf(entry, sizeof entry, "{\"by\":%d,\"time\":%d}", k, i);
             ck_assert_msg(strstr(info.tests, entry) != NULL, "%s is lost: %s", entry, info.tests);
         }
-    ck_assert_msg(size_of(path) < before + 32768, "grown from %lld to %lld", (long long)before,
-                  (long long)size_of(path));
+    ck_assert_msg(size_of(path) < before + 32768, "grown from %lld to %lld", (long long)before, (long long)size_of(path));
     mn_model_info_free(&info);
     mn_context_destroy(c);
 }

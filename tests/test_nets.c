@@ -12,10 +12,15 @@ static mn_model *open_net(mn_context *c, const char *name, mn_net_opt o) {
 
 /* Trained parameters, all parameters and multiply-adds where a source gives them; 0: not compared. */
 START_TEST(test_counts) {
-    static const struct { const char *name; int heads; int64_t trained, all, macs; } want[] = {
-        {"seed2", 1, 4813319, 4813319, 26617600},           /* docs: N1, 4.81 M, 53.2 MFLOP; by hand below */
-        {"mini-xception", 1, 56951, 58423, 0},              /* Keras's own summary of the published file */
-        {"tiny", 2, 83145, 0, 0}, {"base", 2, 988921, 0, 0}, /* PyTorch counts of the same networks */
+    static const struct {
+        const char *name;
+        int heads;
+        int64_t trained, all, macs;
+    } want[] = {
+        {"seed2", 1, 4813319, 4813319, 26617600}, /* docs: N1, 4.81 M, 53.2 MFLOP; by hand below */
+        {"mini-xception", 1, 56951, 58423, 0},    /* Keras's own summary of the published file */
+        {"tiny", 2, 83145, 0, 0},
+        {"base", 2, 988921, 0, 0}, /* PyTorch counts of the same networks */
         {"logreg", 1, 48 * 48 * 7 + 7, 48 * 48 * 7 + 7, 48 * 48 * 7},
         {"lstm-rows", 1, 4 * 128 * (48 + 128 + 1) + 129 * 7, 91527, 48 * 4 * 128 * (48 + 128) + 128 * 7},
         {"convlstm", 1, 78935, 79031, 8 * (24 * 24 * 144 + 12 * 12 * 4608 + 6 * 6 * 128 * 64 * 9) + 32 * 7},
@@ -37,8 +42,10 @@ END_TEST
 
 /* About what the documentation says: millions of parameters, millions of multiply-adds. */
 START_TEST(test_sizes) {
-    static const struct { const char *name; double parameters, macs; } want[] = {
-        {"vgg", 10.0, 640.7}, {"seed1", 1.47, 0}, {"resnet-small", 0.70, 0}, {"tiny", 0.085, 15.0}, {"base", 0.99, 114}};
+    static const struct {
+        const char *name;
+        double parameters, macs;
+    } want[] = {{"vgg", 10.0, 640.7}, {"seed1", 1.47, 0}, {"resnet-small", 0.70, 0}, {"tiny", 0.085, 15.0}, {"base", 0.99, 114}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         mn_context *c = op_context(MN_F32, 1);
         mn_model_stats s = mn_model_count(open_net(c, want[i].name, (mn_net_opt){.heads = two_heads, .n_heads = 1}));
@@ -56,7 +63,8 @@ START_TEST(test_run) {
         ck_assert_ptr_nonnull(mn_net_describe(mn_net_names[i]));
         mn_context *c = op_context(MN_F32, 1);
         mn_error *err = mn_context_error(c);
-        mn_model *m = open_net(c, mn_net_names[i], (mn_net_opt){.channels = 3, .height = 29, .width = 34, .heads = two_heads, .n_heads = 2});
+        mn_model *m = open_net(c, mn_net_names[i],
+                               (mn_net_opt){.channels = 3, .height = 29, .width = 34, .heads = two_heads, .n_heads = 2});
         ck_assert_int_eq(mn_model_outputs(m), 2);
         bool clip = mn_model_input_shape(m, 0).ndim == 4;
         mn_tensor *x = mn_input(c, clip ? MN_SHAPE(2, 8, 3, 29, 34) : MN_SHAPE(2, 3, 29, 34), NULL);
@@ -80,7 +88,11 @@ END_TEST
 
 START_TEST(test_errors) {
     mn_context *c = op_context(MN_F32, 1);
-    const struct { const char *name; mn_net_opt o; const char *part; } bad[] = {
+    const struct {
+        const char *name;
+        mn_net_opt o;
+        const char *part;
+    } bad[] = {
         {"seed3", {0}, "wanted one of seed2, seed1"},
         {"seed2", {.channels = -1}, "channels is -1"},
         {"seed2", {.height = 100000}, "height is 100000"},

@@ -12,8 +12,11 @@ static char *gender_names[] = {"man", "woman"};
 static mn_model_info example_info(const mn_model *m) {
     mn_shape s = mn_model_input_shape(m, 0);
     const int64_t *image = s.dim + s.ndim - 3;
-    mn_model_info info = {.preprocess = {.channels = (int)image[0], .height = (int)image[1], .width = (int)image[2], .lo = -1, .hi = 1},
-                          .n_heads = 2, .training = (char *)"{\"epochs\": 3}", .card = (char *)"# A card\n\xc3\xa4"};
+    mn_model_info info = {
+        .preprocess = {.channels = (int)image[0], .height = (int)image[1], .width = (int)image[2], .lo = -1, .hi = 1},
+        .n_heads = 2,
+        .training = (char *)"{\"epochs\": 3}",
+        .card = (char *)"# A card\n\xc3\xa4"};
     info.head[0] = (mn_head){.name = "emotion", .n_classes = 7, .class_name = emotion_names};
     info.head[1] = (mn_head){.name = "gender", .n_classes = 2, .class_name = gender_names};
     return info;
@@ -78,7 +81,8 @@ START_TEST(test_round_trip) {
             if (!strcmp(mn_net_names[i], "vgg")) continue;              /* has no layer that the others lack */
             mn_context *c = op_context(MN_F32, 3), *d = op_context(MN_F32, 4);
             mn_error err = {0};
-            mn_model *m = mn_net_create(c, mn_net_names[i], &(mn_net_opt){.channels = 3, .height = 21, .width = 26, .heads = heads, .n_heads = 2});
+            mn_model *m = mn_net_create(c, mn_net_names[i],
+                                        &(mn_net_opt){.channels = 3, .height = 21, .width = 26, .heads = heads, .n_heads = 2});
             ck_assert_msg(m != NULL, "%s", mn_context_error(c)->text);
             scramble(m);
             mn_model_info info = example_info(m), got;
@@ -104,12 +108,17 @@ static mn_model *zoo(mn_context *c) {
     mn_sym x = mn_model_input(m, "input", MN_SHAPE(3, 13, 17)), y, f;
     x = mn_layer_rescaling(m, x, (mn_rescaling_layer){.scale = 0.5, .offset = -0.25});
     x = mn_layer_zero_padding2d(m, x, (mn_zero_padding2d_layer){.padding = {1, 2, 0, 3}});
-    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 6, .kernel_size = {3, 2}, .strides = {2, 1}, .groups = 3,
-                                                .activation = MN_ACT_GELU, .padding = MN_SAME});
-    y = mn_layer_depthwise_conv2d(m, x, (mn_depthwise_conv2d_layer){.kernel_size = {3, 3}, .depth_multiplier = 2, .padding = MN_SAME,
-                                                                    .activation = MN_ACT_ELU});
-    x = mn_layer_separable_conv2d(m, x, (mn_separable_conv2d_layer){.filters = 12, .kernel_size = {2, 3}, .depth_multiplier = 2,
-                                                                    .padding = MN_SAME, .dilation_rate = {2, 1}});
+    x = mn_layer_conv2d(
+        m, x,
+        (mn_conv2d_layer){
+            .filters = 6, .kernel_size = {3, 2}, .strides = {2, 1}, .groups = 3, .activation = MN_ACT_GELU, .padding = MN_SAME});
+    y = mn_layer_depthwise_conv2d(
+        m, x,
+        (mn_depthwise_conv2d_layer){.kernel_size = {3, 3}, .depth_multiplier = 2, .padding = MN_SAME, .activation = MN_ACT_ELU});
+    x = mn_layer_separable_conv2d(
+        m, x,
+        (mn_separable_conv2d_layer){
+            .filters = 12, .kernel_size = {2, 3}, .depth_multiplier = 2, .padding = MN_SAME, .dilation_rate = {2, 1}});
     x = mn_layer_add(m, (mn_sym[]){x, y, y}, 3, (mn_plain_layer){0});
     x = mn_layer_scale(m, x, (mn_scale_layer){0});
     x = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.no_scale = true, .epsilon = 0.01});
@@ -218,7 +227,8 @@ static char *constant(graph *g, const char *name, mn_shape shape, double step) {
     return copy;
 }
 
-#define NODE(g, op, ...) mn__onnx_node(&(g)->b, op, op "_node", mn__onnx_text(&(g)->b, op "%zu", (g)->b.graph.n_node), (char *[]){__VA_ARGS__, NULL})
+#define NODE(g, op, ...)                                                                                                         \
+    mn__onnx_node(&(g)->b, op, op "_node", mn__onnx_text(&(g)->b, op "%zu", (g)->b.graph.n_node), (char *[]){__VA_ARGS__, NULL})
 
 /* The model of the graph that ends in `output`, or NULL with the sentence in g->err. */
 static mn_model *graph_model(graph *g, mn_context *c, char *output, int64_t opset) {
@@ -257,7 +267,8 @@ START_TEST(test_torch) {
     x = NODE(&g, "MaxPool", x);
     mn__onnx_ints(&g.b, "kernel_shape", (int64_t[]){3, 3}, 2);
     mn__onnx_ints(&g.b, "pads", (int64_t[]){1, 1, 1, 1}, 4);
-    char *shape = NODE(&g, "Shape", x), *zero = mn__onnx_shape(&g.b, (char *)"zero", (int64_t[]){0}, 1), *rest = mn__onnx_shape(&g.b, (char *)"rest", (int64_t[]){-1}, 1);
+    char *shape = NODE(&g, "Shape", x), *zero = mn__onnx_shape(&g.b, (char *)"zero", (int64_t[]){0}, 1),
+         *rest = mn__onnx_shape(&g.b, (char *)"rest", (int64_t[]){-1}, 1);
     char *n = NODE(&g, "Gather", shape, zero), *to = NODE(&g, "Concat", n, rest);
     mn__onnx_int(&g.b, "axis", 0);
     x = NODE(&g, "Reshape", x, to);
@@ -271,7 +282,7 @@ START_TEST(test_torch) {
     double *y = outputs(m, 0, &count), in[2 * 72];
     mn_rng r = mn_rng_create(1, 2);
     for (int i = 0; i < 144; i++) in[i] = mn_rng_uniform(&r, -1, 1);
-#define STEP(i, step) ((double)(float)((step) * (double)(((i) * 7) % 11 - 5)))
+#define STEP(i, step) ((double)(float)((step) * (double)(((i)*7) % 11 - 5)))
     for (int s = 0; s < 2; s++) {
         double conv[3][3][3], want[4];
         for (int k = 0; k < 3; k++)
@@ -404,7 +415,8 @@ START_TEST(test_runtime) {
         if (!strcmp(mn_net_names[i], "vgg")) continue; /* has no layer that the others lack */
         mn_context *c = op_context(MN_F32, 3);
         mn_error err = {0};
-        mn_model *m = mn_net_create(c, mn_net_names[i], &(mn_net_opt){.channels = 3, .height = 29, .width = 34, .heads = heads, .n_heads = 2});
+        mn_model *m = mn_net_create(c, mn_net_names[i],
+                                    &(mn_net_opt){.channels = 3, .height = 29, .width = 34, .heads = heads, .n_heads = 2});
         ck_assert_msg(m != NULL, "%s", mn_context_error(c)->text);
         scramble(m);
         mn_model_info info = example_info(m);
@@ -426,8 +438,10 @@ START_TEST(test_runtime) {
         mn_context_destroy(c);
     }
     int status = python("runtime.py", folder);
-    if (status == 77 || status == 127) test_skip("ONNX Runtime: MIEN_PYTHON has no onnx and onnxruntime");
-    else if (status) fail_with_log(folder);
+    if (status == 77 || status == 127)
+        test_skip("ONNX Runtime: MIEN_PYTHON has no onnx and onnxruntime");
+    else if (status)
+        fail_with_log(folder);
 }
 END_TEST
 
@@ -491,8 +505,10 @@ static bool try_bytes(mn_context *c, const char *bytes, size_t n) {
     uint8_t *copy = malloc(n + 1); /* so that a sanitizer sees the end */
     memcpy(copy, bytes, n);
     mn_model *m = mn__onnx_decode(c, copy, n, n % 2, &info, &err);
-    if (m) ck_assert_int_eq(err.status, MN_OK);
-    else ck_assert(err.status != MN_OK && err.text[0] && !info.n_heads && !info.training);
+    if (m)
+        ck_assert_int_eq(err.status, MN_OK);
+    else
+        ck_assert(err.status != MN_OK && err.text[0] && !info.n_heads && !info.training);
     mn_error_clear((mn_error *)mn_context_error(c));
     mn_model_info_free(&info);
     free(copy);
@@ -530,7 +546,10 @@ END_TEST
 /* A file of another version of mien's entries, and one that another program has changed. */
 START_TEST(test_versions) {
     size_t n;
-    char *bytes = little_file(&n), *at = memmem(bytes, n, "mien_version\x12\x01" "1", 15);
+    char *bytes = little_file(&n), *at = memmem(bytes, n,
+                                                "mien_version\x12\x01"
+                                                "1",
+                                                15);
     mn_context *c = op_context(MN_F32, 1);
     mn_error err = {0};
     ck_assert_ptr_nonnull(at);
@@ -589,8 +608,8 @@ START_TEST(test_no_memory) {
 }
 END_TEST
 
-TEST_SUITE(onnx, test_round_trip, test_all_layers, test_gradients, test_torch, test_channels_last, test_runtime, test_pytorch, test_sentences, test_truncated,
-           test_flipped, test_versions, test_no_memory)
+TEST_SUITE(onnx, test_round_trip, test_all_layers, test_gradients, test_torch, test_channels_last, test_runtime, test_pytorch,
+           test_sentences, test_truncated, test_flipped, test_versions, test_no_memory)
 #else
 START_TEST(test_missing) {
     mn_error err = {0};

@@ -25,7 +25,8 @@ static mn_status train(mn_error *err) {
     mn_context *c = mn_context_create(&(mn_context_opt){.seed = 3, .threads = 2}, err);
     if (!c) return err->status;
     mn_net_head heads[] = {{"emotion", 7}, {"gender", 2}};
-    mn_model *m = mn_net_create(c, "seed2", &(mn_net_opt){.channels = 1, .height = 12, .width = 12, .heads = heads, .n_heads = 2});
+    mn_model *m =
+        mn_net_create(c, "seed2", &(mn_net_opt){.channels = 1, .height = 12, .width = 12, .heads = heads, .n_heads = 2});
     int n = 0;
     mn_tensor **weights = m ? mn_model_parameters(m, &n, NULL) : NULL;
     mn_optim *o = m ? mn_optim_create(c, weights, n, (mn_optim_opt){.lr = 0.01, .momentum = 0.9, .clip_norm = 1}) : NULL;
@@ -41,8 +42,10 @@ static mn_status train(mn_error *err) {
         if (mn_backward(c, mn_add(a, b)) == MN_OK && mn_optim_step(o) == MN_OK) mn_ema_update(e);
     }
     mn_status s = mn_context_error(c)->status;
-    if (s) mn_fail(err, s, "%s", mn_context_error(c)->text);
-    else if (!o || !e) s = mn_fail(err, MN_ERR_ARG, "a constructor failed without a word");
+    if (s)
+        mn_fail(err, s, "%s", mn_context_error(c)->text);
+    else if (!o || !e)
+        s = mn_fail(err, MN_ERR_ARG, "a constructor failed without a word");
     mn_context_destroy(c);
     return s;
 }

@@ -7,8 +7,9 @@ static void same(const mn_tensor *got, const mn_tensor *want, double tolerance, 
     double *a = op_values(got), *b = op_values(want);
     ck_assert_int_eq(got->count, want->count);
     for (int64_t i = 0; i < want->count; i++)
-        ck_assert_msg(fabs(a[i] - b[i]) <= tolerance * fmax(1, fabs(b[i])), "%s, case %d: element %lld of %s is %.12g, on the CPU %.12g",
-                      mn_op_name(op), k, (long long)i, what, a[i], b[i]);
+        ck_assert_msg(fabs(a[i] - b[i]) <= tolerance * fmax(1, fabs(b[i])),
+                      "%s, case %d: element %lld of %s is %.12g, on the CPU %.12g", mn_op_name(op), k, (long long)i, what, a[i],
+                      b[i]);
     free(a), free(b);
 }
 
@@ -33,7 +34,8 @@ static bool one_case(mn_context *gpu, mn_context *cpu, double tolerance, int op,
     same(y, want, tolerance, "the result", op, k);
     const mn_node *a = gpu->tape_last, *b = cpu->tape_last;
     for (int i = 0; i < b->n_in; i++)
-        if (mn__wants(b, i) && b->in[i]->lifetime == MN_MODEL) same(a->in[i]->grad, b->in[i]->grad, tolerance, "a gradient", op, k);
+        if (mn__wants(b, i) && b->in[i]->lifetime == MN_MODEL)
+            same(a->in[i]->grad, b->in[i]->grad, tolerance, "a gradient", op, k);
     return true;
 }
 

@@ -10,7 +10,8 @@ START_TEST(test_text) {
     mn_error e = {0};
     mn_preprocess p = {.channels = 1, .lo = -1, .hi = 1};
     char text[80];
-    const char *all[] = {"none", "detect", "detect,margin=0.1,align", "equalize,ellipse", "detect,margin=-0.3,align,equalize,ellipse"};
+    const char *all[] = {"none", "detect", "detect,margin=0.1,align", "equalize,ellipse",
+                         "detect,margin=-0.3,align,equalize,ellipse"};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
         ASSERT_OK(mn_pipeline_parse(all[k], &p, &e), &e);
         ck_assert_str_eq(mn_pipeline_text(&p, text, sizeof text), all[k]);
@@ -59,7 +60,8 @@ START_TEST(test_equalize) {
                 for (int c = 0; c < channels; c++) {
                     int want = was.pixels[i * channels + c] + equalized(level, counts, W * H, level[i]) - level[i];
                     want = want < 0 ? 0 : want > 255 ? 255 : want;
-                    ck_assert_msg(abs(im.pixels[i * channels + c] - want) <= 1, "pixel %d: %d, want %d", i, im.pixels[i * channels + c], want);
+                    ck_assert_msg(abs(im.pixels[i * channels + c] - want) <= 1, "pixel %d: %d, want %d", i,
+                                  im.pixels[i * channels + c], want);
                 }
             memset(im.pixels, 90, (size_t)W * H * (size_t)channels); /* one level: as it was */
             ASSERT_OK(mn_image_equalize(&im, ellipse, &e), &e);
@@ -121,7 +123,11 @@ END_TEST
 START_TEST(test_align) {
     for (int degrees = -40; degrees <= 40; degrees += 20) {
         double t = degrees * M_PI / 180;
-        face_box f = {.x = 100, .y = 100, .w = 90, .h = 90, .has_eyes = true,
+        face_box f = {.x = 100,
+                      .y = 100,
+                      .w = 90,
+                      .h = 90,
+                      .has_eyes = true,
                       .eye = {{150 - 20 * cos(t), 140 - 20 * sin(t)}, {150 + 20 * cos(t), 140 + 20 * sin(t)}}};
         face_box c = face_crop(&f, 0, true);
         ASSERT_CLOSE(c.angle, degrees, 1e-9);
@@ -184,10 +190,10 @@ static int mien(const char *format, ...) {
     int status = pclose(f);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
-#define SAYS(status, words, ...)                                                                                       \
-    do {                                                                                                               \
-        int got_ = mien(__VA_ARGS__);                                                                                  \
-        ck_assert_msg(got_ == (status) && strstr(output, words), "status %d, wanted \"%s\" in:\n%s", got_, words, output); \
+#define SAYS(status, words, ...)                                                                                                 \
+    do {                                                                                                                         \
+        int got_ = mien(__VA_ARGS__);                                                                                            \
+        ck_assert_msg(got_ == (status) && strstr(output, words), "status %d, wanted \"%s\" in:\n%s", got_, words, output);       \
     } while (0)
 
 /* A drawn face of 300 pixels, small enough in the picture to be found. */
@@ -217,7 +223,8 @@ START_TEST(test_prepare) {
     help_write_png(test_path("in/sad/blank.png"), 200, 200, 1, 1);
     help_write_text(test_path("in/happy/broken.jpg"), "no picture");
     SAYS(0, "1 without a face, left out", "prepare in/ --out out --pipeline margin=0.1,align,ellipse");
-    ck_assert_msg(strstr(output, "4 of 6 pictures") && strstr(output, "in/sad/blank.png: no face") && strstr(output, "in/happy/broken.jpg: neither"),
+    ck_assert_msg(strstr(output, "4 of 6 pictures") && strstr(output, "in/sad/blank.png: no face") &&
+                      strstr(output, "in/happy/broken.jpg: neither"),
                   "%s", output);
     mn_preprocess p = {0};
     mn_error e = {0};
@@ -233,7 +240,8 @@ START_TEST(test_prepare) {
     SAYS(1, "is no step", "prepare in --out out2 --pipeline blur");
     SAYS(1, "cannot be opened", "prepare nothing --out out2");
 #if MN_HAVE_HDF5 && MN_HAVE_JSON
-    SAYS(0, "detect,margin=0.1,align,ellipse (the data was prepared so)", "train --data folder:out --net logreg --size 24 --epochs 1 --val 0 --test 0 --out a.h5 --threads 1");
+    SAYS(0, "detect,margin=0.1,align,ellipse (the data was prepared so)",
+         "train --data folder:out --net logreg --size 24 --epochs 1 --val 0 --test 0 --out a.h5 --threads 1");
     SAYS(0, "pipeline  detect,margin=0.1,align,ellipse", "info a.h5");
     SAYS(1, "was prepared by", "train --data folder:out --pipeline none --net logreg --size 24 --out b.h5");
     /* The photographs themselves, cut out on the fly: the same crops, so the same scores. */

@@ -48,16 +48,15 @@ START_TEST(test_curves) {
         y[2][i] = .25 + .45 * t, y[3][i] = .26 + .38 * t, y[4][i] = .6 + .3 * t, y[5][i] = .6 + .29 * t;
     }
     y[1][7] = NAN;
-    plot_panel panel[2] = {{.title = "loss",
-                            .n_series = 2,
-                            .series = {{"training", y[0], 0, true}, {"validation", y[1], 0, false}}},
-                           {.title = "accuracy",
-                            .percent = true,
-                            .n_series = 4,
-                            .series = {{"emotion, training", y[2], 0, true},
-                                       {"emotion", y[3], 0, false},
-                                       {"gender, training", y[4], 1, true},
-                                       {"gender", y[5], 1, false}}}};
+    plot_panel panel[2] = {
+        {.title = "loss", .n_series = 2, .series = {{"training", y[0], 0, true}, {"validation", y[1], 0, false}}},
+        {.title = "accuracy",
+         .percent = true,
+         .n_series = 4,
+         .series = {{"emotion, training", y[2], 0, true},
+                    {"emotion", y[3], 0, false},
+                    {"gender, training", y[4], 1, true},
+                    {"gender", y[5], 1, false}}}};
     size_t size;
     char *svg = plot_curves("seed2 <on> \"FER\" & more", panel, 2, N, 25, &size);
     ck_assert_int_eq(size, strlen(svg));
@@ -80,10 +79,7 @@ START_TEST(test_curves_of_little) {
         assert_well_formed(svg);
         free(svg);
     }
-    plot_panel p = {.title = "loss",
-                    .percent = true,
-                    .n_series = 2,
-                    .series = {{"a", none, 0, false}, {"b", flat, 1, true}}};
+    plot_panel p = {.title = "loss", .percent = true, .n_series = 2, .series = {{"a", none, 0, false}, {"b", flat, 1, true}}};
     size_t size;
     char *svg = plot_curves("", &p, 1, 3, 0, &size);
     assert_well_formed(svg);
@@ -108,8 +104,7 @@ static void random_matrix(metrics *m, int classes, int n) {
 }
 
 START_TEST(test_confusion) {
-    char *emotion[7] = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"},
-         *gender[2] = {"man", "woman"};
+    char *emotion[7] = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"}, *gender[2] = {"man", "woman"};
     metrics a, b;
     random_matrix(&a, 7, 3589);
     random_matrix(&b, 2, 812);

@@ -73,7 +73,8 @@ typedef struct results {
     mn_tensor *y, *dx, *dw;
 } results;
 static results convolve(mn_context *c, mn_shape x, mn_shape w, mn_shape y, mn_conv2d_opt o) {
-    mn_tensor *in = exact_input(c, 0, x), *weight = exact_input(c, 1, w), *out = mn_conv2d(in, weight, exact_input(c, 2, MN_SHAPE(w.dim[0])), o);
+    mn_tensor *in = exact_input(c, 0, x), *weight = exact_input(c, 1, w),
+              *out = mn_conv2d(in, weight, exact_input(c, 2, MN_SHAPE(w.dim[0])), o);
     ck_assert_msg(out != NULL, "%s", mn_context_error(c)->text);
     ASSERT_OK(mn_backward_from(c, out, exact_input(c, 3, y)), mn_context_error(c));
     return (results){out, in->grad, weight->grad};
@@ -91,7 +92,10 @@ START_TEST(test_exact_numbers) {
         mn_conv2d_opt o;
     } cases[] = {
         {MN_SHAPE(2, 5, 9, 7), MN_SHAPE(11, 5, 3, 3), MN_SHAPE(2, 11, 9, 7), {.padding = {1, 1, 1, 1}}},
-        {MN_SHAPE(3, 6, 8, 9), MN_SHAPE(70, 3, 3, 2), MN_SHAPE(3, 70, 4, 4), {.groups = 2, .stride = {2, 2}, .padding = {1, 0, 0, 0}}},
+        {MN_SHAPE(3, 6, 8, 9),
+         MN_SHAPE(70, 3, 3, 2),
+         MN_SHAPE(3, 70, 4, 4),
+         {.groups = 2, .stride = {2, 2}, .padding = {1, 0, 0, 0}}},
     };
     for (size_t i = 0; i < sizeof rounding / sizeof *rounding; i++)
         for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -113,7 +117,8 @@ START_TEST(test_special_numbers) {
         if (!c) return;
         mn_tensor *a = mn_input(c, MN_SHAPE(3, 1), (float[]){INFINITY, NAN, -3}), *b = mn_input(c, MN_SHAPE(1, 1), (float[]){2});
         double *v = op_values(mn_matmul(a, b, (mn_matmul_opt){0}));
-        ck_assert_msg((v[0] > 0 || rounding[i] == MN_TF32X3) && !isfinite(v[0]) && isnan(v[1]) && v[2] == -6, "%g %g %g", v[0], v[1], v[2]);
+        ck_assert_msg((v[0] > 0 || rounding[i] == MN_TF32X3) && !isfinite(v[0]) && isnan(v[1]) && v[2] == -6, "%g %g %g", v[0],
+                      v[1], v[2]);
         free(v);
         mn_context_destroy(c);
     }

@@ -37,13 +37,12 @@ END_TEST
 
 START_TEST(test_merging) {
     /* the second is a shifted copy of the first, the fourth lies inside the third, the fifth stands alone */
-    face_box b[] = {box(100, 100, 50, 50, 3), box(104, 103, 52, 52, 9), box(300, 50, 90, 90, 5),
-                    box(310, 60, 40, 40, 4), box(150, 100, 50, 50, 7)};
+    face_box b[] = {box(100, 100, 50, 50, 3), box(104, 103, 52, 52, 9), box(300, 50, 90, 90, 5), box(310, 60, 40, 40, 4),
+                    box(150, 100, 50, 50, 7)};
     ck_assert_int_eq(face_merge(b, 5), 3);
     ck_assert(b[0].score == 9 && b[1].score == 7 && b[2].score == 5);
     ck_assert_int_eq(face_merge(b, 0), 0);
-    face_box same[] = {box(50, 9, 5, 5, 1), box(10, 9, 5, 5, 1),
-                       box(30, 2, 5, 5, 1)}; /* equal scores: reading order */
+    face_box same[] = {box(50, 9, 5, 5, 1), box(10, 9, 5, 5, 1), box(30, 2, 5, 5, 1)}; /* equal scores: reading order */
     ck_assert_int_eq(face_merge(same, 3), 3);
     ck_assert(same[0].x == 30 && same[1].x == 10 && same[2].x == 50);
 }
@@ -53,12 +52,8 @@ END_TEST
 START_TEST(test_crop_geometry) {
     face_box haar = box(200, 100, 80, 80, 1);
     double eye_x = 200 + FACE_HAAR_X * 80, eye_y = 100 + FACE_HAAR_Y * 80, apart = FACE_HAAR_DISTANCE * 80;
-    face_box eyes = {.x = 190,
-                     .y = 80,
-                     .w = 70,
-                     .h = 100,
-                     .has_eyes = true,
-                     .eye = {{eye_x - apart / 2, eye_y}, {eye_x + apart / 2, eye_y}}};
+    face_box eyes = {
+        .x = 190, .y = 80, .w = 70, .h = 100, .has_eyes = true, .eye = {{eye_x - apart / 2, eye_y}, {eye_x + apart / 2, eye_y}}};
     for (int k = 0; k < 2; k++) {
         face_box c = face_crop(k ? &eyes : &haar, 0, false);
         ASSERT_CLOSE(c.w, c.h, 0);
@@ -154,18 +149,15 @@ START_TEST(test_drawing) {
         int left = im.width, right = -1;
         for (int i = 0; i < im.width * im.height; i++)
             if (im.pixels[3 * i])
-                left = i % im.width < left ? i % im.width : left,
-                right = i % im.width > right ? i % im.width : right;
-        ck_assert_msg(c == ' ' ? right < 0 : left >= 8 && right <= 12 + width, "%c: %d..%d, width %g", c,
-                      left, right, width);
+                left = i % im.width < left ? i % im.width : left, right = i % im.width > right ? i % im.width : right;
+        ck_assert_msg(c == ' ' ? right < 0 : left >= 8 && right <= 12 + width, "%c: %d..%d, width %g", c, left, right, width);
     }
     ASSERT_CLOSE(draw_text_width(18, "a\xc3\xa9z"), draw_text_width(18, "a?z"), 1e-12);
     draw_fill(&im, -50, -50, 5000, 5000, (draw_colour){1, 2, 3}, 1);
     draw_frame(&im, 590, 30, 100, 100, 3, (draw_colour){9, 9, 9});
     draw_text(&im, 580, -5, 60, (draw_colour){255, 255, 255}, "far outside");
     draw_text(&im, -1e6, 1e6, 60, (draw_colour){255, 255, 255}, "gone");
-    ck_assert(draw_readable_on((draw_colour){255, 255, 0}).r == 0 &&
-              draw_readable_on((draw_colour){0, 0, 120}).r == 255);
+    ck_assert(draw_readable_on((draw_colour){255, 255, 0}).r == 0 && draw_readable_on((draw_colour){0, 0, 120}).r == 255);
     mn_image_free(&im);
 }
 END_TEST
@@ -195,8 +187,7 @@ static char *report(findings_format f, const findings_picture *r) {
 
 START_TEST(test_reports) {
     findings_face face = {.box = box(10, 20, 30, 30, 4), .crop = box(9.5, 21, 31, 31, 4), .value = values};
-    findings_picture r = {
-        .input = "a,b.png", .frame = -1, .width = 64, .height = 48, .face = &face, .faces = 1};
+    findings_picture r = {.input = "a,b.png", .frame = -1, .width = 64, .height = 48, .face = &face, .faces = 1};
     char *text = report(FINDINGS_TEXT, &r);
     ck_assert_str_eq(text, "a,b.png: 1 face\n  face 1 at 10,20 30x30: apparent expression: sad \"so\" 70 %, "
                            "model's gender label: woman 75 %\n");
@@ -225,8 +216,7 @@ static json_t *parse(const char *line) {
 }
 
 START_TEST(test_json) {
-    findings_face face = {
-        .box = box(10, 20, 30, NAN, 4), .crop = box(9.5, 21, 31, 31, 4), .value = values, .track = 2};
+    findings_face face = {.box = box(10, 20, 30, NAN, 4), .crop = box(9.5, 21, 31, 31, 4), .value = values, .track = 2};
     findings_picture r = {.input = "tab\t quote\" back\\ bad\xff\xc0\xaf\xed\xa0\x80 good\xc3\xa9 \x01\x7f",
                           .frame = 7,
                           .seconds = 0.28,
@@ -238,8 +228,7 @@ START_TEST(test_json) {
     ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1); /* one line */
     json_t *j = parse(text), *f = json_array_get(json_object_get(j, "faces"), 0);
     const char *input = json_string_value(json_object_get(j, "input"));
-    ck_assert(strstr(input, "tab\t quote\" back\\ bad\xef\xbf\xbd") == input &&
-              strstr(input, "good\xc3\xa9 \x01\x7f"));
+    ck_assert(strstr(input, "tab\t quote\" back\\ bad\xef\xbf\xbd") == input && strstr(input, "good\xc3\xa9 \x01\x7f"));
     ck_assert_int_eq(json_integer_value(json_object_get(j, "frame")), 7);
     ck_assert_int_eq(json_integer_value(json_object_get(f, "track")), 2);
     ck_assert(json_is_null(json_array_get(json_object_get(f, "box"), 3)));
@@ -325,8 +314,7 @@ static char model_path[2][512];
 static const char *save_model(int which, int emotion, int gender) {
     mn_error err = {0};
     mn_net_head heads[2];
-    mn_model_info info = {
-        .preprocess = {.channels = 1, .height = 48, .width = 48, .standardize = true, .standardize_eps = 8}};
+    mn_model_info info = {.preprocess = {.channels = 1, .height = 48, .width = 48, .standardize = true, .standardize_eps = 8}};
     if (emotion) heads[info.n_heads] = (mn_net_head){"emotion", 7}, info.n_heads++;
     if (gender) heads[info.n_heads] = (mn_net_head){"gender", 2}, info.n_heads++;
     for (int i = 0; i < info.n_heads; i++) {
@@ -358,8 +346,7 @@ static const char *save_faces(const char *name, int columns, int channels) {
         mn_face_pose_plain(&f);
         ASSERT_OK(mn_face_render(&f, 120, channels, &cell, &err), &err);
         size_t row = (size_t)(120 * channels);
-        for (size_t y = 0; y < 120; y++)
-            memcpy(all.pixels + (y * (size_t)columns + (size_t)i) * row, cell.pixels + y * row, row);
+        for (size_t y = 0; y < 120; y++) memcpy(all.pixels + (y * (size_t)columns + (size_t)i) * row, cell.pixels + y * row, row);
     }
     ASSERT_OK(mn_image_save_png(&all, path[turn], &err), &err);
     mn_image_free(&cell), mn_image_free(&all);
@@ -374,10 +361,8 @@ static int lines(const char *text) {
 
 START_TEST(test_given_faces) {
     const char *m = save_model(0, 1, 1), *pair = save_faces("pair.png", 2, 3);
-    ck_assert_int_eq(predict("--model", m, pair, "--face", "0,0,120,120", "--face", "120,0,120,120", NULL),
-                     0);
-    ck_assert_msg(strstr(out_text, "pair.png: 2 faces\n  face 1 at 0,0 120x120: apparent expression: "), "%s",
-                  out_text);
+    ck_assert_int_eq(predict("--model", m, pair, "--face", "0,0,120,120", "--face", "120,0,120,120", NULL), 0);
+    ck_assert_msg(strstr(out_text, "pair.png: 2 faces\n  face 1 at 0,0 120x120: apparent expression: "), "%s", out_text);
     ck_assert(strstr(out_text, "face 2 at 120,0 120x120: ") && strstr(out_text, "model's gender label: "));
     /* a face cut out by --face and the same face as a whole picture: the same numbers; two models: every head
      * of both */
@@ -401,7 +386,8 @@ END_TEST
 START_TEST(test_equal_names) {
     mn_error err = {0};
     source_list l = {0};
-    mkdir(keep_path("one"), 0700), mkdir(keep_path("one/al"), 0700), mkdir(keep_path("two"), 0700), mkdir(keep_path("two/al"), 0700);
+    mkdir(keep_path("one"), 0700), mkdir(keep_path("one/al"), 0700), mkdir(keep_path("two"), 0700),
+        mkdir(keep_path("two/al"), 0700);
     save_faces("one/al/a.png", 1, 1), save_faces("two/al/a.png", 1, 1);
     static const char *const inputs[] = {"one/al", "two/al/", "one/al/a.png", "two/al/a.png"};
     static const char *const want[] = {"al/a.png", "2-al/a.png", "a.png", "2-a.png"};
@@ -427,8 +413,7 @@ START_TEST(test_folder) {
     ck_assert_int_eq(lines(out_text), 71);
     ck_assert(strstr(err_text, "album/broken.jpg") && strstr(err_text, "1 of 71 pictures could not be read"));
     struct stat st;
-    ck_assert(stat(keep_path("labelled/album/inner/01.png"), &st) == 0 &&
-              stat(keep_path("labelled/album/00.PNG"), &st) == 0);
+    ck_assert(stat(keep_path("labelled/album/inner/01.png"), &st) == 0 && stat(keep_path("labelled/album/00.PNG"), &st) == 0);
     mn_image im = {0};
     mn_error err = {0};
     ASSERT_OK(mn_image_load(&im, keep_path("labelled/album/inner/69.png"), &err), &err);
@@ -448,8 +433,7 @@ START_TEST(test_folder) {
     test_write_file(keep_path("bad/a.png"), "x", 1);
     expect_sentence(predict("-m", m, keep_path("bad"), "--whole", NULL), 1, "bad/a.png");
     mkdir(keep_path("empty"), 0700);
-    expect_sentence(predict("-m", m, keep_path("empty"), "--whole", NULL), 1,
-                    "no PNG or JPEG picture is in this folder");
+    expect_sentence(predict("-m", m, keep_path("empty"), "--whole", NULL), 1, "no PNG or JPEG picture is in this folder");
     /* a broken one that was named: failed, but the others are done */
     expect_sentence(predict("-m", m, keep_path("bad/a.png"), album, "--whole", NULL), 1, "2 of 72");
     ck_assert_int_eq(lines(out_text), 140);
@@ -458,8 +442,7 @@ END_TEST
 
 START_TEST(test_annotate) {
     const char *m = save_model(0, 1, 1), *pair = save_faces("pair.png", 2, 3), *out = keep_path("out.png");
-    ck_assert_int_eq(
-        predict("-m", m, pair, "--face", "0,0,120,120", "--annotate", out, "--palette", "safe", NULL), 0);
+    ck_assert_int_eq(predict("-m", m, pair, "--face", "0,0,120,120", "--annotate", out, "--palette", "safe", NULL), 0);
     mn_image a = {0}, b = {0};
     mn_error err = {0};
     ASSERT_OK(mn_image_load(&a, out, &err), &err);
@@ -473,12 +456,9 @@ START_TEST(test_annotate) {
     ck_assert_msg((orange > 300) != (blue > 300), "%d orange, %d blue", orange, blue);
     ck_assert_int_gt(changed, 1000);
     mn_image_free(&a), mn_image_free(&b);
-    expect_sentence(predict("-m", m, pair, "--whole", "--annotate", pair, NULL), 1,
-                    "would replace the input itself");
-    expect_sentence(predict("-m", m, pair, "--whole", "--annotate", keep_path("x.jpg"), NULL), 1,
-                    "pictures are written as .png");
-    expect_sentence(predict("-m", m, pair, "--whole", "--annotate", keep_path("x.avi"), NULL), 1,
-                    "a picture is written as .png");
+    expect_sentence(predict("-m", m, pair, "--whole", "--annotate", pair, NULL), 1, "would replace the input itself");
+    expect_sentence(predict("-m", m, pair, "--whole", "--annotate", keep_path("x.jpg"), NULL), 1, "pictures are written as .png");
+    expect_sentence(predict("-m", m, pair, "--whole", "--annotate", keep_path("x.avi"), NULL), 1, "a picture is written as .png");
     expect_sentence(predict("-m", m, pair, pair, "--whole", "--annotate", out, NULL), 1,
                     "2 inputs for one file; hint: name a folder");
     expect_sentence(predict("-m", m, pair, "--whole", "--annotate", keep_path("no/such/x.png"), NULL), 1,
@@ -501,8 +481,7 @@ START_TEST(test_refused) {
     expect_sentence(predict("-m", keep_path("none.h5"), one, "--whole", NULL), 1, "none.h5");
     test_write_file(keep_path("broken.h5"), "not HDF5", 8);
     expect_sentence(predict("-m", keep_path("broken.h5"), one, "--whole", NULL), 1, "broken.h5");
-    expect_sentence(predict("-m", m, keep_path("missing.png"), "--whole", NULL), 1,
-                    "missing.png: cannot be opened");
+    expect_sentence(predict("-m", m, keep_path("missing.png"), "--whole", NULL), 1, "missing.png: cannot be opened");
     expect_sentence(predict("-m", m, "camera:", "--whole", NULL), 1, "wanted camera:0 or");
     expect_sentence(predict("-m", m, "test:x", "--whole", NULL), 1, "wanted test: or a number of frames");
     expect_sentence(predict("-m", m, "/dev/null", "--whole", NULL), 1, "neither a file nor a folder");
@@ -522,23 +501,18 @@ START_TEST(test_detector) {
         ck_assert_ptr_nonnull(strstr(err_text, "libopencv-dev"));
         return;
     }
-    expect_sentence(predict("-m", m, save_faces("one.png", 1, 3), "--cascade", keep_path("none.xml"), NULL),
-                    1, "tried: ");
+    expect_sentence(predict("-m", m, save_faces("one.png", 1, 3), "--cascade", keep_path("none.xml"), NULL), 1, "tried: ");
     test_write_file(keep_path("bad.xml"), "<a>", 3);
-    expect_sentence(predict("-m", m, keep_path("one.png"), "--cascade", keep_path("bad.xml"), NULL), 1,
-                    "is no cascade");
-    expect_sentence(predict("-m", m, keep_path("one.png"), "--detector", keep_path("bad.xml"), NULL), 1,
-                    "OpenCV says");
-    expect_sentence(predict("-m", m, "camera:/dev/video99", NULL), 1,
-                    "camera /dev/video99 cannot be opened; hint:");
+    expect_sentence(predict("-m", m, keep_path("one.png"), "--cascade", keep_path("bad.xml"), NULL), 1, "is no cascade");
+    expect_sentence(predict("-m", m, keep_path("one.png"), "--detector", keep_path("bad.xml"), NULL), 1, "OpenCV says");
+    expect_sentence(predict("-m", m, "camera:/dev/video99", NULL), 1, "camera /dev/video99 cannot be opened; hint:");
     mn_image small = {0}; /* smaller than any face */
     mn_error err = {0};
     ASSERT_OK(mn_image_reserve(&small, 3, 2, 1, &err), &err);
     memset(small.pixels, 90, 6);
     ASSERT_OK(mn_image_save_png(&small, keep_path("dot.png"), &err), &err);
     mn_image_free(&small);
-    ck_assert_msg(predict("-m", m, keep_path("dot.png"), NULL) == 0 && strstr(out_text, "0 faces"), "%s%s",
-                  out_text, err_text);
+    ck_assert_msg(predict("-m", m, keep_path("dot.png"), NULL) == 0 && strstr(out_text, "0 faces"), "%s%s", out_text, err_text);
     test_write_file(keep_path("film.mp4"), "no film", 7);
     expect_sentence(predict("-m", m, keep_path("film.mp4"), NULL), 1, "nor a video that OpenCV can read");
 }
@@ -547,20 +521,17 @@ END_TEST
 /* The test pattern, as a stream: tracks, frames, an annotated video. */
 START_TEST(test_stream) {
     const char *m = save_model(0, 1, 1);
-    ck_assert_msg(
-        predict("-m", m, "test:12", "--whole", "--json", "--every", "5", "--max-frames", "11", NULL) == 0,
-        "%s", err_text);
+    ck_assert_msg(predict("-m", m, "test:12", "--whole", "--json", "--every", "5", "--max-frames", "11", NULL) == 0, "%s",
+                  err_text);
     ck_assert_int_eq(lines(out_text), 3); /* frames 0, 5, 10 */
-    ck_assert(strstr(out_text, "\"input\":\"test:12\",\"frame\":10,\"seconds\":0.400") &&
-              strstr(out_text, "\"track\":1"));
+    ck_assert(strstr(out_text, "\"input\":\"test:12\",\"frame\":10,\"seconds\":0.400") && strstr(out_text, "\"track\":1"));
     ck_assert_ptr_null(strstr(out_text, "\"track\":2"));
     if (!vision_available()) {
         test_skip("writing videos: built without OpenCV");
         return;
     }
     const char *film = keep_path("out.avi");
-    ck_assert_msg(predict("-m", m, "test:6", "--whole", "--annotate", film, "--bench", NULL) == 0, "%s",
-                  err_text);
+    ck_assert_msg(predict("-m", m, "test:6", "--whole", "--annotate", film, "--bench", NULL) == 0, "%s", err_text);
     ck_assert(strstr(err_text, "p99 ms") && strstr(err_text, "networks"));
     ck_assert_msg(predict("-m", m, film, "--whole", "--csv", NULL) == 0, "%s", err_text); /* and read back */
     ck_assert_int_eq(lines(out_text), 1 + 6 * 2);
@@ -587,8 +558,7 @@ START_TEST(test_media) {
         if (stat(path, &st))
             test_skip("faces in real pictures: a file is not there");
         else
-            ck_assert_msg(predict("-m", m, path, NULL) == 0 && strstr(out_text, want), "%s%s", out_text,
-                          err_text);
+            ck_assert_msg(predict("-m", m, path, NULL) == 0 && strstr(out_text, want), "%s%s", out_text, err_text);
     }
 }
 END_TEST
@@ -647,11 +617,9 @@ static void measure_list(vision_detector *d, const char *folder, const char *nam
         if (!tag) continue;
         if (sscanf(tag, "<image file='%199[^']'", picture) == 1)
             n = 0;
-        else if (n < 32 &&
-                 sscanf(tag, "<box top='%lf' left='%lf' width='%lf' height='%lf'", &t, &l, &w, &h) == 4)
+        else if (n < 32 && sscanf(tag, "<box top='%lf' left='%lf' width='%lf' height='%lf'", &t, &l, &w, &h) == 4)
             face[n++] = (annotated){.box = box(l, t, w, h, 1)};
-        else if (n && sscanf(tag, "<part name='%d' x='%d' y='%d'", &part, &x, &y) == 3 && part >= 36 &&
-                 part < 48)
+        else if (n && sscanf(tag, "<part name='%d' x='%d' y='%d'", &part, &x, &y) == 3 && part >= 36 && part < 48)
             a->eye[part >= 42][0] += x, a->eye[part >= 42][1] += y;
         else if (!strncmp(tag, "</image>", 8)) {
             snprintf(path, sizeof path, "%s/%s", folder, picture);
@@ -679,17 +647,15 @@ START_TEST(test_annotated_faces) {
     measure_list(d, folder, "testing_with_face_landmarks.xml", &m);
     vision_detector_close(d);
     if (getenv("MIEN_MEASURE"))
-        printf("%d faces, %d found, %d wrong; eyes in the crops: %.3f %.3f, %.3f apart\n", m.faces, m.found,
-               m.wrong, m.x / m.found, m.y / m.found, m.distance / m.found);
-    ck_assert_msg(m.faces == 43 && m.found >= 38 && m.wrong <= 3, "%d faces, %d found, %d wrong", m.faces,
-                  m.found, m.wrong);
+        printf("%d faces, %d found, %d wrong; eyes in the crops: %.3f %.3f, %.3f apart\n", m.faces, m.found, m.wrong,
+               m.x / m.found, m.y / m.found, m.distance / m.found);
+    ck_assert_msg(m.faces == 43 && m.found >= 38 && m.wrong <= 3, "%d faces, %d found, %d wrong", m.faces, m.found, m.wrong);
     ASSERT_CLOSE(m.x / m.found, 0.5, 0.01);
     ASSERT_CLOSE(m.y / m.found, 0.36, 0.01);
     ASSERT_CLOSE(m.distance / m.found, 0.36, 0.01);
 }
 END_TEST
 
-TEST_SUITE(predict, test_overlap, test_merging, test_crop_geometry, test_tracks, test_smoothing,
-           test_many_tracks, test_drawing, test_reports, test_json, test_stages, test_given_faces,
-           test_equal_names, test_folder, test_annotate, test_refused, test_detector, test_stream, test_media,
-           test_annotated_faces)
+TEST_SUITE(predict, test_overlap, test_merging, test_crop_geometry, test_tracks, test_smoothing, test_many_tracks, test_drawing,
+           test_reports, test_json, test_stages, test_given_faces, test_equal_names, test_folder, test_annotate, test_refused,
+           test_detector, test_stream, test_media, test_annotated_faces)

@@ -56,14 +56,12 @@ START_TEST(test_order) {
     ASSERT_OK(mn_preprocess_pixels(&p, &im, &got, &scratch, &e), &e);
     ASSERT_OK(mn_image_convert(&grey, &im, 1, MN_GREY_MEAN, &e), &e);
     ASSERT_OK(mn_image_resize(&small, &grey, 20, 10, &e), &e);
-    ck_assert(got.width == 20 && got.height == 10 && got.channels == 1 &&
-              !memcmp(got.pixels, small.pixels, 200));
+    ck_assert(got.width == 20 && got.height == 10 && got.channels == 1 && !memcmp(got.pixels, small.pixels, 200));
     /* A grey picture for a colour model; a picture of the right size stays as it is. */
     p = (mn_preprocess){3, 10, 20, .lo = 0};
     ASSERT_OK(mn_preprocess_pixels(&p, &small, &got, &scratch, &e), &e);
     for (int i = 0; i < 600; i++) ck_assert_int_eq(got.pixels[i], small.pixels[i / 3]);
-    mn_image_free(&im), mn_image_free(&grey), mn_image_free(&small), mn_image_free(&got),
-        mn_image_free(&scratch);
+    mn_image_free(&im), mn_image_free(&grey), mn_image_free(&small), mn_image_free(&got), mn_image_free(&scratch);
 }
 END_TEST
 

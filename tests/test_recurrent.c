@@ -119,9 +119,12 @@ static int64_t place(mn_shape s, int64_t i, bool kernel) {
     int64_t at[MN_MAX_DIMS], image = s.ndim - 3, to = 0;
     for (int d = s.ndim - 1; d >= 0; d--) at[d] = i % s.dim[d], i /= s.dim[d];
     int order[MN_MAX_DIMS] = {0, 1, 2, 3, 4};
-    if (kernel && s.ndim == 4) order[0] = 2, order[1] = 3, order[2] = 1, order[3] = 0;
-    else if (kernel && s.ndim == 2) order[0] = 1, order[1] = 0;
-    else if (s.ndim >= 4) order[image] = (int)image + 1, order[image + 1] = (int)image + 2, order[image + 2] = (int)image;
+    if (kernel && s.ndim == 4)
+        order[0] = 2, order[1] = 3, order[2] = 1, order[3] = 0;
+    else if (kernel && s.ndim == 2)
+        order[0] = 1, order[1] = 0;
+    else if (s.ndim >= 4)
+        order[image] = (int)image + 1, order[image + 1] = (int)image + 2, order[image + 2] = (int)image;
     for (int d = 0; d < s.ndim; d++) to = to * s.dim[order[d]] + at[order[d]];
     return to;
 }
@@ -159,27 +162,30 @@ static void against_keras(mn_model *m, mn_tensor *mask, double tolerance, const 
     ASSERT_OK(mn_backward_from(c, y, dy), mn_context_error(c));
     same("y", y, false, want[0], bytes[0], tolerance);
     same("dx", x->grad, false, want[1], bytes[1], tolerance);
-    for (int i = 0; i < 3; i++) same(weight[i], mn_model_parameter(m, weight[i])->grad, i < 2, want[2 + i], bytes[2 + i], tolerance);
+    for (int i = 0; i < 3; i++)
+        same(weight[i], mn_model_parameter(m, weight[i])->grad, i < 2, want[2 + i], bytes[2 + i], tolerance);
 }
 
-#define KERAS(m, mask, tolerance, name)                                                                              \
-    against_keras(m, mask, tolerance,                                                                                \
-                  (const double *const[]){name##_y, name##_dx, name##_dkernel, name##_drecurrent, name##_dbias},       \
-                  (const size_t[]){sizeof name##_y, sizeof name##_dx, sizeof name##_dkernel, sizeof name##_drecurrent, \
+#define KERAS(m, mask, tolerance, name)                                                                                          \
+    against_keras(m, mask, tolerance,                                                                                            \
+                  (const double *const[]){name##_y, name##_dx, name##_dkernel, name##_drecurrent, name##_dbias},                 \
+                  (const size_t[]){sizeof name##_y, sizeof name##_dx, sizeof name##_dkernel, sizeof name##_drecurrent,           \
                                    sizeof name##_dbias})
 
 static mn_model *lstm(mn_context *c, mn_shape in, bool mask, mn_lstm_layer o) {
     mn_model *m = mn_model_create(c, "m");
     mn_sym x = mn_model_input(m, "x", in);
     o.name = "l";
-    return built(c, m, mask ? mn_layer_lstm_masked(m, x, mn_model_input(m, "mask", MN_SHAPE(in.dim[0])), o) : mn_layer_lstm(m, x, o));
+    return built(c, m,
+                 mask ? mn_layer_lstm_masked(m, x, mn_model_input(m, "mask", MN_SHAPE(in.dim[0])), o) : mn_layer_lstm(m, x, o));
 }
 static mn_model *conv(mn_context *c, mn_shape in, bool mask, mn_conv_lstm2d_layer o) {
     mn_model *m = mn_model_create(c, "m");
     mn_sym x = mn_model_input(m, "x", in);
     o.name = "l";
-    return built(c, m, mask ? mn_layer_conv_lstm2d_masked(m, x, mn_model_input(m, "mask", MN_SHAPE(in.dim[0])), o)
-                            : mn_layer_conv_lstm2d(m, x, o));
+    return built(c, m,
+                 mask ? mn_layer_conv_lstm2d_masked(m, x, mn_model_input(m, "mask", MN_SHAPE(in.dim[0])), o)
+                      : mn_layer_conv_lstm2d(m, x, o));
 }
 
 START_TEST(test_keras) {
@@ -187,17 +193,28 @@ START_TEST(test_keras) {
         mn_context *c = op_context((mn_dtype)dtype, 1);
         double tol = dtype == MN_F64 ? 1e-10 : 1e-5 * 20; /* of 1e-2 or more: an f32 sum of a dozen terms */
         KERAS(lstm(c, MN_SHAPE(4, 3), false, (mn_lstm_layer){.units = 2}), NULL, tol, lstm_last);
-        KERAS(lstm(c, MN_SHAPE(3, 2), false, (mn_lstm_layer){.units = 3, .return_sequences = true,
-                                                             .recurrent_activation = MN_GATE_HARD_SIGMOID}), NULL, tol, lstm_all);
+        KERAS(lstm(c, MN_SHAPE(3, 2), false,
+                   (mn_lstm_layer){.units = 3, .return_sequences = true, .recurrent_activation = MN_GATE_HARD_SIGMOID}),
+              NULL, tol, lstm_all);
         mn_tensor *mask = mn_input(c, MN_SHAPE(2, 4), (float[]){1, 1, 0, 0, 0, 1, 0, 1});
         KERAS(lstm(c, MN_SHAPE(4, 3), true, (mn_lstm_layer){.units = 2, .return_sequences = true}), mask, tol, lstm_masked);
-        KERAS(conv(c, MN_SHAPE(3, 2, 4, 5), false, (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {2, 3}}), NULL, tol, conv_last);
+        KERAS(conv(c, MN_SHAPE(3, 2, 4, 5), false, (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {2, 3}}), NULL, tol,
+              conv_last);
         KERAS(conv(c, MN_SHAPE(3, 2, 5, 4), false,
-                   (mn_conv_lstm2d_layer){.filters = 1, .kernel_size = {3, 3}, .strides = {2, 2}, .padding = MN_SAME,
-                                          .return_sequences = true, .recurrent_activation = MN_GATE_HARD_SIGMOID}), NULL, tol, conv_all);
+                   (mn_conv_lstm2d_layer){.filters = 1,
+                                          .kernel_size = {3, 3},
+                                          .strides = {2, 2},
+                                          .padding = MN_SAME,
+                                          .return_sequences = true,
+                                          .recurrent_activation = MN_GATE_HARD_SIGMOID}),
+              NULL, tol, conv_all);
         KERAS(conv(c, MN_SHAPE(3, 1, 5, 4), false,
-                   (mn_conv_lstm2d_layer){.filters = 1, .kernel_size = {3, 2}, .dilation_rate = {2, 2}, .padding = MN_SAME,
-                                          .activation = MN_CELL_RELU}), NULL, tol, conv_dilated);
+                   (mn_conv_lstm2d_layer){.filters = 1,
+                                          .kernel_size = {3, 2},
+                                          .dilation_rate = {2, 2},
+                                          .padding = MN_SAME,
+                                          .activation = MN_CELL_RELU}),
+              NULL, tol, conv_dilated);
         mn_context_destroy(c);
     }
 }
@@ -228,7 +245,10 @@ END_TEST
 
 /* ---- gradients by differences, four steps ---- */
 
-typedef struct gradient_case { mn_model *m; mn_tensor *mask; } gradient_case;
+typedef struct gradient_case {
+    mn_model *m;
+    mn_tensor *mask;
+} gradient_case;
 
 static mn_tensor *result(mn_tensor **in, int n, void *arg) {
     (void)n;
@@ -240,7 +260,8 @@ static mn_tensor *result(mn_tensor **in, int n, void *arg) {
 static void check_gradient(mn_model *m, mn_tensor *mask) {
     mn_context *c = mn_model_context(m);
     int trained;
-    mn_tensor **p = mn_model_parameters(m, &trained, NULL), *in[16] = {mn_parameter(c, "x", with_n(mn_model_input_shape(m, 0), 2))};
+    mn_tensor **p = mn_model_parameters(m, &trained, NULL),
+              *in[16] = {mn_parameter(c, "x", with_n(mn_model_input_shape(m, 0), 2))};
     mn_fill_uniform(in[0], 9, -1, 1);
     scramble(m);
     for (int i = 0; i < trained; i++) in[1 + i] = p[i];
@@ -256,9 +277,12 @@ START_TEST(test_gradients) {
     mask->requires_grad = false;
     for (int all = 0; all < 2; all++) {
         check_gradient(lstm(c, MN_SHAPE(4, 3), false, (mn_lstm_layer){.units = 2, .return_sequences = all}), NULL);
-        check_gradient(lstm(c, MN_SHAPE(4, 3), true, (mn_lstm_layer){.units = 2, .return_sequences = all, .no_bias = true}), mask);
-        check_gradient(conv(c, MN_SHAPE(4, 2, 3, 3), all, (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {2, 3}, .padding = MN_SAME,
-                                                                                .return_sequences = all}), mask);
+        check_gradient(lstm(c, MN_SHAPE(4, 3), true, (mn_lstm_layer){.units = 2, .return_sequences = all, .no_bias = true}),
+                       mask);
+        check_gradient(
+            conv(c, MN_SHAPE(4, 2, 3, 3), all,
+                 (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {2, 3}, .padding = MN_SAME, .return_sequences = all}),
+            mask);
     }
     mn_model *m = mn_model_create(c, "clip"); /* everything together */
     mn_sym x = mn_model_input(m, "x", MN_SHAPE(3, 1, 4, 4));
@@ -315,11 +339,13 @@ END_TEST
 START_TEST(test_long_sequences) {
     mn_context *c = op_context(MN_F64, 1);
     mn_model *all = lstm(c, MN_SHAPE(1024, 2), false, (mn_lstm_layer){.units = 2, .return_sequences = true});
-    mn_model *last = lstm(c, MN_SHAPE(1024, 2), false, (mn_lstm_layer){.units = 2}), *part = lstm(c, MN_SHAPE(70, 2), false, (mn_lstm_layer){.units = 2});
+    mn_model *last = lstm(c, MN_SHAPE(1024, 2), false, (mn_lstm_layer){.units = 2}),
+             *part = lstm(c, MN_SHAPE(70, 2), false, (mn_lstm_layer){.units = 2});
     ck_assert(mn_model_copy_matching(last, all) == 3 && mn_model_copy_matching(part, all) == 3);
     mn_tensor *x = mn_input(c, MN_SHAPE(2, 1024, 2), NULL);
     mn_fill_uniform(x, 3, -1, 1);
-    double *a = op_values(run(all, x, NULL)), *b = op_values(run(last, x, NULL)), *p = op_values(run(part, mn_slice(x, 1, 0, 70), NULL));
+    double *a = op_values(run(all, x, NULL)), *b = op_values(run(last, x, NULL)),
+           *p = op_values(run(part, mn_slice(x, 1, 0, 70), NULL));
     for (int n = 0; n < 2; n++)
         for (int u = 0; u < 2; u++) {
             ASSERT_CLOSE(a[(n * 1024 + 1023) * 2 + u], b[n * 2 + u], 0);
@@ -386,7 +412,8 @@ START_TEST(test_shapes) {
     ck_assert(mn_shape_equal(mn_model_output_shape(m, 0), MN_SHAPE(7)));
     ck_assert_int_eq(mn_model_count(m).parameters, 4 * 7 * (10 + 7 + 1)); /* Keras's summary: 504 */
     ck_assert_int_eq(mn_model_count(m).macs, 6 * 4 * 7 * (10 + 7));
-    m = conv(c, MN_SHAPE(5, 3, 9, 8), false, (mn_conv_lstm2d_layer){.filters = 4, .kernel_size = {3, 3}, .return_sequences = true});
+    m = conv(c, MN_SHAPE(5, 3, 9, 8), false,
+             (mn_conv_lstm2d_layer){.filters = 4, .kernel_size = {3, 3}, .return_sequences = true});
     ck_assert(mn_shape_equal(mn_model_output_shape(m, 0), MN_SHAPE(5, 4, 7, 6)));
     ck_assert_int_eq(mn_model_count(m).parameters, 16 * (3 + 4) * 9 + 16); /* Keras's summary: 1024 */
     ck_assert_int_eq(mn_model_count(m).macs, 5 * 16 * 7 * 6 * 9 * (3 + 4));
@@ -396,36 +423,58 @@ END_TEST
 
 static mn_sym bad_layer(mn_model *m, int which, mn_sym clip, mn_sym row, mn_sym image) {
     switch (which) {
-    case 0: return mn_layer_lstm(m, clip, (mn_lstm_layer){.units = 2});
-    case 1: return mn_layer_lstm(m, row, (mn_lstm_layer){.units = 2});
-    case 2: return mn_layer_conv_lstm2d(m, image, (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {3, 3}});
-    case 3: return mn_layer_conv_lstm2d_masked(m, clip, row, (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {3, 3}});
-    case 4: return mn_layer_conv2d(m, clip, (mn_conv2d_layer){.filters = 2, .kernel_size = {3, 3}});
-    case 5: mn_model_time_distributed(m, true); return mn_layer_dense(m, row, (mn_dense_layer){.units = 2});
-    case 6: mn_model_time_distributed(m, true); return mn_layer_add(m, (mn_sym[]){clip, image}, 2, (mn_plain_layer){0});
-    case 7: return mn_layer_lstm(m, mn_layer_reshape(m, clip, (mn_reshape_layer){.target_shape = MN_SHAPE(1200, 1)}), (mn_lstm_layer){.units = 2});
-    case 8: return mn_layer_lstm(m, row, (mn_lstm_layer){0});
-    case 9: return mn_layer_lstm(m, row, (mn_lstm_layer){.units = 2, .recurrent_activation = (mn_gate_activation)5});
-    case 10: return mn_layer_lstm(m, row, (mn_lstm_layer){.units = 2, .activation = (mn_cell_activation)5});
-    default: return mn_layer_conv_lstm2d(m, clip, (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {3, 30}});
+    case 0:
+        return mn_layer_lstm(m, clip, (mn_lstm_layer){.units = 2});
+    case 1:
+        return mn_layer_lstm(m, row, (mn_lstm_layer){.units = 2});
+    case 2:
+        return mn_layer_conv_lstm2d(m, image, (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {3, 3}});
+    case 3:
+        return mn_layer_conv_lstm2d_masked(m, clip, row, (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {3, 3}});
+    case 4:
+        return mn_layer_conv2d(m, clip, (mn_conv2d_layer){.filters = 2, .kernel_size = {3, 3}});
+    case 5:
+        mn_model_time_distributed(m, true);
+        return mn_layer_dense(m, row, (mn_dense_layer){.units = 2});
+    case 6:
+        mn_model_time_distributed(m, true);
+        return mn_layer_add(m, (mn_sym[]){clip, image}, 2, (mn_plain_layer){0});
+    case 7:
+        return mn_layer_lstm(m, mn_layer_reshape(m, clip, (mn_reshape_layer){.target_shape = MN_SHAPE(1200, 1)}),
+                             (mn_lstm_layer){.units = 2});
+    case 8:
+        return mn_layer_lstm(m, row, (mn_lstm_layer){0});
+    case 9:
+        return mn_layer_lstm(m, row, (mn_lstm_layer){.units = 2, .recurrent_activation = (mn_gate_activation)5});
+    case 10:
+        return mn_layer_lstm(m, row, (mn_lstm_layer){.units = 2, .activation = (mn_cell_activation)5});
+    default:
+        return mn_layer_conv_lstm2d(m, clip, (mn_conv_lstm2d_layer){.filters = 2, .kernel_size = {3, 30}});
     }
 }
 
 START_TEST(test_sentences) {
     static const char *const want[] = {
         "LSTM \"lstm\": the input \"clip\" is (6,1,20,10); wanted a sequence (steps,features); hint: a time-distributed Flatten",
-        "the input \"row\" is (9); wanted a sequence (steps,features)", "\"image\" is (1,20,10); wanted a sequence of images",
-        "the mask is (9); wanted (6), a number for each step", "hint: \"time_distributed\" applies it to each step",
-        "runs on each step of a sequence, and its input is (9)", "wanted the same number of steps",
-        "the sequence has 1200 steps; wanted 1 to 1024", "units is missing", "recurrent_activation is 5; wanted MN_GATE_SIGMOID",
-        "activation is 5; wanted MN_CELL_TANH", "a window of 3x30 does not fit"};
+        "the input \"row\" is (9); wanted a sequence (steps,features)",
+        "\"image\" is (1,20,10); wanted a sequence of images",
+        "the mask is (9); wanted (6), a number for each step",
+        "hint: \"time_distributed\" applies it to each step",
+        "runs on each step of a sequence, and its input is (9)",
+        "wanted the same number of steps",
+        "the sequence has 1200 steps; wanted 1 to 1024",
+        "units is missing",
+        "recurrent_activation is 5; wanted MN_GATE_SIGMOID",
+        "activation is 5; wanted MN_CELL_TANH",
+        "a window of 3x30 does not fit"};
     for (int i = 0; i < (int)(sizeof want / sizeof *want); i++) {
         mn_context *c = op_context(MN_F32, 1);
         mn_model *m = mn_model_create(c, "m");
         mn_sym clip = mn_model_input(m, "clip", MN_SHAPE(6, 1, 20, 10)), row = mn_model_input(m, "row", MN_SHAPE(9)),
                image = mn_model_input(m, "image", MN_SHAPE(1, 20, 10));
         ck_assert_int_lt(bad_layer(m, i, clip, row, image), 0);
-        ck_assert_msg(strstr(mn_context_error(c)->text, want[i]) != NULL, "\"%s\" does not hold \"%s\"", mn_context_error(c)->text, want[i]);
+        ck_assert_msg(strstr(mn_context_error(c)->text, want[i]) != NULL, "\"%s\" does not hold \"%s\"",
+                      mn_context_error(c)->text, want[i]);
         mn_context_destroy(c);
     }
 }
@@ -434,13 +483,15 @@ END_TEST
 /* ---- files ---- */
 
 #if MN_HAVE_JSON
-static const char network[] = "{\"input\": [4, 6, 5, 2], \"layers\": ["
+static const char network[] =
+    "{\"input\": [4, 6, 5, 2], \"layers\": ["
     "{\"class\": \"Conv2D\", \"filters\": 3, \"kernel_size\": 2, \"activation\": \"leaky_relu\", \"time_distributed\": true},"
     "{\"class\": \"BatchNormalization\", \"time_distributed\": true},"
     "{\"class\": \"ConvLSTM2D\", \"filters\": 3, \"kernel_size\": [2, 3], \"padding\": \"same\", \"return_sequences\": true,"
     " \"recurrent_activation\": \"hard_sigmoid\", \"use_bias\": false, \"name\": \"maps\"},"
     "{\"class\": \"Flatten\", \"time_distributed\": true}, {\"class\": \"Dropout\", \"rate\": 0.5},"
-    "{\"class\": \"LSTM\", \"units\": 4, \"activation\": \"relu\", \"unit_forget_bias\": false, \"return_sequences\": true, \"name\": \"rows\"},"
+    "{\"class\": \"LSTM\", \"units\": 4, \"activation\": \"relu\", \"unit_forget_bias\": false, \"return_sequences\": true, "
+    "\"name\": \"rows\"},"
     "{\"class\": \"BatchNormalization\", \"time_distributed\": true}, {\"class\": \"Flatten\"},"
     "{\"class\": \"Dense\", \"units\": 2, \"name\": \"out\"}]}";
 
@@ -473,11 +524,12 @@ START_TEST(test_json) {
     double *a = output_of(m), *b = output_of(again);
     for (int i = 0; i < 4; i++) ASSERT_CLOSE(a[i], b[i], 0);
     free(a), free(b), mn_free(text);
-    const struct { const char *layer, *part; } bad[] = {
-        {"{\"class\": \"LSTM\", \"units\": 2, \"recurrent_activation\": \"tanh\"}", "wanted sigmoid or hard_sigmoid"},
-        {"{\"class\": \"LSTM\", \"units\": 2, \"activation\": \"gelu\"}", "wanted tanh or relu"},
-        {"{\"class\": \"LSTM\", \"units\": 2, \"return_sequences\": 1}", "wanted true or false"},
-        {"{\"class\": \"LSTM\", \"units\": 2, \"time_distributed\": 1}", "\"time_distributed\" wants true or false"}};
+    const struct {
+        const char *layer, *part;
+    } bad[] = {{"{\"class\": \"LSTM\", \"units\": 2, \"recurrent_activation\": \"tanh\"}", "wanted sigmoid or hard_sigmoid"},
+               {"{\"class\": \"LSTM\", \"units\": 2, \"activation\": \"gelu\"}", "wanted tanh or relu"},
+               {"{\"class\": \"LSTM\", \"units\": 2, \"return_sequences\": 1}", "wanted true or false"},
+               {"{\"class\": \"LSTM\", \"units\": 2, \"time_distributed\": 1}", "\"time_distributed\" wants true or false"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char whole[300];
         snprintf(whole, sizeof whole, "{\"input\": [5, 2], \"layers\": [%s]}", bad[i].layer);
@@ -491,15 +543,21 @@ END_TEST
 
 /* Keras's own descriptions: TimeDistributed around a layer, and settings that mien has nothing for. */
 START_TEST(test_keras_configs) {
-    static const char sequential[] = "{\"class_name\": \"Sequential\", \"config\": {\"name\": \"s\", \"layers\": ["
+    static const char sequential[] =
+        "{\"class_name\": \"Sequential\", \"config\": {\"name\": \"s\", \"layers\": ["
         "{\"class_name\": \"InputLayer\", \"config\": {\"name\": \"i\", \"batch_input_shape\": [null, 3, 6, 5, 2]}},"
         "{\"class_name\": \"TimeDistributed\", \"config\": {\"name\": \"td\", \"layer\": %s}},"
         "{\"class_name\": \"LSTM\", \"config\": {\"name\": \"r\", \"units\": 2, \"dropout\": 0.0%s}}]}}";
-    static const char flatten[] = "{\"class_name\": \"Flatten\", \"config\": {\"name\": \"f\", \"data_format\": \"channels_last\"}}";
-    static const struct { const char *layer, *more, *part; } c[] = {
-        {flatten, "", NULL}, {flatten, ", \"go_backwards\": true", "LSTM \"r\": go_backwards is not supported"},
-        {flatten, ", \"stateful\": true", "stateful is not supported"}, {flatten, ", \"recurrent_dropout\": 0.5", "hint: a Dropout layer"},
-        {"{\"class_name\": \"Flatten\"}", "", "TimeDistributed \"td\": \"layer\" is not understood"}, {"7", "", "is not understood"}};
+    static const char flatten[] =
+        "{\"class_name\": \"Flatten\", \"config\": {\"name\": \"f\", \"data_format\": \"channels_last\"}}";
+    static const struct {
+        const char *layer, *more, *part;
+    } c[] = {{flatten, "", NULL},
+             {flatten, ", \"go_backwards\": true", "LSTM \"r\": go_backwards is not supported"},
+             {flatten, ", \"stateful\": true", "stateful is not supported"},
+             {flatten, ", \"recurrent_dropout\": 0.5", "hint: a Dropout layer"},
+             {"{\"class_name\": \"Flatten\"}", "", "TimeDistributed \"td\": \"layer\" is not understood"},
+             {"7", "", "is not understood"}};
     for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
         mn_context *x = op_context(MN_F32, 1);
         mn_error err = {0};
@@ -543,7 +601,8 @@ END_TEST
 START_TEST(test_flat_clip) {
     mn_context *c = op_context(MN_F64, 1), *d = op_context(MN_F64, 2);
     mn_error err = {0};
-    mn_model *m = parsed(c, "{\"input\": [4, 6, 5, 2], \"layers\": [{\"class\": \"Flatten\"}, {\"class\": \"Dense\", \"units\": 1}]}");
+    mn_model *m =
+        parsed(c, "{\"input\": [4, 6, 5, 2], \"layers\": [{\"class\": \"Flatten\"}, {\"class\": \"Dense\", \"units\": 1}]}");
     scramble(m);
     ASSERT_OK(mn_model_save(m, NULL, test_path("flat_clip.h5"), &err), &err);
     mn_model *again = mn_model_load(d, test_path("flat_clip.h5"), NULL, &err);

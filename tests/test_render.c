@@ -114,8 +114,7 @@ START_TEST(test_every_field_is_seen) {
     mn_error err = {0};
     for (int i = 0; mn_face_field_at(i, &field); i++) {
         mn_face f = plain_face(4, 3);
-        f.skin = 0.6, f.hair_style = MN_HAIR_PARTED, f.intensity = 0.7, f.age = 40, f.beard = 0,
-        f.glasses = 0;
+        f.skin = 0.6, f.hair_style = MN_HAIR_PARTED, f.intensity = 0.7, f.age = 40, f.beard = 0, f.glasses = 0;
         f.occlusion = 0;
         int last = field.whole ? (int)field.hi : 1;
         for (int k = 1; k <= last; k++) {
@@ -124,8 +123,7 @@ START_TEST(test_every_field_is_seen) {
             mn_face_set(&g, field.name, field.whole ? k : field.hi, &err);
             draw(&f, 64, 3, &a);
             draw(&g, 64, 3, &b);
-            ck_assert_msg(distance(&a, &b) > 0.3, "%s: %g changes %g", field.name, field.whole ? k : field.hi,
-                          distance(&a, &b));
+            ck_assert_msg(distance(&a, &b) > 0.3, "%s: %g changes %g", field.name, field.whole ? k : field.hi, distance(&a, &b));
         }
     }
     ck_assert_int_eq(err.status, MN_OK);
@@ -159,8 +157,7 @@ START_TEST(test_arguments_out_of_range) {
     static const struct {
         int size, channels;
         const char *says;
-    } bad[] = {
-        {7, 1, "the size is 7, wanted 8 to 1024"}, {1025, 1, "1025"}, {-1, 3, "-1"}, {48, 2, "2 channels"}};
+    } bad[] = {{7, 1, "the size is 7, wanted 8 to 1024"}, {1025, 1, "1025"}, {-1, 3, "-1"}, {48, 2, "2 channels"}};
     f = plain_face(0, 3);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         mn_error_clear(&err);
@@ -207,8 +204,7 @@ START_TEST(test_intensity_moves_away_from_neutral) {
             draw(&f, 48, 1, &im);
             double d = distance(&im, &neutral);
             if (k == 0) ck_assert(d == 0);
-            ck_assert_msg(d > before, "%s at %g: %g after %g", mn_expression_names[e], f.intensity, d,
-                          before);
+            ck_assert_msg(d > before, "%s at %g: %g after %g", mn_expression_names[e], f.intensity, d, before);
             before = d;
         }
         ck_assert(before > 4);
@@ -285,8 +281,7 @@ END_TEST
 START_TEST(test_sequences) {
     enum { FRAMES = 6 };
     mn_error err = {0};
-    mn_dataset *d =
-        mn_dataset_rendered(&(mn_rendered_opt){.count = 14, .frames = FRAMES, .channels = 3}, &err);
+    mn_dataset *d = mn_dataset_rendered(&(mn_rendered_opt){.count = 14, .frames = FRAMES, .channels = 3}, &err);
     ck_assert_msg(d != NULL, "%s", err.text);
     ck_assert_int_eq(d->length, 14 * FRAMES);
     mn_image first = {0}, im = {0};
@@ -332,8 +327,7 @@ START_TEST(test_sheet) {
     mn_error err = {0};
     ASSERT_OK(mn_face_sheet(&(mn_sheet_opt){.rows = 3, .size = 32}, &sheet, &err), &err);
     ck_assert(sheet.width == 7 * 32 && sheet.height == 3 * 32 && sheet.channels == 3);
-    ASSERT_OK(mn_face_sheet(&(mn_sheet_opt){.rows = 2, .size = 24, .frames = 5, .channels = 1}, &sheet, &err),
-              &err);
+    ASSERT_OK(mn_face_sheet(&(mn_sheet_opt){.rows = 2, .size = 24, .frames = 5, .channels = 1}, &sheet, &err), &err);
     ck_assert(sheet.width == 5 * 24 && sheet.height == 2 * 24 && sheet.channels == 1);
     ck_assert_int_eq(mn_face_sheet(&(mn_sheet_opt){.rows = -1}, &sheet, &err), MN_ERR_ARG);
     ck_assert_ptr_nonnull(strstr(err.text, "-1 rows"));
@@ -412,8 +406,7 @@ START_TEST(test_program) {
     ck_assert_int_eq(mien_render(words), 0);
     ASSERT_OK(mn_image_load(&im, sheet, &err), &err);
     ck_assert(im.width == 7 * 16 && im.height == 2 * 16 && im.channels == 3);
-    snprintf(words, sizeof words,
-             "--face %s --expression sad --gender man --yaw 12 --set beard=4,age=70 --size 40", face);
+    snprintf(words, sizeof words, "--face %s --expression sad --gender man --yaw 12 --set beard=4,age=70 --size 40", face);
     ck_assert_int_eq(mien_render(words), 0);
     ASSERT_OK(mn_image_load(&im, face, &err), &err);
     ck_assert(im.width == 40 && im.channels == 1);
@@ -423,8 +416,7 @@ START_TEST(test_program) {
 }
 END_TEST
 
-TEST_SUITE(render, test_same_arguments_same_bytes, test_same_person_in_another_picture, test_sizes,
-           test_grey_is_the_luma_of_rgb, test_where_the_eyes_are, test_every_field_is_seen,
-           test_arguments_out_of_range, test_action_units, test_intensity_moves_away_from_neutral,
-           test_expressions_are_told_apart, test_data_set, test_sequences, test_data_set_refuses, test_sheet,
-           test_out_of_memory, test_program)
+TEST_SUITE(render, test_same_arguments_same_bytes, test_same_person_in_another_picture, test_sizes, test_grey_is_the_luma_of_rgb,
+           test_where_the_eyes_are, test_every_field_is_seen, test_arguments_out_of_range, test_action_units,
+           test_intensity_moves_away_from_neutral, test_expressions_are_told_apart, test_data_set, test_sequences,
+           test_data_set_refuses, test_sheet, test_out_of_memory, test_program)

@@ -77,11 +77,13 @@ static void npy_refused(const char *header, size_t bytes, mn_status status, cons
 }
 
 START_TEST(test_npy_refused) {
-    npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", 8, MN_ERR_FORMAT, "8 bytes follow the header; the shape says 12");
+    npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", 8, MN_ERR_FORMAT,
+                "8 bytes follow the header; the shape says 12");
     npy_refused("{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", 8, MN_ERR_UNSUPPORTED, "descr");
     npy_refused("{'descr': '<i8', 'fortran_order': False, 'shape': (1,)}", 8, MN_ERR_UNSUPPORTED, "wanted at most 32 bits");
     npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999)}", 8, MN_ERR_FORMAT, "impossible");
-    npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 2)}", 8, MN_ERR_UNSUPPORTED, "more than 5 dimensions");
+    npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 2)}", 8, MN_ERR_UNSUPPORTED,
+                "more than 5 dimensions");
     npy_refused("{'descr': '<f4', 'fortran_order': False}", 8, MN_ERR_FORMAT, "no shape");
     npy_refused("{'descr': '<f4', 'shape': (2,)}", 8, MN_ERR_FORMAT, "fortran_order");
     char file[300];
@@ -107,7 +109,8 @@ END_TEST
 START_TEST(test_weights) {
     mn_context *c = op_context(MN_F32, 1), *d = op_context(MN_F32, 2), *e = op_context(MN_F64, 3);
     mn_error err = {0};
-    mn_model *m = mn_net_create(c, "tiny", &(mn_net_opt){.height = 20, .width = 20}), *k = mn_net_create(d, "tiny", &(mn_net_opt){.height = 20, .width = 20});
+    mn_model *m = mn_net_create(c, "tiny", &(mn_net_opt){.height = 20, .width = 20}),
+             *k = mn_net_create(d, "tiny", &(mn_net_opt){.height = 20, .width = 20});
     mn_model *other = mn_net_create(e, "tiny", &(mn_net_opt){.channels = 3, .height = 20, .width = 20});
     int n;
     mn_tensor **p = mn_model_parameters(m, NULL, &n), **q = mn_model_parameters(k, NULL, NULL);
@@ -141,12 +144,17 @@ START_TEST(test_torch_names) {
     mn_model_output(m, mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){.name = "bn"}));
     ASSERT_OK(mn_model_build(m), mn_context_error(c));
     float w[2] = {3, -4}, one[3] = {5, 6, 7};
-    mn_array a[] = {{(char *)"fc.weight", MN_F32, MN_SHAPE(1, 2), w}, {(char *)"fc.bias", MN_F32, MN_SHAPE(1), one},
-                    {(char *)"bn.running_var", MN_F32, MN_SHAPE(1), one + 1}, {(char *)"bn.weight", MN_F32, MN_SHAPE(1), one + 2},
+    mn_array a[] = {{(char *)"fc.weight", MN_F32, MN_SHAPE(1, 2), w},
+                    {(char *)"fc.bias", MN_F32, MN_SHAPE(1), one},
+                    {(char *)"bn.running_var", MN_F32, MN_SHAPE(1), one + 1},
+                    {(char *)"bn.weight", MN_F32, MN_SHAPE(1), one + 2},
                     {(char *)"bn.bias", MN_F32, MN_SHAPE(2), w}};
     ASSERT_OK(mn_safetensors_save(test_path("t.safetensors"), a, 5, &err), &err);
     ck_assert_int_eq(mn_weights_load(m, test_path("t.safetensors"), false, &err), 4);
-    static const struct { const char *name; double want; } values[] = {{"fc/kernel", 3}, {"fc/bias", 5}, {"bn/moving_variance", 6}, {"bn/gamma", 7}, {"bn/beta", 0}};
+    static const struct {
+        const char *name;
+        double want;
+    } values[] = {{"fc/kernel", 3}, {"fc/bias", 5}, {"bn/moving_variance", 6}, {"bn/gamma", 7}, {"bn/beta", 0}};
     for (int i = 0; i < 5; i++) {
         double *v = op_values(mn_model_parameter(m, values[i].name));
         ASSERT_CLOSE(v[0], values[i].want, 0);
@@ -177,16 +185,20 @@ static void refused(const char *header, size_t bytes, mn_status status, const ch
 START_TEST(test_refused) {
     refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, MN_ERR_FORMAT, "data_offsets do not fit");
     refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 8, MN_ERR_FORMAT, "data_offsets do not fit");
-    refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 12, MN_ERR_FORMAT, "the arrays have 8 bytes; the file has 12");
-    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4,
-            MN_ERR_FORMAT, "the arrays have 8 bytes; the file has 4");
+    refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 12, MN_ERR_FORMAT,
+            "the arrays have 8 bytes; the file has 12");
+    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_"
+            "offsets\":[0,4]}}",
+            4, MN_ERR_FORMAT, "the arrays have 8 bytes; the file has 4");
     refused("{\"a\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8, MN_ERR_UNSUPPORTED, "the type I64");
-    refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,8]}}", 8, MN_ERR_FORMAT, "larger than the file");
+    refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,8]}}", 8, MN_ERR_FORMAT,
+            "larger than the file");
     refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,8]}}", 8, MN_ERR_FORMAT, "larger than the file");
     refused("{\"a\":3}", 8, MN_ERR_UNSUPPORTED, "the type (none)");
     refused("{\"a\"", 8, MN_ERR_FORMAT, "the header");
     char file[500];
-    size_t size = tensors(file, "{\"__metadata__\":{\"a\":\"b\"},\"a\":{\"dtype\":\"BF16\",\"shape\":[1,2],\"data_offsets\":[0,4]}}", 4);
+    size_t size =
+        tensors(file, "{\"__metadata__\":{\"a\":\"b\"},\"a\":{\"dtype\":\"BF16\",\"shape\":[1,2],\"data_offsets\":[0,4]}}", 4);
     mn_array *a;
     int n;
     mn_error err = {0};

@@ -40,7 +40,8 @@ static const char *summary(const mn_dataset *d) {
         ASSERT_OK(d->info(d, i, &s, &e), &e);
         at += (size_t)snprintf(out + at, sizeof out - at, "%s%s=", i ? " " : "", s.id);
         for (int h = 0; h < d->n_heads; h++)
-            at += (size_t)snprintf(out + at, sizeof out - at, "%s%s", h ? "," : "", s.label[h] < 0 ? "-" : d->head[h].class_name[s.label[h]]);
+            at += (size_t)snprintf(out + at, sizeof out - at, "%s%s", h ? "," : "",
+                                   s.label[h] < 0 ? "-" : d->head[h].class_name[s.label[h]]);
         at += (size_t)snprintf(out + at, sizeof out - at, "/%d", (int)s.split);
         if (d->n_traits) at += (size_t)snprintf(out + at, sizeof out - at, "[%s]", s.trait[0] ? s.trait[0] : "");
     }
@@ -89,7 +90,8 @@ START_TEST(test_kdef) {
     png("k/AF01", "AF01ANS.PNG", 9, 9), png("k/AF01", "AF01AFFL.png", 9, 9), png("k/BF01", "BF01SUS.png", 9, 9);
     png("k/AM01", "AM01NES.png", 9, 9), png("k/AM31", "AM31H.png", 9, 9);
     mn_dataset *d = open_set("kdef", "k", "");
-    ck_assert_str_eq(summary(d), "AF01/AF01ANS.PNG=angry,woman/3[straight] AM01/AM01NES.png=neutral,man/3[straight] BF01/BF01SUS.png=surprise,woman/3[straight]");
+    ck_assert_str_eq(summary(d), "AF01/AF01ANS.PNG=angry,woman/3[straight] AM01/AM01NES.png=neutral,man/3[straight] "
+                                 "BF01/BF01SUS.png=surprise,woman/3[straight]");
     ck_assert(group(d, 0) == group(d, 2) && group(d, 0) != group(d, 1)); /* both sessions are one person */
     ck_assert(noted("left out 1 pictures from the side") && noted("the first AM31H.png"));
     mn_dataset_destroy(d);
@@ -107,7 +109,13 @@ static void landmarks(const char *folder, const char *name, double lx, double ly
     char all[8000];
     int at = 0;
     for (int k = 0; k < 68; k++)
-        at += snprintf(all + at, sizeof all - (size_t)at, "   %.7e   %.7e \n", k >= 42 && k < 48 ? rx : k >= 36 && k < 42 ? lx : 5, k >= 42 && k < 48 ? ry : k >= 36 && k < 42 ? ly : 7);
+        at += snprintf(all + at, sizeof all - (size_t)at, "   %.7e   %.7e \n",
+                       k >= 42 && k < 48   ? rx
+                       : k >= 36 && k < 42 ? lx
+                                           : 5,
+                       k >= 42 && k < 48   ? ry
+                       : k >= 36 && k < 42 ? ly
+                                           : 7);
     text(folder, name, all);
 }
 
@@ -124,10 +132,13 @@ START_TEST(test_ckplus) {
     text("c/Emotion/S010/002", "S010_002_00000003_emotion.txt", "2");
     help_folder("c/Emotion/S010/004");
     mn_dataset *d = open_set("ckplus", "c", "");
-    ck_assert_str_eq(summary(d), "cohn-kanade-images/S005/001/S005_001_00000001.png=neutral/3 cohn-kanade-images/S005/001/S005_001_00000004.png=disgust/3 "
-                                 "cohn-kanade-images/S005/001/S005_001_00000005.png=disgust/3 cohn-kanade-images/S005/001/S005_001_00000006.png=disgust/3 "
-                                 "cohn-kanade-images/S010/002/S010_002_00000001.png=contempt/3 cohn-kanade-images/S010/002/S010_002_00000002.png=contempt/3 "
-                                 "cohn-kanade-images/S010/002/S010_002_00000003.png=contempt/3");
+    ck_assert_str_eq(
+        summary(d),
+        "cohn-kanade-images/S005/001/S005_001_00000001.png=neutral/3 cohn-kanade-images/S005/001/S005_001_00000004.png=disgust/3 "
+        "cohn-kanade-images/S005/001/S005_001_00000005.png=disgust/3 cohn-kanade-images/S005/001/S005_001_00000006.png=disgust/3 "
+        "cohn-kanade-images/S010/002/S010_002_00000001.png=contempt/3 "
+        "cohn-kanade-images/S010/002/S010_002_00000002.png=contempt/3 "
+        "cohn-kanade-images/S010/002/S010_002_00000003.png=contempt/3");
     ck_assert(group(d, 0) == 5 && group(d, 4) == 10 && noted("left out 1 sequences without an emotion label"));
     mn_dataset_destroy(d);
     /* With landmarks the eyes come to 36 % of the height, 36 % of the side apart, level. */
@@ -169,12 +180,15 @@ START_TEST(test_adience) {
     png("a/aligned/30601258@N03", "landmark_aligned_face.1.10399646885_67c7d20df9_o.jpg", 9, 9);
     png("a/aligned/30601258@N03", "landmark_aligned_face.2.10424815813_e94629b1ec_o.jpg", 9, 9);
     png("a/aligned/7153718@N04", "landmark_aligned_face.2282.1.jpg", 9, 9);
-    text("a", "fold_0_data.txt", ADIENCE_HEAD "30601258@N03\t10399646885_67c7d20df9_o.jpg\t1\t(25, 32)\tf\t0\t414\t1086\t1383\t-115\t30\t17\r\n"
-                                              "30601258@N03\t10424815813_e94629b1ec_o.jpg\t2\tNone\tm\t301\t105\t640\t641\t0\t0\t94\n"
-                                              "30601258@N03\tgone.jpg\t2\t35\tm\t301\t105\t640\t641\t0\t0\t94\n\n"
-                                              "30601258@N03\tgone.jpg\t2\t35\tu\t301\t105\t640\t641\t0\t0\t94\n");
+    text("a", "fold_0_data.txt",
+         ADIENCE_HEAD "30601258@N03\t10399646885_67c7d20df9_o.jpg\t1\t(25, 32)\tf\t0\t414\t1086\t1383\t-115\t30\t17\r\n"
+                      "30601258@N03\t10424815813_e94629b1ec_o.jpg\t2\tNone\tm\t301\t105\t640\t641\t0\t0\t94\n"
+                      "30601258@N03\tgone.jpg\t2\t35\tm\t301\t105\t640\t641\t0\t0\t94\n\n"
+                      "30601258@N03\tgone.jpg\t2\t35\tu\t301\t105\t640\t641\t0\t0\t94\n");
     text("a", "fold_1_data.txt", ADIENCE_HEAD "7153718@N04\t1.jpg\t2282\t3\tf\t0\t0\t1\t1\t0\t0\t1");
-    for (int k = 2; k < 5; k++) text("a", (char[]){'f', 'o', 'l', 'd', '_', (char)('0' + k), '_', 'd', 'a', 't', 'a', '.', 't', 'x', 't', 0}, ADIENCE_HEAD);
+    for (int k = 2; k < 5; k++)
+        text("a", (char[]){'f', 'o', 'l', 'd', '_', (char)('0' + k), '_', 'd', 'a', 't', 'a', '.', 't', 'x', 't', 0},
+             ADIENCE_HEAD);
     mn_dataset *d = open_set("adience", "a", ",fold=1");
     ck_assert_str_eq(summary(d), "aligned/30601258@N03/landmark_aligned_face.1.10399646885_67c7d20df9_o.jpg=woman/0[25-32] "
                                  "aligned/30601258@N03/landmark_aligned_face.2.10424815813_e94629b1ec_o.jpg=man/0[] "
@@ -188,7 +202,11 @@ START_TEST(test_adience) {
     refuse("adience", "a", ",fold=5", "wanted fold=0 to fold=4");
     text("a", "fold_2_data.txt", ADIENCE_HEAD "30601258@N03\t1.jpg\t1\t3\tf\t0\t0\t1\t1\t0\t0\t1");
     refuse("adience", "a", "", "is in fold 0 as well");
-    const char *bad[][2] = {{"../x\t1.jpg\t1\t3\tf", "wanted a user_id"}, {"u\t../../x\t1\t3\tf", "wanted a user_id"}, {"u\t1.jpg\tx\t3\tf", "wanted a user_id"}, {"u\t1.jpg\t1\t3\tfemale", "wanted m, f, u"}, {"u\t1.jpg", "was the file cut?"}};
+    const char *bad[][2] = {{"../x\t1.jpg\t1\t3\tf", "wanted a user_id"},
+                            {"u\t../../x\t1\t3\tf", "wanted a user_id"},
+                            {"u\t1.jpg\tx\t3\tf", "wanted a user_id"},
+                            {"u\t1.jpg\t1\t3\tfemale", "wanted m, f, u"},
+                            {"u\t1.jpg", "was the file cut?"}};
     for (int k = 0; k < 5; k++) {
         char all[400];
         snprintf(all, sizeof all, ADIENCE_HEAD "%s\n", bad[k][0]);
@@ -219,9 +237,12 @@ static void npy(const char *folder, const char *name, const char *descr, const c
 
 START_TEST(test_affectnet) {
     png("t/Manually_Annotated_Images/689", "a.png", 40, 30), png("t/Manually_Annotated_Images/12", "b.png", 40, 30);
-    text("t", "training.csv", "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
-                              "689/a.png,4,3,20,22,1;2;3;4,1,0.7,-0.03\n12/x.png,NULL,NULL,NULL,NULL,,9,-2,-2\n");
-    text("t", "validation.csv", "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n12/b.png,0,0,40,30,,7,0,0\n");
+    text("t", "training.csv",
+         "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
+         "689/a.png,4,3,20,22,1;2;3;4,1,0.7,-0.03\n12/x.png,NULL,NULL,NULL,NULL,,9,-2,-2\n");
+    text("t", "validation.csv",
+         "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n12/"
+         "b.png,0,0,40,30,,7,0,0\n");
     mn_dataset *d = open_set("affectnet", "t", "");
     ck_assert_str_eq(summary(d), "Manually_Annotated_Images/689/a.png=happy/0 Manually_Annotated_Images/12/b.png=contempt/2");
     ck_assert(d->head[0].n_classes == 8 && noted("1 pictures without one of the eight"));
@@ -231,15 +252,21 @@ START_TEST(test_affectnet) {
     ck_assert(im.width == 20 && im.height == 22);
     mn_image_free(&im);
     mn_dataset_destroy(d);
-    const char *bad[][2] = {{"689/a.png,4,3,20,22,,11,0,0", "wanted 0 to 10"}, {"689/a.png,4,3,20,22,,happy,0,0", "wanted 0 to 10"}, {"../../a.png,4,3,20,22,,1,0,0", "no path below"},
-                            {"689/a.png,4,3,0,22,,1,0,0", "wanted pixels"}, {"689/a.png,4,nan,9,22,,1,0,0", "wanted pixels"}, {"689/a.png,4", "was the file cut?"}, {"gone.png,4,3,20,22,,1,0,0", "gone.png"}};
+    const char *bad[][2] = {
+        {"689/a.png,4,3,20,22,,11,0,0", "wanted 0 to 10"}, {"689/a.png,4,3,20,22,,happy,0,0", "wanted 0 to 10"},
+        {"../../a.png,4,3,20,22,,1,0,0", "no path below"}, {"689/a.png,4,3,0,22,,1,0,0", "wanted pixels"},
+        {"689/a.png,4,nan,9,22,,1,0,0", "wanted pixels"},  {"689/a.png,4", "was the file cut?"},
+        {"gone.png,4,3,20,22,,1,0,0", "gone.png"}};
     for (int k = 0; k < 7; k++) {
         char all[500];
-        snprintf(all, sizeof all, "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n%s\n", bad[k][0]);
+        snprintf(all, sizeof all,
+                 "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n%s\n",
+                 bad[k][0]);
         text("t", "training.csv", all);
         refuse("affectnet", "t", "", bad[k][1]);
     }
-    png("u/train_set/images", "0.png", 9, 9), png("u/train_set/images", "1.png", 9, 9), png("u/train_set/images", "2.png", 9, 9), png("u/val_set/images", "3.png", 9, 9);
+    png("u/train_set/images", "0.png", 9, 9), png("u/train_set/images", "1.png", 9, 9), png("u/train_set/images", "2.png", 9, 9),
+        png("u/val_set/images", "3.png", 9, 9);
     npy("u/train_set/annotations", "0_exp.npy", "<U1", "6\0\0\0", 4);
     npy("u/train_set/annotations", "1_exp.npy", "|S2", "10", 2);
     npy("u/train_set/annotations", "2_exp.npy", "<i8", "\2\0\0\0\0\0\0\0", 8);
@@ -266,11 +293,15 @@ START_TEST(test_affectnet) {
 END_TEST
 
 START_TEST(test_imdbwiki) {
-    png("i/00", "nm0000100_rm1_1955-1-6_2003.jpg", 9, 9), png("i/00", "nm0000100_rm2_1955-1-6_1960.jpg", 9, 9), png("i/01", "10110600_1985-09-17_2012.jpg", 9, 9);
-    text("i", "all.csv", "full_path,gender,face_score,second_face_score\n00/nm0000100_rm1_1955-1-6_2003.jpg,1.0,3.1,nan\n00/nm0000100_rm2_1955-1-6_1960.jpg,1,2.0,\n"
-                         "01/10110600_1985-09-17_2012.jpg,0,1.5,nan\nx.jpg,nan,3,\ny.jpg,1,-inf,\nz.jpg,1,4,2.5\n");
+    png("i/00", "nm0000100_rm1_1955-1-6_2003.jpg", 9, 9), png("i/00", "nm0000100_rm2_1955-1-6_1960.jpg", 9, 9),
+        png("i/01", "10110600_1985-09-17_2012.jpg", 9, 9);
+    text("i", "all.csv",
+         "full_path,gender,face_score,second_face_score\n00/nm0000100_rm1_1955-1-6_2003.jpg,1.0,3.1,nan\n00/"
+         "nm0000100_rm2_1955-1-6_1960.jpg,1,2.0,\n"
+         "01/10110600_1985-09-17_2012.jpg,0,1.5,nan\nx.jpg,nan,3,\ny.jpg,1,-inf,\nz.jpg,1,4,2.5\n");
     mn_dataset *d = open_set("imdbwiki", "i/all.csv", "");
-    ck_assert_str_eq(summary(d), "00/nm0000100_rm1_1955-1-6_2003.jpg=man/3[40-49] 00/nm0000100_rm2_1955-1-6_1960.jpg=man/3[4-12] 01/10110600_1985-09-17_2012.jpg=woman/3[20-29]");
+    ck_assert_str_eq(summary(d), "00/nm0000100_rm1_1955-1-6_2003.jpg=man/3[40-49] 00/nm0000100_rm2_1955-1-6_1960.jpg=man/3[4-12] "
+                                 "01/10110600_1985-09-17_2012.jpg=woman/3[20-29]");
     ck_assert(group(d, 0) == group(d, 1) && group(d, 0) != group(d, 2));
     ck_assert(noted("1 pictures without a gender") && noted("2 pictures without a face or with two"));
     mn_dataset_destroy(d);
@@ -339,13 +370,18 @@ END_TEST
 
 /* What happens to a class without a counterpart: its rows lose the label. */
 START_TEST(test_classes) {
-    png("f/anger", "1.png", 9, 9), png("f/Happiness", "2.png", 9, 9), png("f/neutral", "3.png", 9, 9), png("f/contempt", "4.png", 9, 9), png("f/sadness", "5.png", 9, 9);
+    png("f/anger", "1.png", 9, 9), png("f/Happiness", "2.png", 9, 9), png("f/neutral", "3.png", 9, 9),
+        png("f/contempt", "4.png", 9, 9), png("f/sadness", "5.png", 9, 9);
     const struct {
         const char *list, *classes, *want;
-    } all[] = {{"7", "7 angry", "Happiness/2.png=happy/3 anger/1.png=angry/3 contempt/4.png=-/3 neutral/3.png=neutral/3 sadness/5.png=sad/3"},
-               {"6", "6 angry", "Happiness/2.png=happy/3 anger/1.png=angry/3 contempt/4.png=-/3 neutral/3.png=-/3 sadness/5.png=sad/3"},
-               {"8", "8 angry", "Happiness/2.png=happy/3 anger/1.png=angry/3 contempt/4.png=contempt/3 neutral/3.png=neutral/3 sadness/5.png=sad/3"},
-               {"happy,angry+contempt+sad", "2 happy", "Happiness/2.png=happy/3 anger/1.png=angry/3 contempt/4.png=angry/3 neutral/3.png=-/3 sadness/5.png=angry/3"}};
+    } all[] = {
+        {"7", "7 angry",
+         "Happiness/2.png=happy/3 anger/1.png=angry/3 contempt/4.png=-/3 neutral/3.png=neutral/3 sadness/5.png=sad/3"},
+        {"6", "6 angry", "Happiness/2.png=happy/3 anger/1.png=angry/3 contempt/4.png=-/3 neutral/3.png=-/3 sadness/5.png=sad/3"},
+        {"8", "8 angry",
+         "Happiness/2.png=happy/3 anger/1.png=angry/3 contempt/4.png=contempt/3 neutral/3.png=neutral/3 sadness/5.png=sad/3"},
+        {"happy,angry+contempt+sad", "2 happy",
+         "Happiness/2.png=happy/3 anger/1.png=angry/3 contempt/4.png=angry/3 neutral/3.png=-/3 sadness/5.png=angry/3"}};
     for (int k = 0; k < 4; k++) {
         mn_error e = {0};
         mn_dataset *d = mn_dataset_classes(open_set("folder", "f", ""), all[k].list, &e);
@@ -357,7 +393,11 @@ START_TEST(test_classes) {
         ck_assert_str_eq(summary(d), all[k].want);
         mn_dataset_destroy(d);
     }
-    const char *bad[][2] = {{"", "wanted words"}, {"happy,", "wanted words"}, {"happy,,sad", "wanted words"}, {"happy,joy", "named twice"}, {"cat,dog", "none of them is in"}};
+    const char *bad[][2] = {{"", "wanted words"},
+                            {"happy,", "wanted words"},
+                            {"happy,,sad", "wanted words"},
+                            {"happy,joy", "named twice"},
+                            {"cat,dog", "none of them is in"}};
     for (int k = 0; k < 5; k++) {
         mn_error e = {0};
         ck_assert_ptr_null(mn_dataset_classes(open_set("folder", "f", ""), bad[k][0], &e));
@@ -396,4 +436,5 @@ START_TEST(test_no_memory) {
 }
 END_TEST
 
-TEST_SUITE(sets, test_jaffe, test_kdef, test_ckplus, test_adience, test_affectnet, test_imdbwiki, test_clips, test_classes, test_no_memory)
+TEST_SUITE(sets, test_jaffe, test_kdef, test_ckplus, test_adience, test_affectnet, test_imdbwiki, test_clips, test_classes,
+           test_no_memory)

@@ -12,8 +12,10 @@ static void case_of(op_env *e, mn_shape s, int dim, int64_t start, int64_t lengt
     for (int64_t i = 0; i < x->count; i++) { /* in x's order: taken or left out */
         int64_t at = i / inner % s.dim[d];
         bool inside = at >= start && at < start + length;
-        if (inside) want[taken++] = v[i];
-        else v[i] = 0;
+        if (inside)
+            want[taken++] = v[i];
+        else
+            v[i] = 0;
     }
     mn_tensor *y = mn_slice(x, dim, start, length), *g = mn_tensor_create(e->c, MN_STEP, mn_context_dtype(e->c), sy);
     op_expect(e, y, sy, want);

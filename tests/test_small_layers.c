@@ -87,12 +87,14 @@ START_TEST(test_sentences) {
     mn_model *m = begin(&x, MN_SHAPE(4, 3, 2));
     mn_context *c = mn_model_context(m);
     mn_layer_slice(m, x, (mn_slice_layer){.axis = 1, .start = 3, .length = 2});
-    ck_assert_ptr_nonnull(strstr(mn_context_error(c)->text, "Slice \"slice\": 2 numbers from 3 on along axis 1 do not lie in (N,) + (4,3,2)"));
+    ck_assert_ptr_nonnull(
+        strstr(mn_context_error(c)->text, "Slice \"slice\": 2 numbers from 3 on along axis 1 do not lie in (N,) + (4,3,2)"));
     mn_context_destroy(c);
     m = begin(&x, MN_SHAPE(4, 3, 2));
     mn_sym y = mn_model_input(m, "b", MN_SHAPE(4, 2, 2));
     mn_layer_multiply(m, (mn_sym[]){x, y}, 2, (mn_plain_layer){0});
-    ck_assert_ptr_nonnull(strstr(mn_context_error(mn_model_context(m))->text, "input 1 is (4,2,2); wanted the same numbers, or 1"));
+    ck_assert_ptr_nonnull(
+        strstr(mn_context_error(mn_model_context(m))->text, "input 1 is (4,2,2); wanted the same numbers, or 1"));
     mn_context_destroy(mn_model_context(m));
     m = begin(&x, MN_SHAPE(4));
     mn_layer_clip(m, x, (mn_clip_layer){.min_value = 2, .max_value = 1});

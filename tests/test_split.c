@@ -78,8 +78,7 @@ START_TEST(test_nothing_said) {
     for (int k = 0; k < 3; k++) {
         ck_assert_int_eq(l.count[k], again.count[k]);
         ck_assert(!memcmp(l.index[k], again.index[k], (size_t)l.count[k] * sizeof(int64_t)));
-        for (int64_t i = 0; i < l.count[k] && i < other.count[k]; i++)
-            different += l.index[k][i] != other.index[k][i];
+        for (int64_t i = 0; i < l.count[k] && i < other.count[k]; i++) different += l.index[k][i] != other.index[k][i];
     }
     ck_assert_int_gt(different, N / 4);
     mn_split_lists_free(&l), mn_split_lists_free(&again), mn_split_lists_free(&other);
@@ -208,5 +207,4 @@ START_TEST(test_out_of_memory) {
 }
 END_TEST
 
-TEST_SUITE(split, test_nothing_said, test_stable, test_train_and_test_said, test_mixed, test_small_and_odd,
-           test_out_of_memory)
+TEST_SUITE(split, test_nothing_said, test_stable, test_train_and_test_said, test_mixed, test_small_and_odd, test_out_of_memory)

@@ -32,10 +32,10 @@ static int mien(const char *format, ...) {
 }
 
 #define ASSERT_SAYS(text) ck_assert_msg(strstr(output, text), "\"%s\" is not in:\n%s", text, output)
-#define ASSERT_EXIT(status, ...)                                                                  \
-    do {                                                                                          \
-        int got_ = mien(__VA_ARGS__);                                                             \
-        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);   \
+#define ASSERT_EXIT(status, ...)                                                                                                 \
+    do {                                                                                                                         \
+        int got_ = mien(__VA_ARGS__);                                                                                            \
+        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);                                   \
     } while (0)
 
 static bool have_model_files(void) {
@@ -90,8 +90,10 @@ START_TEST(test_probes) {
     for (int i = 0; i < N; i++) {
         label[i] = i % 3;
         for (int k = 0; k < WIDTH; k++) x[i * WIDTH + k] = (float)(mn_rng_normal(&r) + 4 * (k % 3 == label[i]));
-        if (i < 200) train[i] = i;
-        else rest[i - 200] = i;
+        if (i < 200)
+            train[i] = i;
+        else
+            rest[i - 200] = i;
     }
     for (int kind = 0; kind < 2; kind++)
         for (int shuffled = 0; shuffled < 2; shuffled++) {

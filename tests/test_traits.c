@@ -20,8 +20,8 @@ static void expect(const mn_dataset *d, const char *id, const char *a, const cha
         if (strcmp(s.id, id) != 0) continue;
         const char *want[2] = {a, b};
         for (int k = 0; k < 2; k++)
-            ck_assert_msg(want[k] ? s.trait[k] && !strcmp(s.trait[k], want[k]) : !s.trait[k],
-                          "%s: trait %d is %s", id, k, s.trait[k] ? s.trait[k] : "unknown");
+            ck_assert_msg(want[k] ? s.trait[k] && !strcmp(s.trait[k], want[k]) : !s.trait[k], "%s: trait %d is %s", id, k,
+                          s.trait[k] ? s.trait[k] : "unknown");
         return;
     }
     ck_abort_msg("no %s", id);
@@ -61,8 +61,7 @@ END_TEST
 
 START_TEST(test_list_and_concat) {
     write_utkface();
-    help_write_text(test_path("list.csv"),
-                    "path,gender,group,by:race,by:glasses\na.png,man,p1,Asian,yes\nb.png,woman,p2,,no\n");
+    help_write_text(test_path("list.csv"), "path,gender,group,by:race,by:glasses\na.png,man,p1,Asian,yes\nb.png,woman,p2,,no\n");
     mn_dataset *list = open_spec("list", test_path("list.csv"));
     ck_assert_int_eq(list->n_heads, 1);
     ck_assert_int_eq(list->n_traits, 2);
@@ -95,8 +94,7 @@ START_TEST(test_too_many) {
     ck_assert_ptr_null(mn_dataset_list(test_path("many.csv"), NULL, &err));
     ASSERT_FAILS(err, MN_ERR_FORMAT, "by:NAME");
     mn_error_clear(&err);
-    help_write_text(test_path("unnamed.csv"),
-                    "path,label,by:\nx.png,1,\n"); /* "by:" names nothing: a column like others */
+    help_write_text(test_path("unnamed.csv"), "path,label,by:\nx.png,1,\n"); /* "by:" names nothing: a column like others */
     ck_assert_ptr_null(mn_dataset_list(test_path("unnamed.csv"), NULL, &err));
     ASSERT_FAILS(err, MN_ERR_FORMAT, "empty in every row");
 }

@@ -15,8 +15,14 @@ typedef struct moved {
 static double *before[MOST];
 
 static void open_run(train_run *r, char *const *extra, int n_extra) {
-    static char *base[] = {"mien train", "--data", "rendered:70,size=16", "--size", "16", "--epochs", "3", "--batch", "14", "--lr", "0.05",
-                           "--momentum", "0", "--threads", "1", "--workers", "0", "--patience", "0", "--net", "seed2", "--out"};
+    static char *base[] = {"mien train", "--data",    "rendered:70,size=16",
+                           "--size",     "16",        "--epochs",
+                           "3",          "--batch",   "14",
+                           "--lr",       "0.05",      "--momentum",
+                           "0",          "--threads", "1",
+                           "--workers",  "0",         "--patience",
+                           "0",          "--net",     "seed2",
+                           "--out"};
     enum { N = sizeof base / sizeof *base };
     char *words[N + 12];
     memcpy(words, base, sizeof base);
@@ -70,8 +76,10 @@ START_TEST(test_lr_scale) {
     moved m = epoch(&r, 0);
     int still = 0;
     for (int i = 0; i < m.n; i++) {
-        if (!strncmp(m.name[i], "conv2d", 6)) ck_assert_msg(m.by[i] == 0, "%s moved", m.name[i]), still++;
-        else ck_assert_msg(m.by[i] > 0, "%s did not move", m.name[i]);
+        if (!strncmp(m.name[i], "conv2d", 6))
+            ck_assert_msg(m.by[i] == 0, "%s moved", m.name[i]), still++;
+        else
+            ck_assert_msg(m.by[i] > 0, "%s did not move", m.name[i]);
     }
     ck_assert_int_eq(still, 6);
     train_close(&r);
@@ -110,12 +118,14 @@ START_TEST(test_unfreeze) {
     train_close(&r);
     char *extra[] = {"--init", strdup(test_path("from.h5")), "--unfreeze-every", "1", "--freeze", "conv2d"};
     open_run(&r, extra, 6);
-    const char *order[] = {"dense/kernel", "conv2d_2/kernel", "conv2d_1/kernel", "conv2d/kernel"}; /* how they join; the last never */
+    const char *order[] = {"dense/kernel", "conv2d_2/kernel", "conv2d_1/kernel",
+                           "conv2d/kernel"}; /* how they join; the last never */
     for (int64_t k = 0; k < 5; k++) {
         moved m = epoch(&r, k);
         ck_assert(of(&m, "emotion/kernel") > 0 && of(&m, "gender/bias") > 0);
         for (int64_t i = 0; i < 4; i++)
-            ck_assert_msg((of(&m, order[i]) > 0) == (i < k && i < 3), "epoch %d, %s: moved by %g", (int)k, order[i], of(&m, order[i]));
+            ck_assert_msg((of(&m, order[i]) > 0) == (i < k && i < 3), "epoch %d, %s: moved by %g", (int)k, order[i],
+                          of(&m, order[i]));
     }
     train_close(&r);
 }

@@ -10,30 +10,30 @@
 #include <string.h>
 
 /* A suite of one case from a list of test functions: TEST_SUITE(conv2d, test_a, test_b) */
-#define TEST_SUITE(NAME, ...)                                                                            \
-    Suite *suite_##NAME(void);                                                                           \
-    Suite *suite_##NAME(void) {                                                                          \
-        Suite *s = suite_create(#NAME);                                                                  \
-        TCase *c = tcase_create(#NAME);                                                                  \
-        tcase_set_timeout(c, 300);                                                                       \
-        const TTest *list[] = {__VA_ARGS__};                                                             \
-        for (size_t i = 0; i < sizeof list / sizeof *list; i++) tcase_add_test(c, list[i]);              \
-        suite_add_tcase(s, c);                                                                           \
-        return s;                                                                                        \
+#define TEST_SUITE(NAME, ...)                                                                                                    \
+    Suite *suite_##NAME(void);                                                                                                   \
+    Suite *suite_##NAME(void) {                                                                                                  \
+        Suite *s = suite_create(#NAME);                                                                                          \
+        TCase *c = tcase_create(#NAME);                                                                                          \
+        tcase_set_timeout(c, 300);                                                                                               \
+        const TTest *list[] = {__VA_ARGS__};                                                                                     \
+        for (size_t i = 0; i < sizeof list / sizeof *list; i++) tcase_add_test(c, list[i]);                                      \
+        suite_add_tcase(s, c);                                                                                                   \
+        return s;                                                                                                                \
     }
 
 /* Fails with the sentence of the error when the status is not MN_OK. */
-#define ASSERT_OK(expr, err)                                                                             \
-    do {                                                                                                 \
-        mn_status status_ = (expr);                                                                      \
-        ck_assert_msg(status_ == MN_OK, "%s: %s: %s", #expr, mn_status_name(status_), (err)->text);      \
+#define ASSERT_OK(expr, err)                                                                                                     \
+    do {                                                                                                                         \
+        mn_status status_ = (expr);                                                                                              \
+        ck_assert_msg(status_ == MN_OK, "%s: %s: %s", #expr, mn_status_name(status_), (err)->text);                              \
     } while (0)
 
 /* Written so that NaN fails. */
-#define ASSERT_CLOSE(got, want, tol)                                                                     \
-    do {                                                                                                 \
-        double got_ = (got), want_ = (want), tol_ = (tol);                                               \
-        ck_assert_msg(fabs(got_ - want_) <= tol_, "%s is %.9g, want %.9g +- %.2g", #got, got_, want_, tol_); \
+#define ASSERT_CLOSE(got, want, tol)                                                                                             \
+    do {                                                                                                                         \
+        double got_ = (got), want_ = (want), tol_ = (tol);                                                                       \
+        ck_assert_msg(fabs(got_ - want_) <= tol_, "%s is %.9g, want %.9g +- %.2g", #got, got_, want_, tol_);                     \
     } while (0)
 
 /* A directory for a test's files, removed when the process ends. */

@@ -48,8 +48,7 @@ int main(int argc, char **argv) {
             mn_model_forward(m, &in, false);
             mn_count_correct(mn_model_result(m, 0), b.label[0], &a);
         }
-        if (err.status || mn_context_error(c)->status)
-            return fprintf(stderr, "%s%s\n", err.text, mn_context_error(c)->text), 1;
+        if (err.status || mn_context_error(c)->status) return fprintf(stderr, "%s%s\n", err.text, mn_context_error(c)->text), 1;
         printf("epoch %d: %.2f %% of %lld test images\n", epoch + 1, 100.0 * (double)a.right / (double)a.of, (long long)a.of);
     }
     return 0;

@@ -47,25 +47,19 @@ int main(int argc, char **argv) {
 
     start = seconds();
     if (!(cache = mn_dataset_cache(files, &p, &opt, &err))) goto end;
-    printf("decode %8.2f s   %.3f ms a picture\n", seconds() - start,
-           1e3 * (seconds() - start) / (double)files->length);
+    printf("decode %8.2f s   %.3f ms a picture\n", seconds() - start, 1e3 * (seconds() - start) / (double)files->length);
 
-    if (!(train = mn_dataset_subset(cache, split.index[MN_SPLIT_TRAIN], split.count[MN_SPLIT_TRAIN], &err)))
-        goto end;
-    loader = mn_loader_create(train, &p,
-                              (mn_loader_opt){.batch = 32,
-                                              .shuffle = true,
-                                              .seed = 1,
-                                              .workers = argc > 3 ? atoi(argv[3]) : 0,
-                                              .augment = &augment},
-                              &err);
+    if (!(train = mn_dataset_subset(cache, split.index[MN_SPLIT_TRAIN], split.count[MN_SPLIT_TRAIN], &err))) goto end;
+    loader = mn_loader_create(
+        train, &p,
+        (mn_loader_opt){.batch = 32, .shuffle = true, .seed = 1, .workers = argc > 3 ? atoi(argv[3]) : 0, .augment = &augment},
+        &err);
     if (!loader) goto end;
     for (int epoch = 0; epoch < 3; epoch++) {
         start = seconds();
         int64_t n = run_epoch(loader, epoch, &err);
         if (n < 0) goto end;
-        printf("epoch  %8.2f s   %.1f us a sample\n", seconds() - start,
-               1e6 * (seconds() - start) / (double)n);
+        printf("epoch  %8.2f s   %.1f us a sample\n", seconds() - start, 1e6 * (seconds() - start) / (double)n);
     }
 end:
     mn_loader_destroy(loader); /* in the opposite order: each one uses the one before */

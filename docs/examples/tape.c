@@ -11,8 +11,10 @@ int main(int argc, char **argv) {
     mn_tensor *loss = mn_square(mn_shift(z, -5));
     mn_status s = mn_backward(c, loss);
     if (s == MN_OK && argc > 1) s = mn_tape_dot(c, stdout);
-    if (s) fprintf(stderr, "%s\n", mn_context_error(c)->text);
-    else if (argc == 1) printf("dw = %g, dx = %g\n", mn_item(w->grad, 0), mn_item(x->grad, 0));
+    if (s)
+        fprintf(stderr, "%s\n", mn_context_error(c)->text);
+    else if (argc == 1)
+        printf("dw = %g, dx = %g\n", mn_item(w->grad, 0), mn_item(x->grad, 0));
     mn_context_destroy(c);
     return s != MN_OK;
 }

@@ -11,14 +11,14 @@
 static int failures;
 
 /* Any condition; any call of the runtime that must succeed. */
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) failures++, printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);       \
+#define CHECK(condition)                                                                                                         \
+    do {                                                                                                                         \
+        if (!(condition)) failures++, printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);                           \
     } while (0)
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        cudaError_t e_ = (call);                                                                             \
-        if (e_ != cudaSuccess) failures++, printf("%s:%d: %s\n", __FILE__, __LINE__, cudaGetErrorName(e_));  \
+#define OK(call)                                                                                                                 \
+    do {                                                                                                                         \
+        cudaError_t e_ = (call);                                                                                                 \
+        if (e_ != cudaSuccess) failures++, printf("%s:%d: %s\n", __FILE__, __LINE__, cudaGetErrorName(e_));                      \
     } while (0)
 
 /* Numbers in [-1, 1), the same on every machine. */
@@ -45,8 +45,7 @@ template <class T> struct Array {
 };
 
 /* Reads y back and compares; NaN fails. */
-template <class T>
-static void compare(const char *name, Array<T> &y, const std::vector<double> &want, double tolerance) {
+template <class T> static void compare(const char *name, Array<T> &y, const std::vector<double> &want, double tolerance) {
     double worst = 0;
     y.get();
     for (size_t i = 0; i < want.size(); i++) {

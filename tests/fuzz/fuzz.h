@@ -12,8 +12,7 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 
 /* Now and then the valid file instead of what the corpus holds; then libFuzzer's mutation. */
-static inline size_t fuzz_mutate(uint8_t *data, size_t size, size_t max, unsigned seed, const void *valid,
-                                 size_t n) {
+static inline size_t fuzz_mutate(uint8_t *data, size_t size, size_t max, unsigned seed, const void *valid, size_t n) {
     if ((size < 8 || seed % 64 == 0) && n <= max) {
         memcpy(data, valid, n);
         size = n;

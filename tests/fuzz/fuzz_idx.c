@@ -10,10 +10,7 @@ static void make_valid(void) {
     memcpy(valid[0], head, sizeof head);
     for (size_t i = 0; i < 40; i++) valid[0][sizeof head + i] = (uint8_t)(i * 7);
     valid_size[0] = sizeof head + 40;
-    z_stream z = {.next_in = valid[0],
-                  .avail_in = (uInt)valid_size[0],
-                  .next_out = valid[1],
-                  .avail_out = sizeof valid[1]};
+    z_stream z = {.next_in = valid[0], .avail_in = (uInt)valid_size[0], .next_out = valid[1], .avail_out = sizeof valid[1]};
     deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
     deflate(&z, Z_FINISH);
     valid_size[1] = z.total_out;

@@ -3,22 +3,32 @@
 #include "data/model_config.h"
 #include "tests/fuzz/fuzz.h"
 
-static const char *const valid[] = {
-    "{\"name\":\"n\",\"input\":[9,10,2],\"layers\":[{\"class\":\"Conv2D\",\"filters\":4,"
-    "\"kernel_size\":[3,2],\"strides\":2,\"padding\":\"same\",\"activation\":\"relu\",\"name\":\"a\"},{\"class\":\"BatchNormalization\"},"
-    "{\"class\":\"ZeroPadding2D\",\"padding\":[[1,2],[0,1]]},{\"class\":\"MaxPooling2D\",\"pool_size\":2},{\"class\":\"SeparableConv2D\","
-    "\"filters\":4,\"kernel_size\":3,\"padding\":\"same\"},{\"class\":\"Reshape\",\"target_shape\":[2,-1]},{\"class\":\"LSTM\",\"units\":3},"
-    "{\"class\":\"Heads\"}]}",
-    "{\"class_name\":\"Functional\",\"config\":{\"name\":\"f\",\"layers\":[{\"class_name\":\"InputLayer\",\"name\":\"i\",\"config\":"
-    "{\"batch_input_shape\":[null,6,6,2],\"name\":\"i\"},\"inbound_nodes\":[]},{\"class_name\":\"Conv2D\",\"name\":\"c\",\"config\":{"
-    "\"filters\":2,\"kernel_size\":[1,1]},\"inbound_nodes\":[[[\"i\",0,0,{}]]]},{\"class_name\":\"Add\",\"name\":\"s\",\"config\":{},"
-    "\"inbound_nodes\":[[[\"i\",0,0,{}],[\"c\",0,0,{}]]]},{\"class_name\":\"Flatten\",\"name\":\"l\",\"config\":{},\"inbound_nodes\":"
-    "[[[\"s\",0,0,{}]]]},{\"class_name\":\"Dense\",\"name\":\"d\",\"config\":{\"units\":3,\"activation\":\"softmax\"},\"inbound_nodes\":"
-    "[[[\"l\",0,0,{}]]]}],\"input_layers\":[[\"i\",0,0]],\"output_layers\":[[\"d\",0,0]]}}",
-    "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"TimeDistributed\",\"config\":{\"name\":\"t\",\"batch_input_shape\":"
-    "[null,3,4,4,1],\"layer\":{\"class_name\":\"Conv2D\",\"config\":{\"name\":\"c\",\"filters\":2,\"kernel_size\":2}}}},{\"class_name\":"
-    "\"ConvLSTM2D\",\"config\":{\"name\":\"r\",\"filters\":2,\"kernel_size\":[2,2]}},{\"class_name\":\"LeakyReLU\",\"config\":{\"name\":\"k\","
-    "\"alpha\":0.2}}]}"};
+static const char *const valid[] = {"{\"name\":\"n\",\"input\":[9,10,2],\"layers\":[{\"class\":\"Conv2D\",\"filters\":4,"
+                                    "\"kernel_size\":[3,2],\"strides\":2,\"padding\":\"same\",\"activation\":\"relu\",\"name\":"
+                                    "\"a\"},{\"class\":\"BatchNormalization\"},"
+                                    "{\"class\":\"ZeroPadding2D\",\"padding\":[[1,2],[0,1]]},{\"class\":\"MaxPooling2D\",\"pool_"
+                                    "size\":2},{\"class\":\"SeparableConv2D\","
+                                    "\"filters\":4,\"kernel_size\":3,\"padding\":\"same\"},{\"class\":\"Reshape\",\"target_"
+                                    "shape\":[2,-1]},{\"class\":\"LSTM\",\"units\":3},"
+                                    "{\"class\":\"Heads\"}]}",
+                                    "{\"class_name\":\"Functional\",\"config\":{\"name\":\"f\",\"layers\":[{\"class_name\":"
+                                    "\"InputLayer\",\"name\":\"i\",\"config\":"
+                                    "{\"batch_input_shape\":[null,6,6,2],\"name\":\"i\"},\"inbound_nodes\":[]},{\"class_name\":"
+                                    "\"Conv2D\",\"name\":\"c\",\"config\":{"
+                                    "\"filters\":2,\"kernel_size\":[1,1]},\"inbound_nodes\":[[[\"i\",0,0,{}]]]},{\"class_name\":"
+                                    "\"Add\",\"name\":\"s\",\"config\":{},"
+                                    "\"inbound_nodes\":[[[\"i\",0,0,{}],[\"c\",0,0,{}]]]},{\"class_name\":\"Flatten\",\"name\":"
+                                    "\"l\",\"config\":{},\"inbound_nodes\":"
+                                    "[[[\"s\",0,0,{}]]]},{\"class_name\":\"Dense\",\"name\":\"d\",\"config\":{\"units\":3,"
+                                    "\"activation\":\"softmax\"},\"inbound_nodes\":"
+                                    "[[[\"l\",0,0,{}]]]}],\"input_layers\":[[\"i\",0,0]],\"output_layers\":[[\"d\",0,0]]}}",
+                                    "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"TimeDistributed\",\"config\":{"
+                                    "\"name\":\"t\",\"batch_input_shape\":"
+                                    "[null,3,4,4,1],\"layer\":{\"class_name\":\"Conv2D\",\"config\":{\"name\":\"c\",\"filters\":"
+                                    "2,\"kernel_size\":2}}}},{\"class_name\":"
+                                    "\"ConvLSTM2D\",\"config\":{\"name\":\"r\",\"filters\":2,\"kernel_size\":[2,2]}},{\"class_"
+                                    "name\":\"LeakyReLU\",\"config\":{\"name\":\"k\","
+                                    "\"alpha\":0.2}}]}"};
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed) {
     const char *text = valid[seed / 64 % 3];
@@ -62,8 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     c = mn_context_create(&opt, NULL);
     mn_model *m = mn__config_read(c, text, &err);
     if (!m && !err.text[0]) abort();
-    if (m) check(c, m);
-    else mn_context_destroy(c);
+    if (m)
+        check(c, m);
+    else
+        mn_context_destroy(c);
     mn_free(text);
     return 0;
 }

@@ -18,7 +18,8 @@ static void make_valid(void) {
     x = mn_layer_flatten(m, x, (mn_plain_layer){0});
     mn_model_output(m, mn_layer_dense(m, x, (mn_dense_layer){.name = "h", .units = 2}));
     snprintf(path, sizeof path, "/dev/shm/mien-fuzz-%d.h5", (int)getpid());
-    if (mn_model_build(m) || mn_model_save(m, &info, path, NULL) || mn__read_file(path, 1 << 20, &valid, &valid_size, NULL)) abort();
+    if (mn_model_build(m) || mn_model_save(m, &info, path, NULL) || mn__read_file(path, 1 << 20, &valid, &valid_size, NULL))
+        abort();
     valid_size -= CHECKSUM;
     mn_context_destroy(c);
 }
@@ -40,8 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fclose(f);
     mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1, .memory_limit = 64 << 20}, NULL);
     mn_model *m = mn_model_load(c, path, &info, &err);
-    if (m) mn_model_info_free(&info);
-    else if (!err.text[0] || info.n_heads) abort();
+    if (m)
+        mn_model_info_free(&info);
+    else if (!err.text[0] || info.n_heads)
+        abort();
     mn_context_destroy(c);
     unlink(path);
     return 0;

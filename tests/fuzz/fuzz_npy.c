@@ -1,7 +1,8 @@
 /* NumPy's .npy files. */
 #include "tests/fuzz/fuzz.h"
 
-static const char valid[] = "\x93NUMPY\x01\x00\x47\x00{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }            \n0123456789abcdefghijklmn";
+static const char valid[] =
+    "\x93NUMPY\x01\x00\x47\x00{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }            \n0123456789abcdefghijklmn";
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed) {
     return fuzz_mutate(data, size, max, seed, valid, sizeof valid - 1);

@@ -14,11 +14,15 @@ static mn_model *network(mn_context *c, int kind) {
     if (kind == 1) {
         x = mn_layer_lstm(m, x, (mn_lstm_layer){.units = 2});
     } else {
-        x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 2, .kernel_size = {3, 3}, .padding = MN_SAME, .activation = MN_ACT_GELU});
+        x = mn_layer_conv2d(
+            m, x, (mn_conv2d_layer){.filters = 2, .kernel_size = {3, 3}, .padding = MN_SAME, .activation = MN_ACT_GELU});
         x = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){0});
-        y = mn_layer_up_sampling2d(m, mn_layer_max_pooling2d(m, x, (mn_pooling2d_layer){.pool_size = {2, 1}}), (mn_up_sampling2d_layer){.size = {2, 1}});
-        x = kind ? mn_layer_multiply(m, (mn_sym[]){x, y}, 2, (mn_plain_layer){0}) : mn_layer_concatenate(m, (mn_sym[]){x, y}, 2, (mn_concatenate_layer){0});
-        x = kind ? mn_layer_flatten(m, mn_layer_slice(m, x, (mn_slice_layer){.length = 1}), (mn_plain_layer){0}) : mn_layer_global_average_pooling2d(m, x, (mn_plain_layer){0});
+        y = mn_layer_up_sampling2d(m, mn_layer_max_pooling2d(m, x, (mn_pooling2d_layer){.pool_size = {2, 1}}),
+                                   (mn_up_sampling2d_layer){.size = {2, 1}});
+        x = kind ? mn_layer_multiply(m, (mn_sym[]){x, y}, 2, (mn_plain_layer){0})
+                 : mn_layer_concatenate(m, (mn_sym[]){x, y}, 2, (mn_concatenate_layer){0});
+        x = kind ? mn_layer_flatten(m, mn_layer_slice(m, x, (mn_slice_layer){.length = 1}), (mn_plain_layer){0})
+                 : mn_layer_global_average_pooling2d(m, x, (mn_plain_layer){0});
     }
     mn_model_output(m, mn_layer_dense(m, x, (mn_dense_layer){.units = 3, .name = "out"}));
     return mn_model_build(m) ? NULL : m;
