@@ -1,19 +1,21 @@
 /* mien info: what a model file or a network is. */
 #include "apps/app.h"
+#include "apps/graph.h"
 #include "apps/report.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 typedef struct options {
-    const char *what;
+    const char *what, *svg;
     bool dot;
     int channels, size;
 } options;
 
-enum { OPT_DOT = 256, OPT_SIZE, OPT_CHANNELS };
+enum { OPT_DOT = 256, OPT_SVG, OPT_SIZE, OPT_CHANNELS };
 static const struct argp_option table[] = {
     {"dot", OPT_DOT, 0, 0, "The graph for Graphviz instead: mien info --dot NET | dot -Tsvg", 1},
+    {"svg", OPT_SVG, "FILE", 0, "The graph as a picture, to look at in a browser", 1},
     {"size", OPT_SIZE, "N", 0, "Input size of a network (default: its own)", 1},
     {"channels", OPT_CHANNELS, "1|3", 0, "Input channels of a network (default: its own)", 1},
     {0},
@@ -25,6 +27,9 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
     case OPT_DOT:
         o->dot = true;
         return 0;
+    case OPT_SVG:
+        o->svg = arg;
+        return 0;
     case OPT_SIZE:
         o->size = (int)app_parse_int(s, "--size", arg, 8, 1024);
         return 0;
@@ -34,6 +39,9 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
     case ARGP_KEY_ARG:
         if (o->what) argp_error(s, "one model at a time: \"%s\" is too many", arg);
         o->what = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->svg && (!o->what || o->dot)) argp_error(s, "--svg wants a model or network, and no --dot");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -47,6 +55,7 @@ static const char doc[] = "Describes a model file or a network: layers, paramete
                           "  mien info\n"
                           "  mien info seed2\n"
                           "  mien info faces.h5\n"
+                          "  mien info --svg net.svg mini-xception\n"
                           "  mien info --dot mini-xception | dot -Tsvg > net.svg\n";
 static const struct argp argp = {table, parse, "[MODEL.h5|NET|FILE.json]", doc, NULL, NULL, NULL};
 
@@ -138,6 +147,15 @@ static void print_training(const char *text) {
 static void print_training(const char *text) { printf("trained   %s\n", text); }
 #endif
 
+static mn_status draw(const options *o, const mn_model *m, mn_error *err) {
+    size_t size;
+    char *svg = graph_svg(m, &size);
+    mn_status s = app_save(o->svg, svg, size, err);
+    free(svg);
+    if (!s) printf("wrote     %s: %d layers\n", o->svg, mn_model_layers(m));
+    return s;
+}
+
 static int describe(const options *o, mn_context *c, mn_error *err) {
     mn_model_info info = {0};
     bool file = !is_network(o->what);
@@ -157,9 +175,9 @@ static int describe(const options *o, mn_context *c, mn_error *err) {
                         &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
         if (!m) mn_fail(err, mn_context_error(c)->status, "%s", mn_context_error(c)->text);
     }
-    mn_status s = !m ? err->status : o->dot ? mn_model_dot(m, stdout) : mn_model_summary(m, stdout, 79);
-    if (m && s) mn_fail(err, s, "%s", mn_context_error(c)->text);
-    if (!s && file && !o->dot) {
+    mn_status s = !m ? err->status : o->svg ? draw(o, m, err) : o->dot ? mn_model_dot(m, stdout) : mn_model_summary(m, stdout, 79);
+    if (m && s && !o->svg) mn_fail(err, s, "%s", mn_context_error(c)->text);
+    if (!s && file && !o->dot && !o->svg) {
         putchar('\n');
         print_heads(&info);
         print_preprocess(&info.preprocess);

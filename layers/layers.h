@@ -323,6 +323,18 @@ mn_status mn_model_summary(const mn_model *m, FILE *out, int width);
 /* The graph as Graphviz. */
 mn_status mn_model_dot(const mn_model *m, FILE *out);
 
+/* One layer, as a drawing shows it. `name` and `in` are the model's. */
+typedef struct mn_layer_look {
+    const char *name;
+    char kind[64];   /* "Conv2D, relu" */
+    mn_shape shape;  /* of the output, without N */
+    int64_t parameters;
+    const mn_sym *in; /* the layers that it reads: smaller numbers than its own */
+    int n_in;
+    bool is_output;
+} mn_layer_look;
+mn_layer_look mn_model_look(const mn_model *m, int layer);
+
 /* ---- changing ----------------------------------------------------------------------------------------- */
 
 /* Stops (or resumes) the training of every layer whose name matches the shell pattern ("conv*", "*").

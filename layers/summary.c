@@ -103,6 +103,14 @@ mn_status mn_model_summary(const mn_model *m, FILE *out, int width) {
     return ferror(out) ? MN__FAIL(m->ctx, MN_ERR_IO, "the summary could not be written") : MN_OK;
 }
 
+mn_layer_look mn_model_look(const mn_model *m, int layer) {
+    const mn__layer *l = m->layer[layer];
+    mn_layer_look o = {.name = l->name, .shape = l->shape, .parameters = layer_parameters(l, false), .in = l->in, .n_in = l->n_in};
+    class_text(l, o.kind, sizeof o.kind);
+    for (int k = 0; k < m->n_outputs; k++) o.is_output |= m->output[k] == layer;
+    return o;
+}
+
 mn_status mn_model_dot(const mn_model *m, FILE *out) {
     char shape[64], class[64];
     fprintf(out,

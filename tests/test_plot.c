@@ -1,7 +1,9 @@
 /* The SVG files: well formed, escaped, with the numbers in them; MIEN_KEEP=folder keeps them for looking at.
  */
 #include "apps/calibrate.h"
+#include "apps/graph.h"
 #include "apps/plot.h"
+#include "tests/op_test.h"
 #include "tests/tests.h"
 
 /* Every tag opened is closed, every & begins an entity: enough of XML for what plot.c can get wrong. */
@@ -176,4 +178,85 @@ START_TEST(test_calibration) {
 }
 END_TEST
 
-TEST_SUITE(plot, test_curves, test_curves_of_little, test_confusion, test_many_and_no_classes, test_calibration)
+typedef struct box {
+    double x, y, w, h;
+} box;
+
+/* Boxes stand apart, and no line goes down through one. */
+static void assert_apart(const char *svg, const char *name, int layers, int edges) {
+    box *b = calloc((size_t)layers, sizeof *b);
+    int n = 0, lines = 0;
+    for (const char *p = svg; (p = strstr(p, "<rect x=")); p++) {
+        ck_assert_int_lt(n, layers);
+        ck_assert_int_eq(sscanf(p, "<rect x=\"%lf\" y=\"%lf\" width=\"%lf\" height=\"%lf\"", &b[n].x, &b[n].y, &b[n].w, &b[n].h), 4);
+        for (int i = 0; i < n; i++)
+            ck_assert_msg(b[i].y != b[n].y || b[i].x + b[i].w < b[n].x || b[n].x + b[n].w < b[i].x, "%s: boxes %d and %d", name, i, n);
+        n++;
+    }
+    ck_assert_int_eq(n, layers);
+    double x0, y0, y1, x1, y2;
+    for (const char *p = svg; (p = strstr(p, "<path d=")); p++) {
+        if (sscanf(p, "<path d=\"M%lf %lfV%lfH%lfV%lfH", &x0, &y0, &y1, &x1, &y2) != 5) continue;
+        lines++;
+        for (int i = 0; i < n; i++)
+            ck_assert_msg(x1 < b[i].x || x1 > b[i].x + b[i].w || y2 < b[i].y || y1 > b[i].y + b[i].h, "%s: a line through box %d", name, i);
+    }
+    ck_assert_int_eq(lines, edges);
+    free(b);
+}
+
+START_TEST(test_graphs) {
+    for (int k = 0; mn_net_names[k]; k++) {
+        mn_context *c = op_context(MN_F32, 1);
+        mn_model *m = mn_net_create(c, mn_net_names[k], NULL);
+        ck_assert_ptr_nonnull(m);
+        size_t size;
+        char *svg = graph_svg(m, &size), text[300];
+        ck_assert_int_eq(size, strlen(svg));
+        assert_well_formed(svg);
+        int edges = 0, layers = mn_model_layers(m);
+        long long parameters = 0;
+        for (int i = 0; i < layers; i++) {
+            mn_layer_look look = mn_model_look(m, i);
+            snprintf(text, sizeof text, ">%s</text>", look.name);
+            ck_assert_msg(strstr(svg, text), "%s: no %s", mn_net_names[k], look.name);
+            edges += look.n_in;
+            parameters += look.parameters;
+        }
+        ck_assert_int_eq(parameters, mn_model_count(m).parameters);
+        assert_apart(svg, mn_net_names[k], layers, edges);
+        snprintf(text, sizeof text, "graph-%s.svg", mn_net_names[k]);
+        keep(text, svg, size);
+        free(svg);
+        mn_context_destroy(c);
+    }
+}
+END_TEST
+
+/* Skips of every length from one layer, several inputs, two outputs. */
+START_TEST(test_graph_of_many_ways) {
+    mn_context *c = op_context(MN_F32, 1);
+    mn_model *m = mn_model_create(c, "<ways>");
+    mn_sym a = mn_model_input(m, "a", MN_SHAPE(4)), b = mn_model_input(m, "b", MN_SHAPE(4)), x = a;
+    for (int i = 0; i < 4; i++) {
+        mn_sym y = mn_layer_dense(m, x, (mn_dense_layer){.units = 4});
+        mn_sym z = i % 2 ? mn_layer_dense(m, y, (mn_dense_layer){.units = 4}) : b;
+        x = mn_layer_add(m, (mn_sym[]){y, z, a}, 3, (mn_plain_layer){0});
+        if (i == 1) mn_model_output(m, z);
+    }
+    mn_model_output(m, x);
+    ck_assert_int_eq(mn_model_build(m), MN_OK);
+    size_t size;
+    char *svg = graph_svg(m, &size);
+    assert_well_formed(svg);
+    ck_assert_ptr_nonnull(strstr(svg, "&lt;ways&gt;"));
+    ck_assert_int_eq(count(svg, "#f7e8d8"), 2);
+    assert_apart(svg, "ways", 12, 18);
+    keep("graph-ways.svg", svg, size);
+    free(svg);
+    mn_context_destroy(c);
+}
+END_TEST
+
+TEST_SUITE(plot, test_curves, test_curves_of_little, test_confusion, test_many_and_no_classes, test_calibration, test_graphs,
+           test_graph_of_many_ways)
