@@ -202,6 +202,7 @@ static json_t *describe(const options *o, mn_error *err) {
     json_t *net = text ? json_loads(text, 0, NULL) : NULL;
     mn_free(text);
     train_close(&r);
+    train_options_free(&t);
     free(w[n - 1]);
     free(w);
     free(line);

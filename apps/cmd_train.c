@@ -445,6 +445,12 @@ bool train_parse(train_options *o, int argc, char **argv) {
     return whole;
 }
 
+void train_options_free(train_options *o) {
+    for (int k = 0; k < o->n_head_weights; k++) free((char *)o->weighted_head[k]);
+    for (int k = 0; k < o->n_scaled; k++) free((char *)o->scaled[k]);
+    o->n_head_weights = o->n_scaled = 0;
+}
+
 /* The command line of the checkpoint, and after it what this one says beside --resume: that is what the next
  * checkpoint will hold. *words owns the strings. */
 static int join_words(char ***words, int n, int argc, char **argv) {
@@ -559,7 +565,7 @@ int cmd_train(int argc, char **argv) {
     mn_error err = {0};
     if (p.o.resume && !parse_resumed(&p, argc, argv, &words, &err)) return app_fail(&err);
     int status = complete(&p) ? run(&p.o) : APP_USAGE;
-    for (int k = 0; k < p.o.n_head_weights; k++) free((char *)p.o.weighted_head[k]);
+    train_options_free(&p.o);
     train_words_free(words);
     return status;
 }

@@ -106,6 +106,7 @@ train_end study_run(char *const *word, int n, const char *log, const volatile in
         o.quiet = true;
         if (end == TRAIN_DONE) end = run(&o, stop, out, err);
         if (end == TRAIN_DONE && append(log, command, out, err)) end = TRAIN_FAILED;
+        train_options_free(&o);
     }
     free(line);
     free(model);

@@ -120,6 +120,8 @@ typedef struct train_run {
 /* cmd_train.c: fills *o from a command line, argv[0] being the program. A wrong word ends the program with a sentence
  * and status 2; false: something is missing, which has been said. Strings stay the caller's. */
 bool train_parse(train_options *o, int argc, char **argv);
+/* What train_parse allocated. */
+void train_options_free(train_options *o);
 
 /* Gradual unfreezing (Howard and Ruder 2018): at first the heads learn alone, and every --unfreeze-every epochs the next
  * layer with weights from the end joins, batch norm with the layer before it. A function of the epoch; call at its start. */

@@ -13,6 +13,8 @@ typedef struct moved {
 } moved;
 
 static double *before[MOST];
+static train_options options;
+static char out[512], from[512];
 
 static void open_run(train_run *r, char *const *extra, int n_extra) {
     static char *base[] = {"mien train", "--data",    "rendered:70,size=16",
@@ -26,19 +28,25 @@ static void open_run(train_run *r, char *const *extra, int n_extra) {
     enum { N = sizeof base / sizeof *base };
     char *words[N + 12];
     memcpy(words, base, sizeof base);
-    words[N] = strdup(test_path("out.h5"));
+    snprintf(out, sizeof out, "%s", test_path("out.h5"));
+    words[N] = out;
     memcpy(words + N + 1, extra, (size_t)n_extra * sizeof *words);
-    train_options o;
     mn_error e = {0};
-    ck_assert(train_parse(&o, N + 1 + n_extra, words));
-    o.quiet = true;
-    ASSERT_OK(train_open(r, &o, &e), &e);
+    ck_assert(train_parse(&options, N + 1 + n_extra, words));
+    options.quiet = true;
+    ASSERT_OK(train_open(r, &options, &e), &e);
     int n, all;
     mn_tensor **w = mn_model_parameters(r->m, &n, &all);
     for (int i = 0; i < n; i++) {
         before[i] = malloc((size_t)w[i]->count * sizeof(double));
         ck_assert(!mn_get_f64(w[i], before[i]));
     }
+}
+
+static void close_run(train_run *r) {
+    train_close(r);
+    train_options_free(&options);
+    for (int i = 0; i < MOST; i++) free(before[i]), before[i] = NULL;
 }
 
 /* One epoch by hand: what train_loop does before and in it. */
@@ -82,7 +90,7 @@ START_TEST(test_lr_scale) {
             ck_assert_msg(m.by[i] > 0, "%s did not move", m.name[i]);
     }
     ck_assert_int_eq(still, 6);
-    train_close(&r);
+    close_run(&r);
 }
 END_TEST
 
@@ -104,7 +112,7 @@ START_TEST(test_lr_scale_is_a_factor) {
         step[k] = 0;
         for (int64_t i = 0; i < w->count; i++) step[k] += fabs(now[i] - was[i]);
         free(was), free(now);
-        train_close(&r);
+        close_run(&r);
     }
     ASSERT_CLOSE(step[1], 0.25 * step[0], 1e-4 * step[0]);
 }
@@ -115,8 +123,9 @@ START_TEST(test_unfreeze) {
     mn_error e = {0};
     open_run(&r, NULL, 0);
     ck_assert(!mn_model_save(r.m, &r.info, test_path("from.h5"), &e));
-    train_close(&r);
-    char *extra[] = {"--init", strdup(test_path("from.h5")), "--unfreeze-every", "1", "--freeze", "conv2d"};
+    close_run(&r);
+    snprintf(from, sizeof from, "%s", test_path("from.h5"));
+    char *extra[] = {"--init", from, "--unfreeze-every", "1", "--freeze", "conv2d"};
     open_run(&r, extra, 6);
     const char *order[] = {"dense/kernel", "conv2d_2/kernel", "conv2d_1/kernel",
                            "conv2d/kernel"}; /* how they join; the last never */
@@ -127,7 +136,7 @@ START_TEST(test_unfreeze) {
             ck_assert_msg((of(&m, order[i]) > 0) == (i < k && i < 3), "epoch %d, %s: moved by %g", (int)k, order[i],
                           of(&m, order[i]));
     }
-    train_close(&r);
+    close_run(&r);
 }
 END_TEST
 TEST_SUITE(transfer, test_lr_scale, test_lr_scale_is_a_factor, test_unfreeze)
