@@ -14,7 +14,8 @@ EMU_OPT   ?= -O1
 EMU_CLANG    := $(findstring clang,$(shell $(CXX) --version 2>/dev/null))
 EMU_CHECKS   := -fsanitize=thread,bounds,alignment $(if $(EMU_CLANG),-fno-sanitize=local-bounds \
                 $(foreach f,memcpy memmove memset,-fno-builtin-$(f)) -mllvm -tsan-instrument-read-before-write=1)
-EMU_CXXFLAGS := -std=c++17 -g -Wall -Wextra -Wshadow -Wno-unknown-pragmas -ffp-contract=off -I.
+# Large frames are probed page by page: a thread's full stack meets its guard instead of stepping over it.
+EMU_CXXFLAGS := -fstack-clash-protection -std=c++17 -g -Wall -Wextra -Wshadow -Wno-unknown-pragmas -ffp-contract=off -I.
 EMU_RUNTIME  := $(wildcard cuda/emu/*.cpp)
 
 # ---- nvcc ---------------------------------------------------------------------------------------------
