@@ -25,7 +25,7 @@ replace() {
 # The C files whose kernels change with file $1.
 sources_of() {
     case $1 in
-    cpu/*.c | autograd/*.c | tensor/*.c) echo "$1" ;;
+    cpu/*.c | autograd/*.c | tensor/*.c | layers/*.c | data/*.c | optim/*.c) echo "$1" ;;
     cuda/*.cu) echo "$1" ;;
     cuda/*) grep -l -F " $1" "$BUILD"/obj/cuda/*.checked.d | sed "s|.*/\(.*\)\.cu\.checked\.d|cuda/\1.cu|" ;;
     autograd/*.def) stem=${1#autograd/}; echo "cpu/${stem%.def}.c" ;;
