@@ -40,7 +40,7 @@ mn_status app_check_writable(const char *path, mn_error *err);
 
 /* Where the model `name` is: a file of that name, or else one that came with mien ("tiny"), looked for in
  * $MIEN_MODELS, the source tree and where `make install` puts them. `name` itself when there is none. The string lives as
- * long as the program. */
+ * long as the program; so must `name`. */
 const char *app_model_path(const char *name);
 
 /* What a subcommand says that was built without a library it needs; returns APP_FAILED. */

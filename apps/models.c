@@ -30,12 +30,19 @@ static char *in_source_tree(const char *name) {
 }
 
 const char *app_model_path(const char *name) {
-    static char *found[16]; /* kept until the program ends: command lines name few models */
+    static struct {
+        const char *name;
+        char *path;
+    } found[16]; /* kept until the program ends: command lines name few models */
     static int n_found;
+    for (int i = 0; i < n_found; i++)
+        if (!strcmp(found[i].name, name)) return found[i].path;
     const char *folder = getenv("MIEN_MODELS");
     if (!*name || strpbrk(name, "/.") || access(name, F_OK) == 0 || n_found == 16) return name;
     char *path = folder ? within(folder, name) : NULL;
     if (!path) path = in_source_tree(name);
     if (!path) path = within(MIEN_MODELS, name);
-    return path ? found[n_found++] = path : name;
+    if (!path) return name;
+    found[n_found].name = name, found[n_found].path = path;
+    return found[n_found++].path;
 }
