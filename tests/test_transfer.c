@@ -30,7 +30,7 @@ static void open_run(train_run *r, char *const *extra, int n_extra) {
     memcpy(words, base, sizeof base);
     snprintf(out, sizeof out, "%s", test_path("out.h5"));
     words[N] = out;
-    memcpy(words + N + 1, extra, (size_t)n_extra * sizeof *words);
+    if (n_extra) memcpy(words + N + 1, extra, (size_t)n_extra * sizeof *words);
     mn_error e = {0};
     ck_assert(train_parse(&options, N + 1 + n_extra, words));
     options.quiet = true;
