@@ -1,47 +1,37 @@
 /* mien convert: a model file as one of another kind, with a check that both compute the same. */
-#include "apps/app.h"
+#include "apps/foreign.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct options {
-    const char *in, *out, *net, *range, *grey;
-    const char *classes[MN_MAX_HEADS];
-    int n_classes, channels, size;
+    const char *in, *out, *net;
+    int channels, size;
+    foreign foreign;
 } options;
 
-enum { OPT_RANGE = 256, OPT_GREY, OPT_CLASSES, OPT_SIZE, OPT_CHANNELS };
+enum { OPT_SIZE = 256, OPT_CHANNELS };
 static const struct argp_option table[] = {
     {"net", 'n', "NAME|FILE.json", 0, "The network of a .safetensors file, which holds weights alone", 1},
     {"size", OPT_SIZE, "N", 0, "Input size of --net (default: its own)", 1},
     {"channels", OPT_CHANNELS, "1|3", 0, "Input channels of --net (default: its own)", 1},
-    {"class-names", OPT_CLASSES, "HEAD:A,B,..", 0, "Names of a head's classes; once for each head, in their order", 2},
-    {"input-range", OPT_RANGE, "LO,HI", 0, "The numbers that stand for black and white in the input", 2},
-    {"grey", OPT_GREY, "bt601|mean", 0, "How colours become grey", 2},
     {0},
 };
 
 static error_t parse(int key, char *arg, struct argp_state *s) {
     options *o = s->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        s->child_inputs[0] = &o->foreign;
+        return 0;
     case 'n':
         o->net = arg;
-        return 0;
-    case OPT_RANGE:
-        o->range = arg;
-        return 0;
-    case OPT_GREY:
-        o->grey = (const char *[]){"bt601", "mean"}[app_parse_word(s, "--grey", arg, (const char *[]){"bt601", "mean"}, 2)];
         return 0;
     case OPT_SIZE:
         o->size = (int)app_parse_int(s, "--size", arg, 8, 1024);
         return 0;
     case OPT_CHANNELS:
         o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1;
-        return 0;
-    case OPT_CLASSES:
-        if (o->n_classes == MN_MAX_HEADS) argp_error(s, "--class-names is given more than %d times", MN_MAX_HEADS);
-        o->classes[o->n_classes++] = arg;
         return 0;
     case ARGP_KEY_ARG:
         if (o->out) argp_error(s, "two files, IN and OUT: \"%s\" is too many", arg);
@@ -65,7 +55,8 @@ static const char doc[] =
     "  mien convert faces.h5 faces.onnx\n"
     "  mien convert resnet.onnx resnet.h5 --class-names emotion:angry,happy,neutral --input-range -1,1\n"
     "  mien convert --net tiny weights.safetensors tiny.h5\n";
-static const struct argp argp = {table, parse, "IN OUT", doc, NULL, NULL, NULL};
+static const struct argp_child children[] = {{&foreign_argp, 0, NULL, 8}, {0}};
+static const struct argp argp = {table, parse, "IN OUT", doc, children, NULL, NULL};
 
 static bool ends_in(const char *path, const char *extension) {
     size_t n = strlen(path), m = strlen(extension);
@@ -74,48 +65,22 @@ static bool ends_in(const char *path, const char *extension) {
 
 /* ---- what is said on the command line ---- */
 
-/* "HEAD:A,B,C" as a head; free it with mn_head_free. */
-static mn_status parse_head(const char *text, mn_head *h, mn_error *err) {
-    const char *colon = strchr(text, ':');
-    *h = (mn_head){0};
-    if (!colon || colon == text || (size_t)(colon - text) >= sizeof h->name)
-        return mn_fail(err, MN_ERR_ARG, "--class-names is \"%s\"; wanted HEAD:A,B,..", text);
-    memcpy(h->name, text, (size_t)(colon - text));
-    char *copy = app_text("%s", colon + 1), *rest = copy, *word;
-    char *names[MN_MAX_CLASSES];
-    mn_head view = {.class_name = names};
-    memcpy(view.name, h->name, sizeof view.name);
-    while ((word = strsep(&rest, ",")) && view.n_classes < MN_MAX_CLASSES) names[view.n_classes++] = word;
-    mn_status s =
-        word ? mn_fail(err, MN_ERR_ARG, "--class-names names more than %d classes", MN_MAX_CLASSES) : mn_head_copy(h, &view, err);
-    free(copy);
-    return s;
-}
-
-/* The file's own words give way to those of the command line. */
+/* The file's own words give way to those of the command line. Files of other programs may name no heads: each output is one. */
 static mn_status amend(const options *o, const mn_model *m, mn_model_info *info, mn_error *err) {
-    mn_status s = MN_OK;
-    if (o->range && sscanf(o->range, "%lf,%lf", &info->preprocess.lo, &info->preprocess.hi) != 2)
-        s = mn_fail(err, MN_ERR_ARG, "--input-range is \"%s\"; wanted LO,HI", o->range);
-    if (o->grey) info->preprocess.grey = strcmp(o->grey, "mean") ? MN_GREY_BT601 : MN_GREY_MEAN;
-    if (!s && o->n_classes > mn_model_outputs(m))
-        s = mn_fail(err, MN_ERR_ARG, "--class-names is given %d times; the network has %d outputs", o->n_classes,
-                    mn_model_outputs(m));
-    for (int i = 0; i < o->n_classes && !s; i++) {
-        mn_head h;
+    const foreign *f = &o->foreign;
+    if (f->n_heads > mn_model_outputs(m))
+        return mn_fail(err, MN_ERR_ARG, "--class-names is given %d times; the network has %d outputs", f->n_heads,
+                       mn_model_outputs(m));
+    for (int i = info->n_heads; i < f->n_heads; i++) {
         mn_shape out = mn_model_output_shape(m, i);
-        if ((s = parse_head(o->classes[i], &h, err))) break;
-        if (out.ndim != 1 || out.dim[0] != h.n_classes) {
-            s = mn_fail(err, MN_ERR_ARG, "--class-names names %d classes of \"%s\"; output %d of the network has %lld numbers",
-                        h.n_classes, h.name, i, (long long)out.dim[0]);
-            mn_head_free(&h);
-            break;
-        }
-        mn_head_free(&info->head[i]);
-        info->head[i] = h;
-        if (info->n_heads <= i) info->n_heads = i + 1;
+        if (out.ndim != 1)
+            return mn_fail(err, MN_ERR_ARG, "--class-names: output %d of the network is no list of numbers, so it has no classes",
+                           i);
+        info->head[i] = (mn_head){.n_classes = (int)out.dim[0]};
+        snprintf(info->head[i].name, sizeof info->head[i].name, "output %d", i);
+        info->n_heads = i + 1;
     }
-    return s;
+    return foreign_apply(f, info, err);
 }
 
 /* ---- reading ---- */
@@ -131,17 +96,17 @@ static mn_model *open_weights(const options *o, mn_context *c, mn_model_info *in
     mn_head head[MN_MAX_HEADS] = {0};
     mn_net_head net[MN_MAX_HEADS];
     mn_status s = MN_OK;
-    for (int i = 0; i < o->n_classes && !s; i++) {
-        s = parse_head(o->classes[i], &head[i], err);
+    for (int i = 0; i < o->foreign.n_heads && !s; i++) {
+        s = foreign_head(o->foreign.classes[i], NULL, &head[i], err);
         net[i] = (mn_net_head){head[i].name, head[i].n_classes};
     }
     mn_net_opt opt = {.channels = o->channels,
                       .height = o->size,
                       .width = o->size,
-                      .heads = o->n_classes ? net : NULL,
-                      .n_heads = o->n_classes};
+                      .heads = o->foreign.n_heads ? net : NULL,
+                      .n_heads = o->foreign.n_heads};
     mn_model *m = s ? NULL : from_context(c, mn_net_open(c, o->net, &opt), err);
-    for (int i = 0; i < o->n_classes; i++) mn_head_free(&head[i]);
+    for (int i = 0; i < o->foreign.n_heads; i++) mn_head_free(&head[i]);
     if (!m || mn_weights_load(m, o->in, true, err) < 0) return NULL;
     mn_shape in = mn_model_input_shape(m, 0);
     if (in.ndim >= 3) {

@@ -44,27 +44,36 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
 }
 const struct argp foreign_argp = {table, parse, NULL, NULL, NULL, NULL, NULL};
 
-/* "emotion:angry,happy" (or with =) or "angry,happy" into a head that has that many classes. */
-static mn_status name_classes(const char *text, mn_head *h, mn_error *err) {
-    const char *equals = strpbrk(text, ":=");
-    char *name[MN_MAX_CLASSES], *rest = mn_strdup(equals ? equals + 1 : text), *at = rest;
-    int n = 0;
-    mn_head named = {.n_classes = h->n_classes, .class_name = name}, copy;
+mn_status foreign_head(const char *text, const char *name, mn_head *out, mn_error *err) {
+    const char *equals = strpbrk(text, ":="), *own = equals ? text : name ? name : "";
+    size_t length = equals ? (size_t)(equals - text) : strlen(own);
+    char *word[MN_MAX_CLASSES], *rest = mn_strdup(equals ? equals + 1 : text), *at = rest;
+    mn_head named = {.class_name = word};
     if (!rest) return mn_fail(err, MN_ERR_MEMORY, "out of memory for the names of classes");
-    for (char *word; n < MN_MAX_CLASSES && (word = strsep(&at, ","));) name[n++] = word;
-    mn_status s = MN_OK;
-    if (at || n != h->n_classes)
-        s = mn_fail(err, MN_ERR_ARG, "--class-names names %d%s classes, the model's head \"%s\" has %d", n, at ? " and more" : "",
-                    h->name, h->n_classes);
-    for (int k = 0; k < n && !s; k++)
-        if (!*name[k]) s = mn_fail(err, MN_ERR_ARG, "--class-names has an empty name at place %d", k + 1);
-    size_t length = equals ? (size_t)(equals - text) : strlen(h->name);
-    if (!s && (length == 0 || length >= sizeof h->name))
-        s = mn_fail(err, MN_ERR_ARG, "--class-names: a head's name has 1 to %zu characters", sizeof h->name - 1);
-    snprintf(named.name, sizeof named.name, "%.*s", s ? 0 : (int)length, equals ? text : h->name);
-    if (!s) s = mn_head_copy(&copy, &named, err);
-    if (!s) mn_head_free(h), *h = copy;
+    while (at && named.n_classes < MN_MAX_CLASSES) word[named.n_classes++] = strsep(&at, ",");
+    mn_status s = at ? mn_fail(err, MN_ERR_ARG, "--class-names names more than %d classes", MN_MAX_CLASSES) : MN_OK;
+    for (int k = 0; k < named.n_classes && !s; k++)
+        if (!*word[k]) s = mn_fail(err, MN_ERR_ARG, "--class-names has an empty name at place %d", k + 1);
+    if (!s && (length == 0 || length >= sizeof named.name))
+        s = mn_fail(err, MN_ERR_ARG, "--class-names is \"%.60s\"; wanted HEAD:A,B,.. with a head's name of 1 to %zu characters",
+                    text, sizeof named.name - 1);
+    if (!s) {
+        memcpy(named.name, own, length);
+        s = mn_head_copy(out, &named, err);
+    }
     mn_free(rest);
+    return s;
+}
+
+/* The classes in `text` into a head that has that many. */
+static mn_status name_classes(const char *text, mn_head *h, mn_error *err) {
+    mn_head named = {0};
+    mn_status s = foreign_head(text, h->name, &named, err);
+    if (!s && named.n_classes != h->n_classes)
+        s = mn_fail(err, MN_ERR_ARG, "--class-names names %d classes, the model's head \"%s\" has %d", named.n_classes, h->name,
+                    h->n_classes);
+    mn_head_free(s ? &named : h);
+    if (!s) *h = named;
     return s;
 }
 

@@ -13,6 +13,9 @@ typedef struct foreign {
 } foreign;
 extern const struct argp foreign_argp;
 
+/* "[HEAD:]A,B,..", what --class-names takes (or with =), as a head; it is called `name` where the text names none, NULL: the
+ * text must. Free it with mn_head_free. */
+mn_status foreign_head(const char *text, const char *name, mn_head *out, mn_error *err);
 /* Puts what was given in place of what the file says, or does not say. */
 mn_status foreign_apply(const foreign *f, mn_model_info *info, mn_error *err);
 

@@ -413,6 +413,13 @@ START_TEST(test_foreign) {
     ASSERT_EXIT(0, "export f.h5 --c f.c --int8 --data rendered:40,size=16 --class-names mood=a,b,c,d,e,f,g");
     ASSERT_SAYS("on 40 pictures");
     ck_assert(exists("f.c"));
+    ASSERT_EXIT(0, "convert f.h5 f2.h5 --class-names mood:a,b,c,d,e,f,g --input-range -1,1");
+    ASSERT_EXIT(0, "info f2.h5");
+    ASSERT_SAYS("predicts  mood: a b c d e f g");
+    ASSERT_SAYS("numbers -1..1");
+    ASSERT_EXIT(1, "convert f.h5 f2.h5 --class-names a,b");
+    ASSERT_SAYS("--class-names names 2 classes, the model's head \"emotion\" has 7");
+    ASSERT_EXIT(2, "convert f.h5 f2.h5 --input-range 1,0");
     ASSERT_EXIT(2, "export f.h5");
     ASSERT_SAYS("--c FILE.c is missing");
 }
