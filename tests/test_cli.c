@@ -2,7 +2,7 @@
  * lies beside this test program (MIEN_BIN names another) on small rendered faces. */
 #include "apps/app.h"
 #include "apps/train.h"
-#include "tests/tests.h"
+#include "tests/program.h"
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
@@ -10,50 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *program(void) {
-    static char path[4096];
-    const char *given = getenv("MIEN_BIN");
-    if (given) return given;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 8);
-    ck_assert_int_gt(n, 0);
-    path[n] = 0;
-    strcpy(strrchr(path, '/') + 1, "mien");
-    return path;
-}
-
-static char output[200000]; /* stdout and stderr of the last run */
-
-/* Runs `mien <arguments>` under a shell in the test's directory; returns the exit status, 128 + signal if
- * killed. */
-MN_PRINTF(1, 2)
-static int mien(const char *format, ...) {
-    char line[12000], arguments[4000];
-    va_list a;
-    va_start(a, format);
-    vsnprintf(arguments, sizeof arguments, format, a);
-    va_end(a);
-    snprintf(line, sizeof line, "cd %s && %s %s 2>&1", test_tmpdir(), program(), arguments);
-    FILE *f = popen(line, "r");
-    ck_assert_ptr_nonnull(f);
-    size_t n = fread(output, 1, sizeof output - 1, f);
-    output[n] = 0;
-    int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-#define ASSERT_SAYS(text) ck_assert_msg(strstr(output, text), "\"%s\" is not in:\n%s", text, output)
-#define ASSERT_EXIT(status, ...)                                                                                                 \
-    do {                                                                                                                         \
-        int got_ = mien(__VA_ARGS__);                                                                                            \
-        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);                                   \
-    } while (0)
-
 static bool exists(const char *name) { return access(test_path(name), R_OK) == 0; }
-static bool have_model_files(void) {
-    if (MN_HAVE_HDF5 && MN_HAVE_JSON) return true;
-    test_skip("model files need libhdf5 and jansson");
-    return false;
-}
 
 /* ---- words ---- */
 

@@ -2,6 +2,7 @@
 #include "apps/crop.h"
 #include "apps/faces.h"
 #include "tests/data_help.h"
+#include "tests/program.h"
 #include <stdarg.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,25 +172,6 @@ END_TEST
 
 /* ---- mien prepare, then train on what it wrote ---- */
 
-static char output[20000];
-MN_PRINTF(1, 2)
-static int mien(const char *format, ...) {
-    char line[12000], arguments[2000], path[4096];
-    const char *given = getenv("MIEN_BIN");
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 8);
-    path[n > 0 ? n : 0] = 0;
-    strcpy(strrchr(path, '/') + 1, "mien");
-    va_list a;
-    va_start(a, format);
-    vsnprintf(arguments, sizeof arguments, format, a);
-    va_end(a);
-    snprintf(line, sizeof line, "cd %s && %s %s 2>&1", test_tmpdir(), given ? given : path, arguments);
-    FILE *f = popen(line, "r");
-    ck_assert_ptr_nonnull(f);
-    output[fread(output, 1, sizeof output - 1, f)] = 0;
-    int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 #define SAYS(status, words, ...)                                                                                                 \
     do {                                                                                                                         \
         int got_ = mien(__VA_ARGS__);                                                                                            \

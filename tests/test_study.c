@@ -2,47 +2,10 @@
 #include "apps/app.h"
 #include "apps/probe.h"
 #include "data/data.h"
-#include "tests/tests.h"
+#include "tests/program.h"
 #include <stdarg.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static char output[100000];
-
-/* The `mien` beside this test program, or MIEN_BIN, in the test's directory. */
-MN_PRINTF(1, 2)
-static int mien(const char *format, ...) {
-    char self[4096], arguments[2000], line[8000];
-    const char *program = getenv("MIEN_BIN");
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 8);
-    ck_assert_int_gt(length, 0);
-    self[length] = 0;
-    strcpy(strrchr(self, '/') + 1, "mien");
-    va_list a;
-    va_start(a, format);
-    vsnprintf(arguments, sizeof arguments, format, a);
-    va_end(a);
-    snprintf(line, sizeof line, "cd %s && %s %s 2>&1", test_tmpdir(), program ? program : self, arguments);
-    FILE *f = popen(line, "r");
-    ck_assert_ptr_nonnull(f);
-    size_t n = fread(output, 1, sizeof output - 1, f);
-    output[n] = 0;
-    int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-#define ASSERT_SAYS(text) ck_assert_msg(strstr(output, text), "\"%s\" is not in:\n%s", text, output)
-#define ASSERT_EXIT(status, ...)                                                                                                 \
-    do {                                                                                                                         \
-        int got_ = mien(__VA_ARGS__);                                                                                            \
-        ck_assert_msg(got_ == (status), "exit status %d, want %d:\n%s", got_, status, output);                                   \
-    } while (0)
-
-static bool have_model_files(void) {
-    if (MN_HAVE_HDF5 && MN_HAVE_JSON) return true;
-    test_skip("model files need libhdf5 and jansson");
-    return false;
-}
 
 /* The head's numbers are logits: their softmax is what mien eval writes, to its six digits. */
 START_TEST(test_embed) {
