@@ -172,6 +172,7 @@ static mn_model *own_model(mn_context *c, const Onnx__ModelProto *model, uint64_
     snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
     if (!network || !mark || strcmp(mark, text) || model->graph->n_initializer > MN__ONNX_MAX_NODES / 2) return NULL;
     mn_model *m = mn__model_parse(c, network, strlen(network), NULL);
+    if (c->error.status == MN_ERR_MEMORY) return mn_fail(err, MN_ERR_MEMORY, "%s", c->error.text), NULL;
     bool fits = m != NULL;
     for (int i = 0; fits && i < m->n_layers; i++)
         for (int k = 0; k < m->layer[i]->n_weights && fits; k++)

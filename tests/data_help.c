@@ -1,6 +1,5 @@
 #include "tests/data_help.h"
 #include <errno.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
 #if MN_HAVE_JPEG
 #include <jpeglib.h>
@@ -71,38 +70,3 @@ const char *help_folder(const char *name) {
 }
 
 void help_write_text(const char *path, const char *text) { test_write_file(path, text, strlen(text)); }
-
-/* ---- allocations ---- */
-
-static atomic_llong countdown, live_blocks;
-static atomic_bool failed;
-
-static void *counting_alloc(size_t bytes, size_t align, void *user) {
-    (void)user;
-    if (atomic_fetch_sub(&countdown, 1) == 1) {
-        atomic_store(&failed, true);
-        return NULL;
-    }
-    void *p = aligned_alloc(align, (bytes + align - 1) / align * align);
-    if (p) atomic_fetch_add(&live_blocks, 1);
-    return p;
-}
-static void counting_release(void *p, void *user) {
-    (void)user;
-    atomic_fetch_sub(&live_blocks, 1);
-    free(p);
-}
-
-void help_fail_allocation(int64_t n) {
-    static const mn_allocator counting = {counting_alloc, counting_release, NULL};
-    atomic_store(&countdown, n);
-    atomic_store(&live_blocks, 0);
-    atomic_store(&failed, false);
-    mn_set_allocator(&counting);
-}
-
-bool help_allocations_end(int64_t *live) {
-    mn_set_allocator(NULL);
-    *live = atomic_load(&live_blocks);
-    return atomic_load(&failed);
-}

@@ -1,4 +1,4 @@
-/* Shared by the tests of data/: pictures and files to read, allocations that fail. */
+/* Shared by the tests of data/: pictures and files to read. */
 #ifndef MIEN_TESTS_DATA_HELP_H
 #define MIEN_TESTS_DATA_HELP_H
 #include "data/data.h"
@@ -19,9 +19,4 @@ void help_write_text(const char *path, const char *text);
         ck_assert_msg((err).status == (code), "status is %s (%s)", mn_status_name((err).status), (err).text);                    \
         ck_assert_msg(strstr((err).text, words) != NULL, "\"%s\" lacks \"%s\"", (err).text, words);                              \
     } while (0)
-
-/* From now on the n-th allocation of the library fails (once); n = 0: none fails. */
-void help_fail_allocation(int64_t n);
-/* Back to normal. Returns whether an allocation failed; *live: blocks not given back since then. */
-bool help_allocations_end(int64_t *live);
 #endif

@@ -387,7 +387,7 @@ START_TEST(test_out_of_memory) {
     for (int64_t n = 1; failed; n++) {
         mn_error e = {0};
         int64_t live;
-        help_fail_allocation(n);
+        test_fail_allocation(n);
         mn_dataset *part[2] = {mn_dataset_folder(dir, &(mn_open_opt){.threads = 2}, &e), NULL}, *d = NULL, *c = NULL, *s = NULL;
         if (part[0]) part[1] = mn_dataset_list(csv, &(mn_open_opt){.threads = 2}, &e);
         if (part[1])
@@ -398,7 +398,7 @@ START_TEST(test_out_of_memory) {
         if (c) s = mn_dataset_subset(c, (int64_t[]){3, 1}, 2, &e);
         bool done = s != NULL;
         mn_dataset_destroy(s), mn_dataset_destroy(c), mn_dataset_destroy(d);
-        failed = help_allocations_end(&live);
+        failed = test_allocations_end(&live);
         ck_assert_int_eq(live, 0);
         ck_assert_msg(failed ? !done && e.status == MN_ERR_MEMORY : done, "n = %d: %s %s", (int)n, mn_status_name(e.status),
                       e.text);

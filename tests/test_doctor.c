@@ -184,12 +184,12 @@ START_TEST(test_no_memory) {
         mn_look look[12];
         int64_t row[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
         tally t = {0};
-        help_fail_allocation(n);
+        test_fail_allocation(n);
         mn_dataset *d = mn_dataset_rendered(&opt, &err);
         mn_status s = d ? mn_dataset_looks(d, look, &(mn_open_opt){.threads = 1}, &err) : err.status;
         if (!s) s = mn_looks_alike(look, row, 12, 8, 2, note, &t, &err);
         mn_dataset_destroy(d);
-        bool failed = help_allocations_end(&live);
+        bool failed = test_allocations_end(&live);
         ck_assert_int_eq(live, 0);
         ck_assert_int_eq(s, failed ? MN_ERR_MEMORY : MN_OK);
         if (!failed) return;

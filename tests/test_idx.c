@@ -177,11 +177,11 @@ START_TEST(test_out_of_memory) {
     for (int64_t n = 1; failed; n++) {
         mn_error e = {0};
         int64_t live;
-        help_fail_allocation(n);
+        test_fail_allocation(n);
         mn_dataset *d = mn_dataset_idx(dir, NULL, &e);
         bool opened = d != NULL;
         mn_dataset_destroy(d);
-        failed = help_allocations_end(&live);
+        failed = test_allocations_end(&live);
         ck_assert_int_eq(live, 0);
         ck_assert_msg(failed ? !opened && e.status == MN_ERR_MEMORY : opened, "%s", e.text);
     }

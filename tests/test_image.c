@@ -425,13 +425,13 @@ START_TEST(test_out_of_memory) {
         mn_image a = {0}, b = {0}, c = {0};
         mn_error e = {0};
         int64_t live;
-        help_fail_allocation(n);
+        test_fail_allocation(n);
         mn_status s = mn_image_load(&a, path, &e);
         if (!s) s = mn_image_resize(&b, &a, 9, 7, &e);
         if (!s) s = mn_image_convert(&c, &b, 1, MN_GREY_MEAN, &e);
         if (!s) s = mn_image_save_png(&c, test_path("out.png"), &e);
         mn_image_free(&a), mn_image_free(&b), mn_image_free(&c);
-        failed = help_allocations_end(&live);
+        failed = test_allocations_end(&live);
         ck_assert_int_eq(live, 0);
         ck_assert_int_eq(s, failed ? MN_ERR_MEMORY : MN_OK);
         ck_assert_int_lt(n, 100);

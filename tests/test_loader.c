@@ -270,13 +270,13 @@ START_TEST(test_out_of_memory) {
         mn_error e = {0};
         mn_batch b;
         int64_t live;
-        help_fail_allocation(n);
+        test_fail_allocation(n);
         mn_loader *l = mn_loader_create(&data.set, &prep, (mn_loader_opt){.batch = 40, .workers = (int)(n % 2)}, &e);
         int r = -1;
         if (l && mn_loader_begin(l, 0, 0) == MN_OK)
             while ((r = mn_loader_next(l, &b, &e)) == 1) {}
         mn_loader_destroy(l);
-        failed = help_allocations_end(&live);
+        failed = test_allocations_end(&live);
         ck_assert_int_eq(live, 0);
         ck_assert_msg(failed ? r == -1 && e.status == MN_ERR_MEMORY : r == 0, "n = %d: %d %s", (int)n, r, e.text);
         ck_assert_int_lt(n, 1000);

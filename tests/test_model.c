@@ -247,52 +247,26 @@ END_TEST
 
 /* ---- no memory ---- */
 
-static long budget;
-static void *counted_alloc(size_t bytes, size_t align, void *user) {
-    (void)user;
-    if (budget-- <= 0) return NULL;
-    return aligned_alloc(align, (bytes + align - 1) / align * align);
-}
-static void counted_release(void *p, void *user) {
-    (void)user;
-    free(p);
-}
-
-/* Builds, runs a training step, folds; returns the status. */
-static mn_status whole(void) {
-    mn_error err = {0};
-    mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, &err);
-    if (!c) return err.status;
+/* Builds, runs a training step, folds. */
+static mn_status whole(void *unused, mn_error *err) {
+    (void)unused;
+    mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, err);
+    if (!c) return err->status;
     mn_model *m = small(c);
-    mn_status s = m ? mn_model_build(m) : mn_context_error(c)->status;
-    if (s == MN_OK) {
+    if (m && mn_model_build(m) == MN_OK) {
         mn_tensor *x = random_input(c, 2, 1);
-        s = mn_model_forward(m, &x, true);
-        if (s == MN_OK) s = mn_backward(c, mn_mean(mn_square(mn_model_result(m, 0))));
+        if (mn_model_forward(m, &x, true) == MN_OK) mn_backward(c, mn_mean(mn_square(mn_model_result(m, 0))));
 #if MN_HAVE_JSON
-        char *text = s == MN_OK ? mn_model_to_json(m, &err) : NULL;
-        if (s == MN_OK) s = err.status;
-        mn_free(text);
+        mn_free(mn_context_error(c)->status ? NULL : mn_model_to_json(m, err));
 #endif
-        if (s == MN_OK && mn_model_fold_batch_norm(m) < 0) s = mn_context_error(c)->status;
+        if (!mn_context_error(c)->status) mn_model_fold_batch_norm(m);
     }
+    if (mn_context_error(c)->status) *err = *mn_context_error(c);
     mn_context_destroy(c);
-    return s;
+    return err->status;
 }
 
-START_TEST(test_no_memory) {
-    mn_allocator a = {counted_alloc, counted_release, NULL};
-    mn_set_allocator(&a);
-    mn_status s = MN_ERR_MEMORY;
-    long n = 0;
-    for (; s != MN_OK && n < 5000; n++) {
-        budget = n;
-        s = whole();
-        ck_assert_msg(s == MN_OK || s == MN_ERR_MEMORY, "allocation %ld: %s", n, mn_status_name(s));
-    }
-    mn_set_allocator(NULL);
-    ck_assert_msg(s == MN_OK && n > 10, "%ld allocations", n);
-}
+START_TEST(test_no_memory) { ck_assert_int_gt(test_every_allocation(whole, NULL), 10); }
 END_TEST
 
 TEST_SUITE(model, test_errors, test_run_errors, test_names, test_summary, test_freeze, test_fold, test_copy, test_overfit,

@@ -154,10 +154,10 @@ START_TEST(test_no_memory) {
         int64_t live;
         mn_error e = {0};
         char *list = NULL;
-        help_fail_allocation(n);
+        test_fail_allocation(n);
         mn_status s = mn_model_log_test(path, "{\"n\":1}", &list, &e);
         mn_free(list);
-        bool failed = help_allocations_end(&live);
+        bool failed = test_allocations_end(&live);
         ck_assert_int_eq(live, 0);
         ck_assert_msg(s == (failed ? MN_ERR_MEMORY : MN_OK), "allocation %lld: %s", (long long)n, e.text);
         if (!failed) return;

@@ -570,41 +570,32 @@ START_TEST(test_versions) {
 }
 END_TEST
 
-static long budget;
-static void *counted_alloc(size_t bytes, size_t align, void *user) {
-    (void)user;
-    if (budget-- <= 0) return NULL;
-    return aligned_alloc(align, (bytes + align - 1) / align * align);
-}
-static void counted_release(void *p, void *user) {
-    (void)user;
-    free(p);
+typedef struct file_bytes {
+    char *bytes;
+    size_t n;
+    bool own;
+} file_bytes;
+
+/* Reads the bytes of a file and writes it again. */
+static mn_status decode_and_write(void *file, mn_error *err) {
+    const file_bytes *f = file;
+    mn_model_info info = {0};
+    mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, err);
+    mn_model *m = c ? mn__onnx_decode(c, (uint8_t *)f->bytes, f->n, f->own, &info, err) : NULL;
+    if (m) mn_model_save(m, &info, test_path("out.onnx"), err);
+    mn_model_info_free(&info);
+    mn_context_destroy(c);
+    return err->status;
 }
 
 START_TEST(test_no_memory) {
-    size_t n;
-    char *bytes = little_file(&n);
-    mn_allocator a = {counted_alloc, counted_release, NULL};
-    mn_set_allocator(&a);
+    file_bytes f = {0};
+    f.bytes = little_file(&f.n);
     for (int own = 0; own < 2; own++) {
-        mn_status s = MN_ERR_MEMORY;
-        long k = 0;
-        for (; s != MN_OK && k < 3000; k++) {
-            mn_error err = {0};
-            mn_model_info info = {0};
-            budget = k;
-            mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, &err);
-            mn_model *m = c ? mn__onnx_decode(c, (uint8_t *)bytes, n, own, &info, &err) : NULL;
-            if (m) mn_model_save(m, &info, test_path("out.onnx"), &err);
-            s = err.status;
-            ck_assert_msg(s == MN_OK || s == MN_ERR_MEMORY, "allocation %ld: %s: %s", k, mn_status_name(s), err.text);
-            mn_model_info_free(&info);
-            mn_context_destroy(c);
-        }
-        ck_assert_msg(s == MN_OK && k > 40, "%ld allocations", k);
+        f.own = own;
+        ck_assert_int_gt(test_every_allocation(decode_and_write, &f), 40);
     }
-    mn_set_allocator(NULL);
-    free(bytes);
+    free(f.bytes);
 }
 END_TEST
 

@@ -423,13 +423,13 @@ START_TEST(test_no_memory) {
             int64_t live;
             mn_error e = {0};
             snprintf(spec, sizeof spec, "%s:%s", specs[k][0], test_path(specs[k][1]));
-            help_fail_allocation(n);
+            test_fail_allocation(n);
             mn_open_opt one = {.threads = 1};
             mn_dataset *d = mn_dataset_open(spec, &one, &e);
             if (d) d = mn_dataset_classes(d, "7", &e);
             ck_assert_msg(d || e.text[0], "%s: no sentence", spec);
             mn_dataset_destroy(d);
-            bool failed = help_allocations_end(&live);
+            bool failed = test_allocations_end(&live);
             ck_assert_msg(live == 0, "%s, allocation %lld: %lld blocks are left", spec, (long long)n, (long long)live);
             if (!failed) break;
         }

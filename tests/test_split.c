@@ -197,10 +197,10 @@ START_TEST(test_out_of_memory) {
         mn_error e = {0};
         mn_split_lists l;
         int64_t live;
-        help_fail_allocation(n);
+        test_fail_allocation(n);
         mn_status st = mn_dataset_split(&m.set, 0.1, 0.1, 1, &l, &e);
         mn_split_lists_free(&l);
-        failed = help_allocations_end(&live);
+        failed = test_allocations_end(&live);
         ck_assert_int_eq(live, 0);
         ck_assert_int_eq(st, failed ? MN_ERR_MEMORY : MN_OK);
     }

@@ -46,4 +46,13 @@ char *test_read_file(const char *path, size_t *n);
 /* MIEN_DATA (default ../shared/data) when it exists, else NULL: then the test calls test_skip and returns. */
 const char *test_data_dir(void);
 void test_skip(const char *why);
+
+/* From now on the n-th allocation of the library fails (once); n = 0: none fails. */
+void test_fail_allocation(int64_t n);
+/* Back to normal. Returns whether an allocation failed; *live: blocks not given back since then. */
+bool test_allocations_end(int64_t *live);
+/* Runs `body` with each of its allocations failing in turn, until it does not ask for as many: every failure must be
+ * MN_ERR_MEMORY with a sentence, nothing may stay allocated, and the run in which none fails must be MN_OK. Returns the number
+ * of allocations. */
+int test_every_allocation(mn_status (*body)(void *arg, mn_error *err), void *arg);
 #endif
