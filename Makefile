@@ -73,12 +73,12 @@ ISA_plain  := -ffp-contract=fast
 ISA_avx2   := -ffp-contract=fast -march=x86-64-v3
 ISA_avx512 := -ffp-contract=fast -march=x86-64-v4 -mprefer-vector-width=512
 
-LIB_SRC    := $(wildcard tensor/*.c autograd/*.c layers/*.c optim/*.c data/*.c)
+LIB_SRC    := $(filter-out data/export_c/kernels.c,$(wildcard tensor/*.c autograd/*.c layers/*.c optim/*.c data/*.c data/*/*.c))
 CPU_SRC    := $(wildcard cpu/*.c)
 APP_SRC    := $(wildcard apps/*.c)
 TEST_SRC   := $(wildcard tests/*.c)
 OBJ         = $(patsubst %,$(BUILD)/obj/%.o,$(1))
-# The reader and writer of ONNX's messages are made from data/onnx.proto by protobuf-c's compiler.
+# The reader and writer of ONNX's messages are made from data/onnx/onnx.proto by protobuf-c's compiler.
 MADE_OBJ   := $(if $(HAVE_PROTOBUF),$(BUILD)/obj/made/onnx.pb-c.o)
 LIB_OBJ    := $(call OBJ,$(LIB_SRC)) $(MADE_OBJ) $(foreach v,$(VARIANTS),$(patsubst %.c,$(BUILD)/obj/%_$(v).o,$(CPU_SRC)))
 APP_OBJ    := $(call OBJ,$(APP_SRC)) $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
@@ -223,9 +223,9 @@ $(BUILD)/objects: FORCE
 	@mkdir -p $(@D); echo '$(LIB_OBJ)' | cmp -s - $@ || echo '$(LIB_OBJ)' > $@
 FORCE:
 
-$(BUILD)/made/onnx.pb-c.h: data/onnx.proto
+$(BUILD)/made/onnx.pb-c.h: data/onnx/onnx.proto
 	@mkdir -p $(@D); echo "  proto  $<"
-	$(Q)$(PROTOC) --c_out=$(@D) -Idata $<
+	$(Q)$(PROTOC) --c_out=$(@D) -I$(<D) $<
 $(BUILD)/made/onnx.pb-c.c: $(BUILD)/made/onnx.pb-c.h ;
 $(BUILD)/obj/made/onnx.pb-c.o: $(BUILD)/made/onnx.pb-c.c $(BUILD)/flags
 	@mkdir -p $(@D); echo "  cc     $<"
@@ -244,8 +244,8 @@ $(BUILD)/gen/export_c_kernels.inc: data/export_c/kernels.c
 	@mkdir -p $(@D)
 	$(Q)sed -e '1,/^\/\*@ /{/^\/\*@ /!d}' -e 's/[\\"]/\\&/g' -e 't' $< | \
 	    sed -e 's/^\/\*@ \([a-z_0-9]*\) \*\/$$/,"\1",/' -e t -e 's/.*/"&\\n"/' | sed '1s/^,//' > $@
-$(BUILD)/obj/data/export_c_write.c.o: $(BUILD)/gen/export_c_kernels.inc
-$(BUILD)/obj/data/export_c_write.c.o: ALL_CFLAGS += -I$(BUILD)/gen
+$(BUILD)/obj/data/export_c/write.c.o: $(BUILD)/gen/export_c_kernels.inc
+$(BUILD)/obj/data/export_c/write.c.o: ALL_CFLAGS += -I$(BUILD)/gen
 define kernel_rule
 $(BUILD)/obj/cpu/%_$(1).o: cpu/%.c $(BUILD)/flags
 	@mkdir -p $$(@D); echo "  cc     $$< ($(1))"

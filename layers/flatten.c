@@ -1,5 +1,5 @@
 /* Flatten: all of a sample's numbers in one row, (C,H,W) to (C*H*W). Keras counts them in the order (H,W,C);
- * model files turn the weights of what follows (data/feature_order.c). */
+ * model files turn the weights of what follows (data/formats/feature_order.c). */
 #include "layers/internal.h"
 
 static mn_status build(mn__layer *l) {

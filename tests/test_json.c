@@ -1,5 +1,5 @@
 /* Networks as JSON: what may be written, the words, and a sentence for everything else. */
-#include "data/model_config.h"
+#include "data/formats/model_config.h"
 #include "layers/layers.h"
 #include "tests/op_test.h"
 

@@ -1,5 +1,5 @@
 /* ONNX files: what is written comes back, by mien's own description of the layers and by the graph alone. */
-#include "data/onnx.h"
+#include "data/onnx/onnx.h"
 #include "tests/data_help.h"
 #include "tests/op_test.h"
 #include <sys/wait.h>

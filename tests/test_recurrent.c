@@ -1,5 +1,5 @@
 /* LSTM, ConvLSTM2D and layers applied to each step: against naive loops, against Keras, by differences, masked, in files. */
-#include "data/model_config.h"
+#include "data/formats/model_config.h"
 #include "layers/layers.h"
 #include "tests/keras/recurrent.h"
 #include "tests/op_test.h"

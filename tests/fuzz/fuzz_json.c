@@ -1,6 +1,6 @@
 /* Network files, and the model_config of a Keras file: the same bytes as both. What can be read is built, run, and
  * written. */
-#include "data/model_config.h"
+#include "data/formats/model_config.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const valid[] = {"{\"name\":\"n\",\"input\":[9,10,2],\"layers\":[{\"class\":\"Conv2D\",\"filters\":4,"

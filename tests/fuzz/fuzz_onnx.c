@@ -1,5 +1,5 @@
 /* ONNX files: a small convolutional network, an LSTM, and a graph with shapes computed on the way. */
-#include "data/onnx.h"
+#include "data/onnx/onnx.h"
 #include "tests/fuzz/fuzz.h"
 #include <stdio.h>
 #include <unistd.h>
