@@ -156,6 +156,27 @@ static void write_leaks(FILE *f, const json_t *leaks) {
                 (long long)whole(leaks, "test_copies"));
 }
 
+/* Whose answers it learnt, and whether they had seen what it is scored on. */
+static void write_teachers(FILE *f, const json_t *r) {
+    size_t i;
+    json_t *t;
+    json_array_foreach(json_object_get(r, "teachers"), i, t) {
+        const char *saw = text(t, "held_out");
+        fputs(i ? "- " : "\nIts targets are in part what other models answer about the training rows:\n\n- ", f);
+        cell_text(f, text(t, "file")), fputs(" (", f), cell_text(f, text(t, "network")), fputs(", weights ", f);
+        cell_text(f, text(t, "weights"));
+        fputs(!strcmp(saw, "apart")     ? "): none of these validation and test rows trained it\n"
+              : !strcmp(saw, "unknown") ? "): whether it saw these validation and test rows is not known\n"
+                                        : "): **it saw validation or test rows; scores say more than is true**\n",
+              f);
+    }
+    if (i)
+        fprintf(f, "\nA target is %.3g of their mean answer at temperature %.3g%s, and %.3g of the label.\n",
+                real(r, "teacher_weight"), real(r, "teacher_temperature"),
+                json_is_true(json_object_get(r, "teacher_mirrored")) ? " to the picture and its mirror image" : "",
+                1 - real(r, "teacher_weight"));
+}
+
 static void write_training(FILE *f, const json_t *r) {
     const json_t *rows = json_object_get(r, "rows");
     fputs("\n## How it was trained\n\n    ", f);
@@ -168,8 +189,10 @@ static void write_training(FILE *f, const json_t *r) {
     cell_text(f, text(r, "schedule"));
     fputs(", augmentation ", f);
     cell_text(f, text(r, "augment"));
+    if (real(r, "sample_balance") > 0) fprintf(f, ", balanced sampling %.3g", real(r, "sample_balance"));
     fprintf(f, ", batches of %lld, %lld epochs, seed %lld (one run: another seed gives another score), mien %s.\n",
             (long long)whole(r, "batch"), (long long)whole(r, "epochs_run"), (long long)whole(r, "seed"), text(r, "mien"));
+    write_teachers(f, r);
     write_leaks(f, json_object_get(r, "leaks"));
 }
 

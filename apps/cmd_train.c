@@ -28,6 +28,10 @@ enum {
     OPT_AUGMENT,
     OPT_PATIENCE,
     OPT_WEIGHTS,
+    OPT_SAMPLE,
+    OPT_TEACHER,
+    OPT_TEACHER_T,
+    OPT_TEACHER_WEIGHT,
     OPT_HEAD_WEIGHT,
     OPT_SMOOTHING,
     OPT_EMA,
@@ -118,6 +122,12 @@ static const struct argp_option table[] = {
      "which pay at their end)",
      3},
     {"class-weights", OPT_WEIGHTS, "balanced", 0, "Weigh rare classes up", 3},
+    {"sample", OPT_SAMPLE, "balanced[=P]", 0,
+     "Draw rare classes more often: a class of n rows in proportion to n^(1-P), P above 0 to 1 (default 1: all alike)", 3},
+    {"teacher", OPT_TEACHER, "MODEL.h5", 0,
+     "Learn from this model's answers, too, in the heads that it has; given several times: from their mean", 3},
+    {"teacher-temperature", OPT_TEACHER_T, "X", 0, "Teachers' logits are divided by this first (default 2)", 3},
+    {"teacher-weight", OPT_TEACHER_WEIGHT, "X", 0, "The teachers' share of a target; the rest is the label's (default 0.5)", 3},
     {"head-weight", OPT_HEAD_WEIGHT, "HEAD=X", 0, "Weight of a head's loss (default 1); may be given for each head", 3},
     {"label-smoothing", OPT_SMOOTHING, "X", 0, "Share of each label that goes to all classes", 3},
     {"ema", OPT_EMA, "X", 0, "Validate and keep an exponential average of the weights, like 0.999", 3},
@@ -153,6 +163,7 @@ static const char doc[] = "Trains a network and writes a model file. After each 
                           "  mien train --data fer2013:fer2013.csv --net seed2 --lr 0.01 --out emotion.h5\n"
                           "  mien train --data fer2013:fer2013.csv --data utkface:UTKFace --net tiny\n"
                           "             --augment default --schedule cosine --out both.h5\n"
+                          "  mien train --data fer2013:fer2013.csv --net tiny --teacher base.h5 --out tiny.h5\n"
                           "  mien train --data folder:own --init both.h5 --freeze \"conv*\" --out own.h5\n"
                           "  mien train --resume both.h5.ckpt\n";
 
@@ -272,6 +283,13 @@ static error_t parse_data(int key, char *arg, struct argp_state *s, train_option
     }
 }
 
+/* "balanced" or "balanced=P" */
+static void parse_sample(train_options *o, const char *arg, const struct argp_state *s) {
+    if (strncmp(arg, "balanced", 8) != 0 || (arg[8] && arg[8] != '='))
+        argp_error(s, "--sample wants balanced or balanced=P, not \"%s\"", arg);
+    o->sample = arg[8] ? app_parse_real(s, "--sample balanced=P", arg + 9, 0, 1) : 1;
+}
+
 static error_t parse_recipe(int key, char *arg, struct argp_state *s, train_options *o) {
     mn_error err = {0};
     switch (key) {
@@ -311,6 +329,18 @@ static error_t parse_recipe(int key, char *arg, struct argp_state *s, train_opti
         return 0;
     case OPT_WEIGHTS:
         o->balanced = app_parse_word(s, "--class-weights", arg, (const char *[]){"none", "balanced"}, 2);
+        return 0;
+    case OPT_SAMPLE:
+        parse_sample(o, arg, s);
+        return 0;
+    case OPT_TEACHER:
+        add_word(o->teacher, &o->n_teachers, TRAIN_MAX_TEACHERS, app_model_path(arg), "--teacher", s);
+        return 0;
+    case OPT_TEACHER_T:
+        o->teacher_temperature = app_parse_real(s, "--teacher-temperature", arg, 0.05, 100);
+        return 0;
+    case OPT_TEACHER_WEIGHT:
+        o->teacher_weight = app_parse_real(s, "--teacher-weight", arg, 0, 1);
         return 0;
     case OPT_HEAD_WEIGHT:
         parse_head_weight(o, arg, s);
@@ -408,6 +438,8 @@ static void set_defaults(parser *p) {
                            .patience = -1,
                            .grey = -1,
                            .dropout = -1,
+                           .teacher_temperature = 2,
+                           .teacher_weight = 0.5,
                            .workers = 1,
                            .schedule_text = "constant",
                            .augment_text = "none",
@@ -428,6 +460,8 @@ static bool complete(parser *p) {
         wrong = "--freeze without --init would keep random weights";
     else if (o->unfreeze_every && !o->init)
         wrong = "--unfreeze-every without --init would keep random weights";
+    else if (o->balanced && o->sample > 0)
+        wrong = "--class-weights balanced and --sample balanced do the same thing: together they would do it twice";
     else if (o->optim.nesterov && o->optim.kind != MN_SGD)
         wrong = "--nesterov goes with --optimizer sgd";
     if (wrong) fprintf(stderr, "mien train: %s\nTry `mien help train'.\n", wrong);

@@ -147,8 +147,7 @@ static mn_split used_as(data_use use, mn_split said, bool has_valid) {
     return said == MN_SPLIT_TRAIN && !has_valid ? MN_SPLIT_VALID : MN_SPLIT_NONE;
 }
 
-/* Cuts one part; its rows join the lists of the whole. to[] gets the split of each row. */
-static mn_status split_part(data_rows *d, const data_part *p, uint64_t seed, mn_split *to, mn_error *err) {
+mn_status data_split_part(const data_rows *d, const data_part *p, uint64_t seed, mn_split *to, mn_error *err) {
     int64_t *rows = app_alloc((size_t)p->length, sizeof *rows);
     for (int64_t i = 0; i < p->length; i++) rows[i] = p->first + i;
     mn_dataset *view = mn_dataset_subset(d->all, rows, p->length, err);
@@ -225,7 +224,7 @@ mn_status data_split(data_rows *d, const int *head, int n_heads, uint64_t seed, 
     int64_t n = d->all->length;
     mn_split *to = app_alloc((size_t)n, sizeof *to);
     mn_status s = MN_OK;
-    for (int k = 0; k < d->n_parts && !s; k++) s = split_part(d, &d->part[k], seed, to, err);
+    for (int k = 0; k < d->n_parts && !s; k++) s = data_split_part(d, &d->part[k], seed, to, err);
     if (!s) s = drop_unlabelled(d, head, n_heads, to, err);
     if (!s && d->n_parts > 1) s = drop_copies(d, to, err);
     for (int k = 0; k < 3 && !s; k++) {

@@ -39,6 +39,9 @@ mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, m
 mn_status data_open_classes(data_rows *d, const char *const *spec, int n, const char *classes, int threads, mn_error *err);
 /* head[0..n_heads-1]: numbers of the heads that count; rows without a label for any of them are left out. */
 mn_status data_split(data_rows *d, const int *head, int n_heads, uint64_t seed, mn_error *err);
+/* Cuts one part by the shares in *p, which may differ from d's own: its rows of to[0 .. d->all->length-1] get their split,
+ * MN_SPLIT_NONE where the part's use leaves them out. */
+mn_status data_split_part(const data_rows *d, const data_part *p, uint64_t seed, mn_split *to, mn_error *err);
 /* Where p->detect: from now on the pictures of `all` are faces cut out of what they were, as the pipeline says; not of
  * parts that mien prepare made, which must have been made by the same pipeline. Call it before subsets are made. */
 mn_status data_crop(data_rows *d, const mn_preprocess *p, mn_error *err);

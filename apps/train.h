@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #define TRAIN_MAX_WORDS 16
+#define TRAIN_MAX_TEACHERS 8
 
 typedef enum train_normalize {
     NORMALIZE_KEEP = 0,
@@ -42,6 +43,10 @@ typedef struct train_options {
     const char *schedule_text, *augment_text;
     mn_schedule schedule;
     mn_augment augment;
+    const char *teacher[TRAIN_MAX_TEACHERS]; /* models whose answers are a part of the targets (teach.h) */
+    int n_teachers;
+    double teacher_temperature, teacher_weight;
+    double sample; /* 0: every row once an epoch; else mn_loader_opt's balance */
     bool allow_leak, no_baseline;
     double unsure;                         /* the share of the validation rows that may go without an answer */
     bool balanced, keep_checkpoint, quiet; /* quiet: only errors and the bar */
@@ -97,6 +102,8 @@ typedef struct train_run {
     mn_dataset *train_rows, *valid_rows;     /* views of data */
     mn_dataset *train_pixels, *valid_pixels; /* the same, decoded */
     mn_dataset *train_kept;                  /* train_pixels without copies of validation rows; NULL: all of them */
+    mn_dataset *taught;                      /* those with teachers' answers as soft labels; NULL: no --teacher */
+    json_t *teachers;                        /* who they were, for the record; NULL likewise */
     train_leaks leaks;
     json_t *validation;              /* by train_finish: the scores of each head on the validation rows */
     mn_loader *train, *valid;        /* valid: NULL when there are no validation rows */

@@ -3,10 +3,12 @@
 #if MN_HAVE_JSON
 #include "apps/app.h"
 #include "apps/progress.h"
+#include "apps/teach.h"
 #include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int train_patience(const train_options *o) {
     if (o->patience >= 0) return o->patience;
@@ -73,7 +75,9 @@ static mn_loader *open_loader(train_run *r, const mn_dataset *d, bool training, 
                          .seed = r->o.seed,
                          .workers = r->o.workers,
                          .shuffle = training,
+                         .balance = training ? r->o.sample : 0,
                          .augment = training ? &r->o.augment : NULL};
+    for (int h = 0; h < r->n_heads; h++) opt.balance_heads |= 1u << r->head[h];
     return mn_loader_create(d, &r->info.preprocess, opt, err);
 }
 
@@ -116,8 +120,10 @@ static mn_status open_loaders(train_run *r, mn_error *err) {
         printf("pipeline  no face was found in %lld pictures, which are used whole\n", (long long)cropper_missed(r->data.crop));
     mn_status s = train_check_split(r, err);
     if (!s && r->o.normalize == NORMALIZE_DATASET) s = measure(r, err);
+    const mn_dataset *kept = r->train_kept ? r->train_kept : r->train_pixels;
+    if (!s && r->o.n_teachers) s = teach_open(r, kept, err);
     if (s) return s;
-    if (!(r->train = open_loader(r, r->train_kept ? r->train_kept : r->train_pixels, true, err))) return err->status;
+    if (!(r->train = open_loader(r, r->taught ? r->taught : kept, true, err))) return err->status;
     r->per_epoch = mn_loader_batches(r->train);
     if (!r->data.count[MN_SPLIT_VALID]) return MN_OK;
     return (r->valid = open_loader(r, r->valid_pixels, false, err)) ? MN_OK : err->status;
@@ -388,6 +394,7 @@ static void print_recipe(const train_run *r) {
     if (o->optim.weight_decay > 0) printf(", weight decay %g", o->optim.weight_decay);
     printf(", %s\n          augment %s", o->schedule_text, o->augment_text);
     if (o->balanced) printf(", balanced classes");
+    if (o->sample > 0) printf(", balanced sampling %g", o->sample);
     if (o->smoothing > 0) printf(", label smoothing %g", o->smoothing);
     if (o->ema > 0) printf(", ema %g", o->ema);
     printf("\n          %d epochs of %s batches of %d, ", o->epochs, progress_number(n, sizeof n, r->per_epoch), o->batch);
@@ -406,6 +413,8 @@ mn_status train_open(train_run *r, const train_options *o, mn_error *err) {
     if (!s && o->log) s = app_check_writable(o->log, err);
     if (!s && o->plot) s = app_check_writable(o->plot, err);
     if (!s && o->card) s = app_check_writable(o->card, err);
+    for (int k = 0; k < o->n_teachers && !s; k++) /* now, not after the pictures are decoded */
+        if (access(o->teacher[k], R_OK)) s = mn_fail(err, MN_ERR_IO, "--teacher %s: cannot be read", o->teacher[k]);
     if (!s) s = open_data(r, err);
     if (s) return s;
     mn_context_opt opt = {.threads = o->threads, .seed = o->seed, .memory_limit = o->memory_limit, .precision = o->precision};
@@ -428,6 +437,7 @@ mn_status train_open(train_run *r, const train_options *o, mn_error *err) {
 void train_close(train_run *r) {
     mn_loader_destroy(r->train);
     mn_loader_destroy(r->valid);
+    mn_dataset_destroy(r->taught);
     mn_dataset_destroy(r->train_kept);
     mn_dataset_destroy(r->train_pixels);
     mn_dataset_destroy(r->valid_pixels);
@@ -437,6 +447,7 @@ void train_close(train_run *r) {
     evaluation_free(&r->scores);
     head_map_free(&r->map);
     json_decref(r->validation);
+    json_decref(r->teachers);
     mn_model_info_free(&r->info);
     mn_context_destroy(r->c);
     free(r->history);

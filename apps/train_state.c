@@ -152,6 +152,14 @@ static json_t *record_json(const train_run *r) {
     set_real(j, "lr", o->optim.lr);
     set_text(j, "schedule", o->schedule_text);
     set_text(j, "augment", o->augment_text);
+    if (o->sample > 0) set_real(j, "sample_balance", o->sample);
+    if (o->init) set_text(j, "init", o->init);
+    if (r->teachers) {
+        json_object_set(j, "teachers", r->teachers);
+        set_real(j, "teacher_temperature", o->teacher_temperature);
+        set_real(j, "teacher_weight", o->teacher_weight);
+        json_object_set_new(j, "teacher_mirrored", json_boolean(o->augment.flip > 0));
+    }
     set_int(j, "epochs_run", r->epoch);
     json_object_set_new(j, "best", best_json(r));
     if (r->validation) json_object_set(j, "validation", r->validation);
@@ -210,6 +218,7 @@ static json_t *state_json(const train_run *r) {
     set_text(j, "folder", getcwd(cwd, sizeof cwd));
     set_int(j, "threads", mn_context_threads(r->c));
     json_object_set_new(j, "data", data_json(r));
+    if (r->teachers) json_object_set(j, "teachers", r->teachers);
     json_object_set_new(j, "at", progress_json(r));
     json_object_set_new(j, "rules", rules_json(r));
     json_object_set_new(j, "history", history);
@@ -258,6 +267,19 @@ static mn_status same_data(const train_run *r, const json_t *state, mn_error *er
     return s;
 }
 
+/* Another teacher would give other targets. */
+static mn_status same_teachers(const train_run *r, const json_t *state, mn_error *err) {
+    size_t k;
+    json_t *now;
+    json_array_foreach(r->teachers, k, now) {
+        const json_t *then = json_array_get(json_object_get(state, "teachers"), k);
+        if (!json_equal(json_object_get(now, "weights"), json_object_get(then, "weights")))
+            return mn_fail(err, MN_ERR_FORMAT, "the teacher %s has changed since %s was written: the run cannot go on as it was",
+                           r->o.teacher[k], r->checkpoint);
+    }
+    return MN_OK;
+}
+
 static mn_status restore_progress(train_run *r, const json_t *state, mn_error *err) {
     const json_t *at = json_object_get(state, "at"), *history = json_object_get(state, "history");
     int64_t epoch = get_int(at, "epoch"), batch = get_int(at, "batch");
@@ -303,6 +325,7 @@ mn_status train_checkpoint_load(train_run *r, mn_error *err) {
     mn_free(k.state);
     if (!s && !state) s = err->status;
     if (!s) s = same_data(r, state, err);
+    if (!s) s = same_teachers(r, state, err);
     if (!s) s = restore_progress(r, state, err);
     if (!s) {
         restore_rules(r, state);

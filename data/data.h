@@ -252,6 +252,9 @@ typedef struct mn_loader_opt {
     int batch;      /* default 32 */
     bool shuffle;   /* a new order each epoch, a function of (seed, epoch) */
     bool drop_last; /* leave out a last, smaller batch */
+    double balance; /* 0: every sample once an epoch. Above 0 to 1: samples of rare classes more often, those of common ones
+                     * less: a class of n is drawn in proportion to n^(1-balance), see data/sampling.c. Needs shuffle */
+    unsigned balance_heads; /* bit h: head h counts for that; 0: all do */
     uint64_t seed;
     int workers;               /* threads that prepare batches; 0: prepare in the caller */
     int prefetch;              /* batches prepared ahead; default 2 per worker */

@@ -43,6 +43,15 @@ mn_status mn__parallel(int64_t n, const mn_open_opt *opt, const char *what, mn__
 /* Says something once through opt->progress, if there is one. */
 void mn__note(const mn_open_opt *opt, int64_t done, int64_t total, const char *format, ...) MN_PRINTF(4, 5);
 
+/* ---- balanced sampling (sampling.c) ------------------------------------------------------------------- */
+
+typedef struct mn__sampler mn__sampler;
+/* heads: bit h counts head h; 0: all. power: above 0 to 1. */
+mn__sampler *mn__sampler_create(const mn_dataset *d, unsigned heads, double power, mn_error *err);
+/* The rows of an epoch, d->length of them, kind by kind: shuffle them. A function of *r alone. */
+void mn__sampler_draw(mn__sampler *s, mn_rng *r, int64_t *out);
+void mn__sampler_destroy(mn__sampler *s);
+
 /* ---- images --------------------------------------------------------------------------------------- */
 
 #define MN__MAX_SIDE 32768

@@ -34,7 +34,8 @@ struct mn_loader {
     mn_preprocess p;
     mn_loader_opt opt;
     mn_augment augment;
-    int64_t *order; /* position -> index */
+    int64_t *order;       /* position -> index */
+    mn__sampler *sampler; /* NULL: every sample once */
     int64_t batches, epoch;
     size_t each; /* numbers of one sample */
     slot *slots;
@@ -172,6 +173,7 @@ static void set_order(mn_loader *l) {
     for (int64_t i = 0; i < n; i++) l->order[i] = i;
     if (!l->opt.shuffle) return;
     mn_rng r = mn_rng_create(l->opt.seed, shuffle_stream(l->epoch));
+    if (l->sampler) mn__sampler_draw(l->sampler, &r, l->order);
     for (int64_t i = n - 1; i > 0; i--) {
         int64_t k = (int64_t)mn_rng_below(&r, (uint64_t)i + 1), t = l->order[i];
         l->order[i] = l->order[k], l->order[k] = t;
@@ -281,6 +283,8 @@ static mn_status set_up(mn_loader *l, mn_error *err) {
     if (o->batch < 1 || o->batch > 65536 || o->workers < 0 || o->workers > MAX_WORKERS || o->prefetch < 0 || o->prefetch > 1024)
         return mn_fail(err, MN_ERR_ARG, "loader: batch %d (1 to 65536), workers %d (0 to %d), prefetch %d (0 to 1024)", o->batch,
                        o->workers, MAX_WORKERS, o->prefetch);
+    if (!(o->balance >= 0 && o->balance <= 1) || (o->balance > 0 && !o->shuffle))
+        return mn_fail(err, MN_ERR_ARG, "loader: balance %g; wanted 0 to 1, and above 0 only with shuffle", o->balance);
     if (o->prefetch == 0) o->prefetch = 2 * o->workers;
     l->n_slots = o->workers ? o->prefetch + 1 : 1;
     l->batches = (l->set->length + (o->drop_last ? 0 : o->batch - 1)) / o->batch;
@@ -294,6 +298,7 @@ static mn_status set_up(mn_loader *l, mn_error *err) {
     l->each = (size_t)l->p.channels * (size_t)l->p.height * (size_t)l->p.width;
     if (!(l->order = mn_alloc((size_t)l->set->length * sizeof *l->order)))
         return mn_fail(err, MN_ERR_MEMORY, "loader: out of memory");
+    if (o->balance > 0 && !(l->sampler = mn__sampler_create(l->set, o->balance_heads, o->balance, err))) return err->status;
     bool soft[MN_MAX_HEADS] = {false};
     if ((s = find_soft(l->set, soft, err))) return s;
     return reserve_slots(l, soft, err);
@@ -327,5 +332,6 @@ void mn_loader_destroy(mn_loader *l) {
     mn_free(l->slots);
     mn_free(l->workers);
     mn_free(l->order);
+    mn__sampler_destroy(l->sampler);
     mn_free(l);
 }
