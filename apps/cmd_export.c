@@ -3,6 +3,7 @@
 #include "apps/datasets.h"
 #include "apps/evaluate.h"
 #include "apps/foreign.h"
+#include "apps/train.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,8 @@ static const struct argp_option table[] = {
      "becomes twice as long",
      1},
     {"name", OPT_NAME, "WORD", 0, "What the functions are called: WORD_predict", 1},
-    {"data", 'd', "SPEC", 0, "Pictures to measure what --int8 costs on (see mien help train); else random ones", 2},
+    {"data", 'd', "SPEC", 0, "Pictures to measure what --int8 costs on (see mien help train), their validation rows; else noise",
+     2},
     {"threads", OPT_THREADS, "N", 0, "Processors for that (default: all)", 2},
     {0},
 };
@@ -108,33 +110,35 @@ static void close_pair(pair *p) {
     for (int i = 0; i < 2; i++) mn_context_destroy(p->c[i]);
 }
 
-/* The rows for testing where there are any, else all. */
-static mn_dataset *rows_of(const data_rows *d, mn_error *err) {
-    if (d->count[MN_SPLIT_TEST]) return mn_dataset_subset(d->all, d->index[MN_SPLIT_TEST], d->count[MN_SPLIT_TEST], err);
-    int64_t n = 0, *index = app_alloc((size_t)(d->count[0] + d->count[1]) + 1, sizeof *index);
-    for (int k = 0; k < 2; k++)
+/* Whether to take int8 is a choice, and test rows choose nothing: the rows for validation where there are any, else all. */
+static mn_dataset *rows_of(const data_rows *d, const char **what, mn_error *err) {
+    *what = d->count[MN_SPLIT_VALID] ? "validation rows" : "rows";
+    if (d->count[MN_SPLIT_VALID]) return mn_dataset_subset(d->all, d->index[MN_SPLIT_VALID], d->count[MN_SPLIT_VALID], err);
+    int64_t n = 0, *index = app_alloc((size_t)(d->count[0] + d->count[2]) + 1, sizeof *index);
+    for (int k = 0; k < 3; k += 2)
         for (int64_t i = 0; i < d->count[k]; i++) index[n++] = d->index[k][i];
     mn_dataset *rows = mn_dataset_subset(d->all, index, n, err);
     free(index);
     return rows;
 }
 
-static void print_scores(const pair *p, const evaluation *e, const mn_dataset *rows) {
+static void print_scores(const pair *p, const evaluation *e, const char *what, const mn_dataset *rows) {
     for (int h = 0; h < p->info.n_heads; h++) {
         metrics m[2];
         double largest = 0;
         for (int i = 0; i < 2; i++) evaluation_metrics(&e[i], h, &m[i]);
         for (int64_t i = 0; i < e[0].n * e[0].classes[h]; i++) largest = fmax(largest, fabs((double)e[0].p[h][i] - e[1].p[h][i]));
         if (m[0].n)
-            printf("int8      %s: accuracy %.2f %% instead of %.2f %% on %lld pictures of %s\n", p->info.head[h].name,
-                   100 * m[1].accuracy, 100 * m[0].accuracy, (long long)m[0].n, rows->name);
+            printf("int8      %s: accuracy %.2f %% instead of %.2f %% on %lld %s of %s\n", p->info.head[h].name,
+                   100 * m[1].accuracy, 100 * m[0].accuracy, (long long)m[0].n, what, rows->name);
         printf("          %s: the largest change of a probability is %.4f\n", p->info.head[h].name, largest);
         for (int i = 0; i < 2; i++) metrics_free(&m[i]);
     }
 }
 
 static mn_status score_pair(pair *p, const data_rows *d, const head_map *map, mn_error *err) {
-    mn_dataset *rows = rows_of(d, err);
+    const char *what;
+    mn_dataset *rows = rows_of(d, &what, err);
     evaluation e[2] = {{0}, {0}};
     mn_status s = rows ? MN_OK : err->status;
     for (int i = 0; i < 2 && !s; i++) {
@@ -143,9 +147,18 @@ static mn_status score_pair(pair *p, const data_rows *d, const head_map *map, mn
         s = l ? evaluation_run(&e[i], p->m[i], l, map, i ? "int8" : "float", NULL, err) : err->status;
         mn_loader_destroy(l);
     }
-    if (!s) print_scores(p, e, rows);
+    if (!s) print_scores(p, e, what, rows);
     for (int i = 0; i < 2; i++) evaluation_free(&e[i]);
     mn_dataset_destroy(rows);
+    return s;
+}
+
+/* The rows are cut as they were when the model was trained on them. */
+static mn_status cut_rows(const pair *p, data_rows *d, const int *head, int n, mn_error *err) {
+    json_t *record = p->info.training ? json_loads(p->info.training, 0, NULL) : NULL;
+    for (int k = 0; k < d->n_parts; k++) train_recall(record, &d->part[k]);
+    mn_status s = data_split(d, head, n, (uint64_t)json_integer_value(json_object_get(record, "seed")), err);
+    json_decref(record);
     return s;
 }
 
@@ -157,7 +170,7 @@ static mn_status compare_on_data(pair *p, const options *o, mn_error *err) {
     if (!s) s = head_map_create(&map, p->info.head, p->info.n_heads, d.all, err);
     for (int h = 0; h < p->info.n_heads && !s; h++)
         if (map.at[h] >= 0) head[n++] = map.at[h];
-    if (!s) s = data_split(&d, head, n, 0, err);
+    if (!s) s = cut_rows(p, &d, head, n, err);
     if (!s) s = score_pair(p, &d, &map, err);
     head_map_free(&map);
     data_close(&d);
