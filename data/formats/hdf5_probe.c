@@ -78,8 +78,21 @@ static void child(const void *bytes, size_t size, int report) {
     _exit(told == 1 ? 0 : 1);
 }
 
+/* The length that an HDF5 file says it has, by its first bytes (superblock versions 0 to 3); 0 where they do not say it. */
+static uint64_t claimed_size(const uint8_t *b, size_t size) {
+    size_t at = 0;
+    if (size < 48) return 0;
+    if (b[8] <= 1 && b[13] == 8) at = b[8] ? 44 : 40;
+    if ((b[8] == 2 || b[8] == 3) && b[9] == 8) at = 28;
+    uint64_t end = 0;
+    for (size_t i = 8; at && i-- > 0;) end = end << 8 | b[at + i];
+    return end;
+}
+
 mn_status mn__h5_probe(const char *path, const void *bytes, size_t size, mn_error *err) {
     int ends[2];
+    if (size < 48 || claimed_size(bytes, size) > size) /* an interrupted copy needs no child */
+        return mn_fail(err, MN_ERR_FORMAT, "%s: is a broken or incomplete HDF5 file: it ends after %zu bytes", path, size);
     if (pipe2(ends, O_CLOEXEC)) return mn_fail(err, MN_ERR_MEMORY, "%s: no pipe for reading it", path);
     pid_t pid = fork();
     if (pid == 0) child(bytes, size, ends[1]);
