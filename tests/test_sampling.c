@@ -199,10 +199,10 @@ START_TEST(test_refused) {
     for (int64_t n = 1; failed; n++) {
         mn_error e = {0};
         int64_t live;
-        help_fail_allocation(n);
+        test_fail_allocation(n);
         mn_loader *l = mn_loader_create(&data.set, &prep, (mn_loader_opt){.balance = 1, .shuffle = true}, &e);
         mn_loader_destroy(l);
-        failed = help_allocations_end(&live);
+        failed = test_allocations_end(&live);
         ck_assert_int_eq(live, 0);
         ck_assert_msg(!failed == (l != NULL) && (!failed || e.status == MN_ERR_MEMORY), "n = %d: %s", (int)n, e.text);
     }
