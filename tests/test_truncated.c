@@ -1,7 +1,7 @@
 /* A small file of every format, cut at every byte: a sentence or what is there, all memory given back, and never more of it
  * than the whole file takes. */
-#include "data/model_config.h"
-#include "data/onnx.h"
+#include "data/formats/model_config.h"
+#include "data/onnx/onnx.h"
 #include "tests/data_help.h"
 #include "tests/op_test.h"
 #include <stdatomic.h>
