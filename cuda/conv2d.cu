@@ -17,7 +17,10 @@ static bool direct(const mn__window &g) { return g.C == g.groups; }
 /* Kernels count pixels of a batch and numbers of an image in 32 bits. */
 static mn_status check_size(mn_node *n, const mn__window &g) {
     const int64_t N = g.N ? g.N : 1;
-    if (fits_32(g.C * g.H * g.W) && fits_32(g.K * g.P * g.Q) && fits_32(N * g.P * g.Q) && fits_32(N * g.H * g.W) &&
+    /* the last row and column that a window reaches, counted from the padding's edge */
+    const int64_t down = (g.P - 1) * g.stride_h + (g.R - 1) * g.dilation_h, right = (g.Q - 1) * g.stride_w + (g.S - 1) * g.dilation_w;
+    if (fits_32(down) && fits_32(right) && fits_32(g.top) && fits_32(g.left) &&
+        fits_32(g.C * g.H * g.W) && fits_32(g.K * g.P * g.Q) && fits_32(N * g.P * g.Q) && fits_32(N * g.H * g.W) &&
         fits_32(g.C * g.R * g.S) && fits_32(g.K * g.R * g.S))
         return MN_OK;
     return mn__op_fail(n, MN_ERR_SHAPE, "%lld images of %lldx%lld pixels are too many for one pass on the GPU; wanted fewer "

@@ -1,9 +1,10 @@
 # Part of the Makefile: how .cu files are built. docs/emulator.md describes the emulator.
 #   CUDA=0        not at all
-#   CUDA=1        by nvcc, for sm_75 to sm_120 and as PTX; CUDA_ARCH=native or sm_90 builds for one
+#   CUDA=1        by nvcc, for sm_75 to sm_120 and as PTX; CUDA_ARCH=sm_90 builds for one GPU, CUDA_ARCH=native for the
+#                 one in this machine
 #   CUDA=emulate  by $(CXX), with cuda/emu in the place of CUDA's runtime. EMU_CHECK=0 leaves the checker out (for
 #                 speed, and with SAN=address); EMU_OPT="-O0" is for a debugger
-NVCC      ?= nvcc
+NVCC      ?= $(or $(shell command -v nvcc 2>/dev/null),$(wildcard /usr/local/cuda/bin/nvcc),nvcc)
 CUDA_ARCH ?= all
 EMU_CHECK ?= $(if $(SAN),0,1)
 EMU_OPT   ?= -O1
@@ -19,13 +20,22 @@ EMU_CXXFLAGS := -fstack-clash-protection -std=c++17 -g -Wall -Wextra -Wshadow -W
 EMU_RUNTIME  := $(wildcard cuda/emu/*.cpp)
 
 # ---- nvcc ---------------------------------------------------------------------------------------------
-COMMA       := ,
-CUDA_SMS    := 75 80 86 89 90 100 120
-NVCC_ARCH   := $(if $(filter all,$(CUDA_ARCH)),$(foreach s,$(CUDA_SMS),-gencode arch=compute_$(s)$(COMMA)code=sm_$(s)) \
-               -gencode arch=compute_120$(COMMA)code=compute_120,-arch=$(CUDA_ARCH))
+# Machine code for every GPU from 2018 on, and PTX for those to come. Three front ends serve all of them: nothing here
+# depends on more than __CUDA_ARCH__ >= 800, and a front end takes longer than the machine code that is made of it.
+NVCC_ALL    := -gencode 'arch=compute_75,code=sm_75' -gencode 'arch=compute_80,code=[sm_80,sm_86,sm_89]' \
+               -gencode 'arch=compute_90,code=[sm_90,sm_100,sm_120,compute_90]'
+# native: of the GPU in this machine, 90 for compute capability 9.0
+ifeq ($(CUDA_ARCH),native)
+CUDA_NATIVE := $(shell { $(dir $(lastword $(NVCC)))__nvcc_device_query || nvidia-smi --query-gpu=compute_cap --format=csv,noheader; } \
+               2>/dev/null | tr ',' '\n' | tr -d ' .' | sed -n '/^[0-9][0-9]*$$/{s/^/sm_/p;q;}')
+ifeq ($(CUDA_NATIVE),)
+$(error CUDA_ARCH=native builds for the GPU of this machine, and none is found; hint: CUDA_ARCH=sm_90 (or another) builds for one that is elsewhere, CUDA_ARCH=all for all)
+endif
+endif
+NVCC_ARCH    = $(if $(filter all,$(CUDA_ARCH)),$(NVCC_ALL),-arch=$(if $(filter native,$(CUDA_ARCH)),$(CUDA_NATIVE),$(CUDA_ARCH)))
 NVCC_FLAGS  := -std=c++17 -O3 -lineinfo -Werror all-warnings -Xcompiler=-Wall,-Wextra,-Wno-unused-function \
                $(NVCC_ARCH) -I.
-NVCC_HOME    = $(patsubst %/bin/nvcc,%,$(realpath $(shell command -v $(NVCC) 2>/dev/null)))
+NVCC_HOME    = $(patsubst %/bin/nvcc,%,$(realpath $(shell command -v $(lastword $(NVCC)) 2>/dev/null)))
 
 # ---- in the library ----------------------------------------------------------------------------------
 # The kernels go into the library as one object: autograd/ops.c names them weakly, and a linker takes nothing out of
@@ -40,6 +50,9 @@ ifeq ($(CUDA),emulate)
 LIB_OBJ   := $(EMULATED_LIB)
 LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
 else ifeq ($(CUDA),1)
+ifeq ($(NVCC_HOME),)
+$(error CUDA=1 wants nvcc, and there is no $(lastword $(NVCC)); hint: install the CUDA toolkit (nvidia-cuda-toolkit), or give NVCC=/path/to/nvcc; CUDA=emulate needs neither nvcc nor a GPU)
+endif
 LIB_OBJ   := $(call WITH_CUDA,$(LIB_OBJ)) $(BUILD)/obj/cuda/kernels.nvcc.o
 LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
 LDLIBS    += -L$(NVCC_HOME)/lib64 -L$(NVCC_HOME)/targets/$(ARCH)-linux/lib -lcudart_static -ldl -lrt

@@ -28,10 +28,10 @@ static mn_status failed(mn_error *err, cudaError_t e, const char *what, const ch
 
 mn_status mn__cuda_launched(mn_context *c, const char *what, cudaError_t e) {
     const gpu *g = gpu_of(c);
-    char name[200];
-    snprintf(name, sizeof name, "kernel %s in %s", what, mn_dtype_name(c->dtype));
     if (e == cudaSuccess && g->wait && !mn__cuda_capturing(c)) e = cudaStreamSynchronize(g->stream);
     if (e == cudaSuccess) return MN_OK;
+    char name[200];
+    snprintf(name, sizeof name, "kernel %s in %s", what, mn_dtype_name(c->dtype));
     return failed(&c->error, e, name, g->wait ? "" : "; hint: MIEN_SYNC=1 finds the kernel that is to blame");
 }
 

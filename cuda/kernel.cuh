@@ -49,8 +49,9 @@ static inline unsigned grid_for(int64_t count) {
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < (count); i += (int64_t)gridDim.x * blockDim.x)
 
 /* Divisions are the dearest part of index arithmetic, and 64-bit ones several times dearer than 32-bit ones:
- * kernels that divide are made for both, and take the short one where every index fits. */
-static inline bool fits_32(int64_t count) { return count < (int64_t)1 << 31; }
+ * kernels that divide are made for both, and take the short one where every index fits, with a step of the grid (at
+ * most 2^20) more: loops end by stepping over their end. */
+static inline bool fits_32(int64_t count) { return count < ((int64_t)1 << 31) - ((int64_t)1 << 21); }
 
 /* ---- the data of a node, typed. x and y of forward; dy and the gradients of backward ---- */
 

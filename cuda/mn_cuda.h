@@ -69,6 +69,8 @@ __host__ __device__ __forceinline__ uint32_t mn_to_tf32(float x) {
 }
 
 /* ---- tensor cores (sm_80 and newer; the whole warp takes part) ---------------------------------- */
+/* Every asm below is volatile: without it a compiler may move an instruction that the whole warp must reach into a
+ * branch that only some threads take, if its result is used there alone. */
 /* d = a * b + c. a is 16x8, b is 8x8, c and d are 16x8. With g = lane / 4 and t = lane % 4 a lane holds
  *   a[0] (g, t)  a[1] (g+8, t)  a[2] (g, t+4)  a[3] (g+8, t+4)      b[0] (t, g)  b[1] (t+4, g)
  *   c[0] (g, 2t)  c[1] (g, 2t+1)  c[2] (g+8, 2t)  c[3] (g+8, 2t+1)     (PTX ISA, "mma.m16n8k8")
@@ -80,18 +82,18 @@ __device__ __forceinline__ void mn_mma_tf32(float d[4], const uint32_t a[4], con
     emu_needs_sm(80, "mma.sync with tf32", at);
     emu_warp(~0u, "mma.m16n8k8.tf32", emu_work_mma_tf32, &in, d, 0, at);
 #elif MN_SM80
-    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
-        "{%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%11,%12,%13};"
-        : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]),
-          "f"(c[3]));
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+                 "{%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%11,%12,%13};"
+                 : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]),
+                   "f"(c[3]));
 #else
     __trap();
 #endif
 }
 /* d = a * b + c. a is 16x16, b is 16x8, two bf16 to a register, the smaller k in the lower half:
- *   a[0] (g, 2t..)  a[1] (g+8, 2t..)  a[2] (g, 2t+8..)  a[3] (g+8, 2t+8..)      b[0] (2t.., g)  b[1] (2t+8..,
- * g) c and d as above. (PTX ISA, "mma.m16n8k16") */
+ *   a[0] (g, 2t..)  a[1] (g+8, 2t..)  a[2] (g, 2t+8..)  a[3] (g+8, 2t+8..)      b[0] (2t.., g)  b[1] (2t+8.., g)
+ * c and d as above. (PTX ISA, "mma.m16n8k16") */
 __device__ __forceinline__ void mn_mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2],
                                             const float c[4], MN_EMU_SITE) {
 #ifndef __CUDACC__
@@ -99,11 +101,11 @@ __device__ __forceinline__ void mn_mma_bf16(float d[4], const uint32_t a[4], con
     emu_needs_sm(80, "mma.sync with bf16", at);
     emu_warp(~0u, "mma.m16n8k16.bf16", emu_work_mma_bf16, &in, d, 0, at);
 #elif MN_SM80
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-        "{%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%11,%12,%13};"
-        : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]),
-          "f"(c[3]));
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+                 "{%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%11,%12,%13};"
+                 : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]),
+                   "f"(c[3]));
 #else
     __trap();
 #endif

@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(256) conv_implicit(ladder_conv v) {
         __syncthreads();
 #pragma unroll
         for (int k = 0; k < 8; k++) {
-            float a[4], b[4];
+            __align__(16) float a[4], b[4];
             *reinterpret_cast<float4 *>(a) = *reinterpret_cast<const float4 *>(&left[k][ti]);
             *reinterpret_cast<float4 *>(b) = *reinterpret_cast<const float4 *>(&right[k][tj]);
 #pragma unroll

@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(256) gemm_registers_8x8(ladder_gemm g) {
         __syncthreads();
 #pragma unroll
         for (int k = 0; k < 8; k++) {
-            float a[8], b[8];
+            __align__(16) float a[8], b[8]; /* written four at a time */
             for (int h = 0; h < 8; h += 4) {
                 *reinterpret_cast<float4 *>(a + h) = *reinterpret_cast<const float4 *>(&left[k][ti + h]);
                 *reinterpret_cast<float4 *>(b + h) = *reinterpret_cast<const float4 *>(&right[k][tj + h]);

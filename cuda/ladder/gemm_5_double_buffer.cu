@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(256) gemm_double_buffer(ladder_gemm g) {
         if (more) next.read(g, i0, j0, k0 + 8);
 #pragma unroll
         for (int k = 0; k < 8; k++) {
-            float a[8], b[8];
+            __align__(16) float a[8], b[8]; /* written four at a time */
             for (int h = 0; h < 2; h++) {
                 *reinterpret_cast<float4 *>(a + 4 * h) = *reinterpret_cast<const float4 *>(&left[turn][k][ti + 64 * h]);
                 *reinterpret_cast<float4 *>(b + 4 * h) = *reinterpret_cast<const float4 *>(&right[turn][k][tj + 64 * h]);

@@ -4,10 +4,16 @@ NET seed2|mini-xception|vgg, MODE train|infer, LAYOUT nchw|channels_last. One JS
 step, the least processor time of a step, images/s, peak memory. A training step is forward, cross-entropy,
 backward and SGD with momentum on data that is already in memory, as in `mien bench`. HOW, for a GPU: cuda, and
 with + any of tf32, bf16, fused (the optimiser), graph (the step as a CUDA graph), compile (torch.compile).
-"""
+
+    python3 torch_peer.py serve THREADS
+
+answers such lines (NET MODE BATCH LAYOUT SECONDS HOW) from its input, one JSON line each, until it ends: PyTorch is
+loaded once, and what was prepared for the last few rows is kept for the next round. What goes wrong is a line with
+"error"."""
 import json, os, resource, sys, time
 
-net, mode, batch, threads, layout, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], float(sys.argv[6])
+serving = sys.argv[1:2] == ["serve"]
+threads = int(sys.argv[2 if serving else 4])
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
 import torch
 from torch import nn
@@ -15,10 +21,6 @@ from torch.nn import functional as F
 
 torch.set_num_threads(threads)
 torch.set_flush_denormal(True)
-torch.manual_seed(0)
-how = set(sys.argv[7].split("+")) if len(sys.argv) > 7 else set()
-cuda = "cuda" in how
-torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = "tf32" in how
 torch.backends.cudnn.benchmark = True
 
 
@@ -61,60 +63,97 @@ def mini_xception():
         Module(8, 16), Module(16, 32), Module(32, 64), Module(64, 128), conv(128, 7, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-model, side = {"seed2": (seed2, 48), "mini-xception": (mini_xception, 64), "vgg": (vgg, 48)}[net]
-model = model()
-x, y = torch.randn(batch, 1, side, side), torch.randint(0, 7, (batch,))
-if cuda:
-    model, x, y = model.cuda(), x.cuda(), y.cuda()
-if layout == "channels_last":
-    model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-
-forward = torch.compile(model) if "compile" in how else model
-half = torch.autocast("cuda", torch.bfloat16, enabled="bf16" in how)
-if mode == "train":
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, **(dict(fused=True) if "fused" in how else {}))
-
-    def step():
-        optimiser.zero_grad(set_to_none=True)
-        with half:
-            loss = F.cross_entropy(forward(x), y)
-        loss.backward()
-        optimiser.step()
-else:
-    model.eval()
-
-    def step():
-        with torch.inference_mode(), half:
-            forward(x)
+NETS = {"seed2": (seed2, 48), "mini-xception": (mini_xception, 64), "vgg": (vgg, 48)}
 
 
-def finished():
-    """A step as mien bench measures it: until the GPU has done it."""
-    step()
+def prepare(net, mode, batch, layout, how):
+    """A function that makes one step."""
+    torch.manual_seed(0)
+    cuda = "cuda" in how
+    make, side = NETS[net]
+    model = make()
+    x, y = torch.randn(batch, 1, side, side), torch.randint(0, 7, (batch,))
     if cuda:
+        model, x, y = model.cuda(), x.cuda(), y.cuda()
+    if layout == "channels_last":
+        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    forward = torch.compile(model) if "compile" in how else model
+    half = torch.autocast("cuda", torch.bfloat16, enabled="bf16" in how)
+    if mode == "train":
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, **(dict(fused=True) if "fused" in how else {}))
+
+        def step():
+            optimiser.zero_grad(set_to_none=True)
+            with half:
+                loss = F.cross_entropy(forward(x), y)
+            loss.backward()
+            optimiser.step()
+    else:
+        model.eval()
+
+        def step():
+            with torch.inference_mode(), half:
+                forward(x)
+
+    if "graph" in how:
+        eager, stream = step, torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(5):
+                eager()
         torch.cuda.synchronize()
-
-
-if "graph" in how:
-    eager, side_stream = step, torch.cuda.Stream()
-    with torch.cuda.stream(side_stream):
-        for _ in range(5):
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             eager()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        eager()
-    step = graph.replay
-for _ in range(10 if cuda else 3):
+        step = graph.replay
+    return step
+
+
+prepared = {}
+
+
+def measure(net, mode, batch, layout, seconds, how):
+    how = set(how.split("+")) if how else set()
+    cuda = "cuda" in how
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = "tf32" in how
+
+    def finished():
+        """A step as mien bench measures it: until the GPU has done it."""
+        step()
+        if cuda:
+            torch.cuda.synchronize()
+
+    key = net, mode, batch, layout, "+".join(sorted(how))
+    if key in prepared:
+        step = prepared[key]
+    else:
+        if len(prepared) >= 8:
+            prepared.clear()
+        step = prepared[key] = prepare(net, mode, batch, layout, how)
+        for _ in range(10 if cuda else 3):
+            finished()
     finished()
-wall, cpu, end = [], [], time.perf_counter() + seconds
-while time.perf_counter() < end or len(wall) < 3:
-    w, c = time.perf_counter(), time.process_time()
-    finished()
-    wall.append(1e3 * (time.perf_counter() - w))
-    cpu.append(1e3 * (time.process_time() - c))
-wall.sort()
-median = wall[len(wall) // 2]
-print(json.dumps(dict(net=net, mode=mode, batch=batch, threads=threads, layout=layout, how="+".join(sorted(how)), version=torch.__version__, steps=len(wall),
-                      median_ms=round(median, 3), best_ms=round(wall[0], 3), cpu_ms=round(min(cpu), 3), images_s=round(1e3 * batch / median, 1),
-                      rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1))))
+    wall, cpu, end = [], [], time.perf_counter() + seconds
+    while time.perf_counter() < end or len(wall) < 3:
+        w, c = time.perf_counter(), time.process_time()
+        finished()
+        wall.append(1e3 * (time.perf_counter() - w))
+        cpu.append(1e3 * (time.process_time() - c))
+    wall.sort()
+    median = wall[len(wall) // 2]
+    return dict(net=net, mode=mode, batch=batch, threads=threads, layout=layout, how=key[-1], version=torch.__version__, steps=len(wall),
+                median_ms=round(median, 4), best_ms=round(wall[0], 4), cpu_ms=round(min(cpu), 3), images_s=round(1e3 * batch / median, 1),
+                rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1))
+
+
+if serving:
+    for line in sys.stdin:
+        try:
+            net, mode, batch, layout, seconds, how = (line.split() + [""])[:6]
+            answer = measure(net, mode, int(batch), layout, float(seconds), how)
+        except Exception as e:  # a way that this PyTorch or this GPU does not have
+            answer = dict(error=str(e).splitlines()[0][:200] if str(e) else type(e).__name__)
+        print(json.dumps(answer), flush=True)
+else:
+    net, mode, batch, _, layout, seconds, how = (sys.argv[1:] + [""])[:7]
+    print(json.dumps(measure(net, mode, int(batch), layout, float(seconds), how)))
