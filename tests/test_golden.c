@@ -57,32 +57,59 @@ static mn_model *load(mn_context *c, const char *path, mn_model_info *info) {
     return m;
 }
 
-#define VERSION_1 "tests/golden/model-1.h5"
 static const double version_1[5] = {0.51600945, -0.541535199, -0.564276457, 0.0872868598, -0.214249149};
 
-START_TEST(test_version_1) {
-    if (getenv("MIEN_MAKE_GOLDEN")) make(VERSION_1);
-    if (access(VERSION_1, R_OK)) {
-        test_skip("golden files: run from the source folder");
-        return;
-    }
-    mn_context *c = op_context(MN_F32, 2);
-    mn_model_info info;
-    mn_model *m = load(c, VERSION_1, &info);
+static void check_model(mn_model *m, const mn_model_info *info) {
     double got[5];
     answer(m, got);
     if (getenv("MIEN_MAKE_GOLDEN"))
         for (int i = 0; i < 5; i++) fprintf(stderr, "%.9g, ", got[i]);
     for (int i = 0; i < 5; i++) ASSERT_CLOSE(got[i], version_1[i], 1e-5);
-    ck_assert_int_eq(info.n_heads, 2);
-    ck_assert_str_eq(info.head[0].name, "emotion");
-    ck_assert_str_eq(info.head[0].class_name[2], "neutral");
-    ck_assert_str_eq(info.head[1].class_name[1], "woman");
-    ck_assert(info.preprocess.lo == -1 && info.preprocess.hi == 1 && info.preprocess.grey == MN_GREY_MEAN);
-    ck_assert_str_eq(info.training, "{\"epochs_run\": 3}");
-    ck_assert_str_eq(info.card, "A card");
+    ck_assert_int_eq(info->n_heads, 2);
+    ck_assert_str_eq(info->head[0].name, "emotion");
+    ck_assert_str_eq(info->head[0].class_name[2], "neutral");
+    ck_assert_str_eq(info->head[1].class_name[1], "woman");
+    ck_assert(info->preprocess.lo == -1 && info->preprocess.hi == 1 && info->preprocess.grey == MN_GREY_MEAN);
+    ck_assert_str_eq(info->training, "{\"epochs_run\": 3}");
+    ck_assert_str_eq(info->card, "A card");
+}
+
+static void check_file(const char *path) {
+    if (getenv("MIEN_MAKE_GOLDEN")) make(path);
+    if (access(path, R_OK)) {
+        test_skip("golden files: run from the source folder");
+        return;
+    }
+    mn_context *c = op_context(MN_F32, 2);
+    mn_model_info info;
+    mn_model *m = load(c, path, &info);
+    check_model(m, &info);
     mn_model_info_free(&info);
     mn_context_destroy(c);
+}
+
+#define VERSION_1 "tests/golden/model-1.h5"
+#define ONNX_VERSION_1 "tests/golden/model-1.onnx"
+
+START_TEST(test_version_1) { check_file(VERSION_1); }
+END_TEST
+
+/* By mien's own description of the layers, and by the graph, as another program sees it. */
+START_TEST(test_onnx_version_1) {
+#if MN_HAVE_PROTOBUF
+    check_file(ONNX_VERSION_1);
+    if (access(ONNX_VERSION_1, R_OK)) return;
+    mn_context *c = op_context(MN_F32, 2);
+    mn_error err = {0};
+    mn_model_info info;
+    mn_model *m = mn_onnx_load_graph(c, ONNX_VERSION_1, &info, &err);
+    ck_assert_msg(m != NULL, "%s", err.text);
+    check_model(m, &info);
+    mn_model_info_free(&info);
+    mn_context_destroy(c);
+#else
+    test_skip("ONNX files: built without protobuf-c");
+#endif
 }
 END_TEST
 
@@ -110,7 +137,7 @@ START_TEST(test_truncated) {
 }
 END_TEST
 
-TEST_SUITE(golden, test_version_1, test_truncated)
+TEST_SUITE(golden, test_version_1, test_onnx_version_1, test_truncated)
 #else
 START_TEST(test_skipped) { test_skip("golden files need HDF5 and JSON"); }
 END_TEST
