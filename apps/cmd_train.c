@@ -79,7 +79,7 @@ static const struct argp_option table[] = {
      1},
     {0, 0, 0, 0, "Network:", 2},
     {"net", 'n', "NAME|FILE", 0, "A network by name (seed2 is the default; `mien info` lists them) or a .json file", 2},
-    {"size", OPT_SIZE, "N|HxW", 0, "Input size (default: the network's, mostly 48)", 2},
+    {"size", OPT_SIZE, "N|HxW", 0, "Input size (default: that of --init, else the network's, mostly 48)", 2},
     {"channels", OPT_CHANNELS, "1|3", 0, "Grey or RGB (default: the network's, grey)", 2},
     {"normalize", OPT_NORMALIZE, "HOW", 0,
      "unit: 0..1 (default); signed: -1..1; image: by each picture's mean and deviation; dataset: by "
@@ -163,7 +163,8 @@ static const char doc[] = "Trains a network and writes a model file. After each 
                           "  mien train --data fer2013:fer2013.csv --net seed2 --lr 0.01 --out emotion.h5\n"
                           "  mien train --data fer2013:fer2013.csv --data utkface:UTKFace --net tiny\n"
                           "             --augment default --schedule cosine --out both.h5\n"
-                          "  mien train --data fer2013:fer2013.csv --net tiny --teacher base.h5 --out tiny.h5\n"
+                          "  mien train --data fer2013:fer2013.csv --net tiny --teacher both.h5\n"
+                          "             --out small.h5\n"
                           "  mien train --data folder:own --init both.h5 --freeze \"conv*\" --out own.h5\n"
                           "  mien train --resume both.h5.ckpt\n";
 
