@@ -51,8 +51,11 @@ ALL_CXXFLAGS := -std=c++17 $(OPT) -Wall -Wextra $(OMPF) $(SANF) $(DEFS) -I. \
 LDLIBS := $(if $(HAVE_HDF5),$(call pc,--libs,$(HDF5_PC))) $(if $(HAVE_JSON),-ljansson) $(if $(HAVE_PROTOBUF),-lprotobuf-c) \
           $(if $(HAVE_PNG),-lpng) $(if $(HAVE_JPEG),-ljpeg) $(if $(HAVE_ZLIB),-lz) \
           $(if $(HAVE_OPENBLAS),$(call pc,--libs,openblas)) -lm -lpthread
-# OpenCV's pkg-config names every module; only these are used.
-CV_LIBS := $(if $(HAVE_OPENCV),-lopencv_objdetect -lopencv_highgui -lopencv_videoio -lopencv_imgcodecs -lopencv_imgproc -lopencv_core)
+# OpenCV is linked into a library of its own, which the program loads when it needs it (apps/vision.c) and which takes
+# three functions from the program. Its pkg-config names every module; only these are used.
+VISION  := $(if $(HAVE_OPENCV),$(BUILD)/libmien_vision.so)
+CV_LIBS := -lopencv_objdetect -lopencv_highgui -lopencv_videoio -lopencv_imgcodecs -lopencv_imgproc -lopencv_core
+LDLIBS  += $(if $(VISION),$(foreach f,mn_fail mn_image_reserve face_merge,-Xlinker --export-dynamic-symbol=$(f)))
 
 # With GCC the library's parallel loops run on tensor/team.c instead of libgomp: see there.
 IS_GCC := $(if $(shell $(CC) -dM -E - </dev/null 2>/dev/null | grep __clang__),,$(filter 1,$(OPENMP)))
@@ -81,15 +84,14 @@ OBJ         = $(patsubst %,$(BUILD)/obj/%.o,$(1))
 # The reader and writer of ONNX's messages are made from data/onnx/onnx.proto by protobuf-c's compiler.
 MADE_OBJ   := $(if $(HAVE_PROTOBUF),$(BUILD)/obj/made/onnx.pb-c.o)
 LIB_OBJ    := $(call OBJ,$(LIB_SRC)) $(MADE_OBJ) $(foreach v,$(VARIANTS),$(patsubst %.c,$(BUILD)/obj/%_$(v).o,$(CPU_SRC)))
-APP_OBJ    := $(call OBJ,$(APP_SRC)) $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
-TEST_OBJ   := $(call OBJ,$(TEST_SRC)) $(filter-out $(call OBJ,apps/main.c),$(call OBJ,$(APP_SRC))) \
-              $(if $(HAVE_OPENCV),$(call OBJ,$(wildcard apps/*.cpp)))
-LINK        = $(if $(HAVE_OPENCV),$(CXX),$(CC)) $(OPT) $(OMPF) $(SANF)
+APP_OBJ    := $(call OBJ,$(APP_SRC))
+TEST_OBJ   := $(call OBJ,$(TEST_SRC)) $(filter-out $(call OBJ,apps/main.c),$(APP_OBJ))
+LINK        = $(CC) $(OPT) $(OMPF) $(SANF)
 include cuda/cuda.mk
 
 # ---- what can be made ------------------------------------------------------------------------------
 .PHONY: cross all help config deps demo seed1 seed2 clips test check tests-built gradcheck debug asan ubsan valgrind coverage mutants docs-test examples fuzz format lint install clean FORCE
-all: $(BUILD)/libmien.a $(if $(wildcard apps/main.c),$(BUILD)/mien)  ## the library and the program (build/mien)
+all: $(BUILD)/libmien.a $(BUILD)/mien $(VISION)  ## the library and the program (build/mien)
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9_-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|' 2>/dev/null || \
@@ -99,10 +101,13 @@ $(BUILD)/libmien.a: $(LIB_OBJ) $(BUILD)/objects
 	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
 $(BUILD)/mien: $(APP_OBJ) $(BUILD)/libmien.a
 	@echo "  link   $@"
-	$(Q)$(LINK) -o $@ $^ $(CV_LIBS) $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 $(BUILD)/run-tests: $(TEST_OBJ) $(BUILD)/libmien.a
 	@echo "  link   $@"
-	$(Q)$(LINK) -o $@ $^ $(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)
+$(BUILD)/libmien_vision.so: $(call OBJ,apps/vision_opencv.cpp)
+	@echo "  link   $@"
+	$(Q)$(CXX) $(OPT) $(OMPF) $(SANF) -shared -o $@ $^ $(CV_LIBS)
 
 JOBS   := -j$(shell nproc 2>/dev/null || echo 2)
 deps:  ## installs the packages that are missing (Debian, Ubuntu); says which
@@ -130,7 +135,7 @@ endif
 endif
 check: tests-built  ## runs the tests, installing nothing; SUITE="name name" runs some
 	$(Q)MIEN_BIN=$(abspath $(BUILD)/mien) $(BUILD)/run-tests $(SUITE)
-tests-built: $(BUILD)/run-tests $(if $(wildcard apps/main.c),$(BUILD)/mien)
+tests-built: $(BUILD)/run-tests $(BUILD)/mien $(VISION)
 gradcheck: all  ## compares every operation's backward with finite differences
 	$(Q)$(BUILD)/mien gradcheck
 
@@ -177,7 +182,7 @@ valgrind: tests-built  ## the tests under Valgrind's memcheck (slow)
 MUTANTS :=
 mutants: tests-built  ## plants faults in the operations and expects the tests to catch each; MUTANTS=text takes some
 	$(Q)BUILD=$(BUILD) CC='$(CC)' FLAGS='$(ALL_CFLAGS)' LINK='$(LINK)' OBJECTS='$(TEST_OBJ)' MUTANTS='$(MUTANTS)' \
-	    LIBS='$(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)' sh tests/mutants.sh
+	    LIBS='$(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)' sh tests/mutants.sh
 docs-test:  ## follows the how-to pages to the letter in a copy of the tree
 	$(Q)sh tests/docs_test.sh docs/autograd.md docs/add-an-op.md $(wildcard docs/add-a-layer.md)
 coverage:  ## lines covered by the tests, in build/coverage (needs gcov)
@@ -189,8 +194,9 @@ format:  ## clang-format over the C and C++ sources
 lint:  ## cppcheck over the library and the program
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. $(DEFS) \
 	    --suppress=missingIncludeSystem tensor autograd layers optim data apps
-install: all  ## into PREFIX (default /usr/local): bin/mien, share/mien/models/, lib/libmien.a, include/mien/
+install: all  ## into PREFIX (default /usr/local): bin/mien, lib/mien/ (OpenCV's part), share/mien/models/, lib/libmien.a, include/mien/
 	install -Dm755 $(BUILD)/mien $(DESTDIR)$(PREFIX)/bin/mien
+	for l in $(VISION); do install -Dm644 $$l $(DESTDIR)$(PREFIX)/lib/mien/$$(basename $$l); done
 	for m in apps/models/*.h5; do [ ! -f $$m ] || install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/mien/models/$$(basename $$m); done
 	install -Dm644 $(BUILD)/libmien.a $(DESTDIR)$(PREFIX)/lib/libmien.a
 	for h in tensor autograd layers optim data; do \
@@ -238,7 +244,7 @@ $(BUILD)/obj/%.c.o: %.c $(BUILD)/flags
 	$(TEAM)
 $(BUILD)/obj/%.cpp.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D); echo "  c++    $<"
-	$(Q)$(CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CXX) $(ALL_CXXFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c $< -o $@
 # The kernels of `mien export --c`, as strings: pairs of a section's name and its text.
 $(BUILD)/gen/export_c_kernels.inc: data/export_c/kernels.c
 	@mkdir -p $(@D)

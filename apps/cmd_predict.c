@@ -196,7 +196,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static const struct argp argp = {options, parse, "INPUT...", doc, NULL, NULL, NULL};
 
 static int list_cameras(void) {
-    if (!vision_available()) return fputs("mien: built without OpenCV: no camera can be used\n", stderr), APP_FAILED;
+    const char *why = vision_missing();
+    if (why) return fprintf(stderr, "mien: no camera can be used: %s\n", why), APP_FAILED;
     if (vision_list_cameras(stdout, 16)) return APP_OK;
     fputs("mien: no camera gives a picture; tried /dev/video0 to /dev/video15; hint: is one plugged in, used "
           "by another "
@@ -276,11 +277,9 @@ static void stop(int signal_number) {
 
 static mn_status open_detector(predict_job *j, const arguments *a, mn_error *err) {
     if (j->opt.whole || j->opt.faces) return MN_OK;
-    if (!vision_available() && !a->detector && !a->cascade) {
-        fputs("mien: built without OpenCV: each picture is taken for one cropped face (--whole); hint: "
-              "install libopencv-dev "
-              "and opencv-data and build again\n",
-              stderr);
+    const char *why = a->detector || a->cascade ? NULL : vision_missing();
+    if (why) {
+        fprintf(stderr, "mien: each picture is taken for one cropped face (--whole): %s\n", why);
         j->opt.whole = true;
         return MN_OK;
     }

@@ -1,5 +1,5 @@
-/* What the program needs of OpenCV, as plain C: detection, video, windows. vision_opencv.cpp does it; without
- * OpenCV vision_none.c fails with a sentence that names the packages. Pictures are mn_image, RGB. */
+/* What the program needs of OpenCV, as plain C: detection, video, windows. vision_opencv.cpp does it, in a library that
+ * vision.c loads when it is first needed; without it calls fail with a sentence that says why. Pictures are mn_image, RGB. */
 #ifndef MIEN_VISION_H
 #define MIEN_VISION_H
 
@@ -11,7 +11,8 @@
 extern "C" {
 #endif
 
-bool vision_available(void);
+/* Loads OpenCV. NULL when it is there; else a sentence that says why not and what to do. */
+const char *vision_missing(void);
 
 /* ---- faces ---- */
 
@@ -56,6 +57,16 @@ mn_status vision_check_screen(mn_error *err);
 /* Shows a picture for at least wait_ms milliseconds (0: until a key); *quit is set by q, Escape or closing
  * it. */
 mn_status vision_show(const char *title, const mn_image *im, int wait_ms, bool *quit, mn_error *err);
+
+/* The functions above as libmien_vision.so exports them, under the name vision_opencv. */
+#define CALL(name) __typeof__(&vision_##name) name;
+typedef struct vision_calls {
+    CALL(detector_open) CALL(detector_close) CALL(detect) CALL(find_eyes)
+    CALL(video_open) CALL(camera_open) CALL(video_close) CALL(video_read) CALL(list_cameras)
+    CALL(writer_open) CALL(writer_write) CALL(writer_close)
+    CALL(check_screen) CALL(show)
+} vision_calls;
+#undef CALL
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,5 @@
-// vision.h by OpenCV 4: the only C++ of the program. OpenCV's exceptions end here, as sentences.
+// vision.h by OpenCV 4: the only C++ of the program, and a shared library of its own, which vision.c loads. It takes
+// mn_fail, mn_image_reserve and face_merge from the program. OpenCV's exceptions end here, as sentences.
 #include "apps/vision.h"
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/highgui.hpp>
@@ -31,8 +32,6 @@ template <class F> static mn_status guarded(const char *what, mn_error *err, F f
         return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: OpenCV says: %s", what, e.err.c_str());
     } catch (const std::exception &e) { return mn_fail(err, MN_ERR_MEMORY, "%s: %s", what, e.what()); }
 }
-
-bool vision_available(void) { return true; }
 
 // A picture of ours as a matrix, without a copy.
 static cv::Mat view(const mn_image *im) {
@@ -358,3 +357,9 @@ mn_status vision_show(const char *title, const mn_image *im, int wait_ms, bool *
         return MN_OK;
     });
 }
+
+extern "C" __attribute__((visibility("default"))) const vision_calls vision_opencv = {
+    vision_detector_open, vision_detector_close, vision_detect, vision_find_eyes,
+    vision_video_open, vision_camera_open, vision_video_close, vision_video_read, vision_list_cameras,
+    vision_writer_open, vision_writer_write, vision_writer_close,
+    vision_check_screen, vision_show};

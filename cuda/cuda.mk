@@ -121,7 +121,7 @@ emu-ops-list:
 	@echo $(EMU_OPS)
 $(BUILD)/run-tests-emulated: $(TEST_OBJ) $(EMULATED_LIB)
 	@echo "  link   $@"
-	$(Q)$(CXX) $(OPT) $(OMPF) $(SANF) -o $@ $^ $(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)
+	$(Q)$(CXX) $(OPT) $(OMPF) $(SANF) -o $@ $^ $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)
 emu-ops-built: $(BUILD)/run-tests-emulated
 # A suite a process, as many at a time as there are processors. A suite's output is shown when it fails.
 emu-ops-test: emu-ops-built  ## the tests of operations on the emulated GPU, under the checker, in three orders of threads
@@ -132,4 +132,4 @@ emu-mutants:  ## plants faults in CUDA kernels and expects the tests on the emul
 emu-mutants-run: tests-built
 	$(Q)BUILD=$(BUILD) TABLE=tests/mutants-cuda.tsv ALWAYS= CC='$(CC)' FLAGS='$(ALL_CFLAGS)' LINK='$(LINK)' OBJECTS='$(TEST_OBJ)' \
 	    MUTANTS='$(MUTANTS)' CUDA_CC='$(CXX) $(EMU_CXXFLAGS) $(EMU_OPT) $(EMU_CHECKS) $(DEFS)' \
-	    LIBS='$(CV_LIBS) $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)' sh tests/mutants.sh
+	    LIBS='$(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)' sh tests/mutants.sh

@@ -495,7 +495,7 @@ END_TEST
 
 START_TEST(test_detector) {
     const char *m = save_model(0, 1, 1);
-    if (!vision_available()) {
+    if (vision_missing()) {
         test_skip("finding faces: built without OpenCV");
         ck_assert_int_eq(predict("-m", m, save_faces("one.png", 1, 3), NULL), 0);
         ck_assert_ptr_nonnull(strstr(err_text, "libopencv-dev"));
@@ -526,7 +526,7 @@ START_TEST(test_stream) {
     ck_assert_int_eq(lines(out_text), 3); /* frames 0, 5, 10 */
     ck_assert(strstr(out_text, "\"input\":\"test:12\",\"frame\":10,\"seconds\":0.400") && strstr(out_text, "\"track\":1"));
     ck_assert_ptr_null(strstr(out_text, "\"track\":2"));
-    if (!vision_available()) {
+    if (vision_missing()) {
         test_skip("writing videos: built without OpenCV");
         return;
     }
@@ -545,7 +545,7 @@ START_TEST(test_media) {
         int faces;
     } media[] = {{"astronaut.png", 1}, {"single_face.jpg", 1}, {"group_of_six.jpg", 6}};
     const char *data = test_data_dir(), *m;
-    if (!data || !vision_available()) {
+    if (!data || vision_missing()) {
         test_skip("faces in real pictures: no data or no OpenCV");
         return;
     }
@@ -635,7 +635,7 @@ START_TEST(test_annotated_faces) {
     char folder[600];
     struct stat st;
     snprintf(folder, sizeof folder, "%s/media/dlib_faces", data ? data : "");
-    if (!data || stat(folder, &st) || !vision_available()) {
+    if (!data || stat(folder, &st) || vision_missing()) {
         test_skip("crops of annotated faces: no data or no OpenCV");
         return;
     }
