@@ -31,6 +31,7 @@ typedef struct mn_node {
     size_t workspace_bytes;          /* the shape rule's demand, for forward and backward */
     void *workspace;                 /* during a kernel: that many bytes of undefined contents */
     bool recording;                  /* goes on the tape: save what backward needs */
+    bool over;                       /* the output lies where the input lay (set by the shape rule) */
     unsigned accumulate;             /* during backward: bit i: add to in[i]'s gradient, else overwrite it */
     uint64_t number;                 /* in this step, from 0: the stream of its random numbers */
     const char *scope;               /* the layer it ran in, or NULL */
@@ -68,6 +69,10 @@ const mn_op *mn__op(mn_op_id id);
 
 /* Applies an operation: what every public function of autograd.h ends in. `opt` is copied. */
 mn_tensor *mn__apply(mn_op_id id, mn_tensor **in, int n_in, const void *opt, size_t opt_bytes);
+
+/* ReLU written over x, and its gradient over the gradient of y: half the memory. Only for an x that its maker alone knows
+ * and does not need for its own backward pass: the result of a convolution, a linear layer, batch norm. */
+mn_tensor *mn__relu_over(mn_tensor *x);
 
 /* mn_backward_from, or its accumulating form. */
 mn_status mn__backward_from(mn_context *c, mn_tensor *y, const mn_tensor *dy, bool accumulate);

@@ -1,6 +1,6 @@
 /* batch_norm: y = (x - mean) / sqrt(var + eps) * gamma + beta for each channel.
  * Inputs: x, gamma, beta, running_mean, running_var. Saved for backward: mean and 1/sqrt(var + eps), each (C). */
-#include "autograd/internal.h"
+#include "autograd/batch_norm.h"
 
 static mn_status check_vector(mn_node *n, int i, const char *what, int64_t channels) {
     char a[64], b[64];
@@ -52,9 +52,16 @@ static mn_tensor *example(mn_context *c, int k) {
 const mn_op mn__op_batch_norm = {.name = "batch_norm", .inputs = 5, .optional = 0x1e, .constant = 0x18, .shape = shape,
                                  .example = example};
 
-mn_tensor *mn_batch_norm(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
-                         mn_tensor *running_var, mn_batch_norm_opt opt) {
+static mn_tensor *apply(mn_tensor *in[5], mn_batch_norm_opt opt, bool relu) {
     if (opt.momentum == 0) opt.momentum = 0.1;
     if (opt.eps == 0) opt.eps = 1e-5;
-    return mn__apply(MN_OP_batch_norm, (mn_tensor *[]){x, gamma, beta, running_mean, running_var}, 5, &opt, sizeof opt);
+    return mn__apply(MN_OP_batch_norm, in, 5, &(mn__batch_norm_opt){opt, relu}, sizeof(mn__batch_norm_opt));
+}
+mn_tensor *mn_batch_norm(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
+                         mn_tensor *running_var, mn_batch_norm_opt opt) {
+    return apply((mn_tensor *[]){x, gamma, beta, running_mean, running_var}, opt, false);
+}
+mn_tensor *mn__batch_norm_relu(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
+                               mn_tensor *running_var, mn_batch_norm_opt opt) {
+    return apply((mn_tensor *[]){x, gamma, beta, running_mean, running_var}, opt, true);
 }

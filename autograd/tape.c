@@ -36,7 +36,7 @@ mn_status mn__op_fail(mn_node *n, mn_status status, const char *format, ...) {
 }
 
 mn_status mn__out(mn_node *n, mn_shape shape) {
-    bool view = mn__op(n->id)->view;
+    bool view = mn__op(n->id)->view || n->over;
     n->out = view ? mn__tensor_shell(n->ctx, MN_STEP, n->ctx->dtype, shape)
                   : mn_tensor_create(n->ctx, MN_STEP, n->ctx->dtype, shape);
     if (!n->out) return n->ctx->error.status;
@@ -152,9 +152,11 @@ static mn_status make_room(mn_tensor *t) {
     return MN_OK;
 }
 
-static void release(mn_tensor *t) {
+/* What y's gradient lay in is free, unless an input's has taken it over. */
+static void release(const mn_node *n) {
+    mn_tensor *t = n->out;
     if (is_leaf(t) || t->retain_grad || !t->grad) return;
-    mn__buffer_give(t->ctx, t->grad->data);
+    if (!n->over || n->in[0]->grad->data != t->grad->data) mn__buffer_give(t->ctx, t->grad->data);
     t->grad = NULL;
 }
 
@@ -168,6 +170,16 @@ static bool hand_down(mn_node *n) {
     return true;
 }
 
+/* The gradient of an input that was written over: in the memory of y's, which the kernel reads number by number before it
+ * writes it. */
+static mn_status share(mn_node *n) {
+    mn_tensor *x = n->in[0], *y = n->out;
+    if (!n->over || is_leaf(x) || x->grad || y->retain_grad) return MN_OK;
+    if (!(x->grad = mn__tensor_shell(n->ctx, MN_STEP, x->dtype, x->shape))) return n->ctx->error.status;
+    x->grad->data = y->grad->data;
+    return MN_OK;
+}
+
 /* Gradients of n's inputs from the gradient of its output. `base`: leaves written by this pass or later
  * are added to. */
 static mn_status node_backward(mn_node *n, uint64_t pass, uint64_t base) {
@@ -176,6 +188,7 @@ static mn_status node_backward(mn_node *n, uint64_t pass, uint64_t base) {
         n->in[0]->grad_pass = pass;
         return MN_OK;
     }
+    if (share(n)) return n->ctx->error.status;
     for (int i = 0; i < n->n_in; i++) {
         if (!mn__wants(n, i)) continue;
         mn_tensor *x = n->in[i];
@@ -184,7 +197,7 @@ static mn_status node_backward(mn_node *n, uint64_t pass, uint64_t base) {
         x->grad_pass = pass;
     }
     mn_status s = run(n, MN__BACKWARD);
-    if (s == MN_OK) release(n->out);
+    if (s == MN_OK) release(n);
     return s;
 }
 

@@ -4,5 +4,6 @@
 #include "autograd/internal.h"
 typedef struct mn__unary_opt {
     double a, b;
+    bool over; /* y takes the place of x: mn__relu_over */
 } mn__unary_opt;
 #endif

@@ -6,9 +6,11 @@
  *   dbeta (+)= sum dy,   dgamma (+)= sum dy * xhat
  *   dx (+)= gamma * rstd * (dy - dbeta'/M - xhat * dgamma'/M)   in training (' : of this pass alone)
  *   dx (+)= gamma * rstd * dy                                    else
+ * With the option relu, y is max(0, that), and dy counts where y > 0: recomputed from x, which is read anyway.
  * x, y (N,C,H,W) or (N,C); gamma, beta, mean, var (C). y overwritten. One thread a channel, plane by plane: x is read
  * twice forward (statistics, result), x and dy twice backward (sums, dx). */
-#include "cpu/kernel.h"
+#include "autograd/batch_norm.h"
+#include "cpu/vector.h"
 
 typedef struct layout {
     int64_t N, C, pixels; /* element i of channel c in image n stands at (n*C + c)*pixels + i */
@@ -39,8 +41,20 @@ static void statistics(layout a, const REAL *x, int64_t c, double *mean, double 
     *var = count > 0 ? squares / count : 0;
 }
 
+static const mn_batch_norm_opt *options(const mn_node *n) { return &((const mn__batch_norm_opt *)n->opt)->of; }
+static bool with_relu(const mn_node *n) { return ((const mn__batch_norm_opt *)n->opt)->relu; }
+
+/* What y is made of: (x - mean) * factor + beta. */
+typedef struct line {
+    REAL mean, factor, beta;
+} line;
+static line line_of(const mn_node *n, int64_t c, REAL mean, REAL rstd) {
+    const REAL *gamma = in(n, 1), *beta = in(n, 2);
+    return (line){mean, rstd * (gamma ? gamma[c] : 1), beta ? beta[c] : 0};
+}
+
 static void move_running(const mn_node *n, layout a, int64_t c, double mean, double var) {
-    const mn_batch_norm_opt *o = n->opt;
+    const mn_batch_norm_opt *o = options(n);
     double M = (double)(a.N * a.pixels), f = o->momentum;
     if (!n->in[3] || f < 0 || a.N == 0) return;
     REAL *running_mean = n->in[3]->data, *running_var = n->in[4]->data;
@@ -49,11 +63,21 @@ static void move_running(const mn_node *n, layout a, int64_t c, double mean, dou
     running_var[c] = (REAL)((1 - f) * (double)running_var[c] + f * var);
 }
 
+static void write_plane(int64_t count, line l, bool relu, const REAL *x, REAL *y) {
+    if (relu)
+        for (int64_t i = 0; i < count; i++) {
+            REAL z = (x[i] - l.mean) * l.factor + l.beta;
+            y[i] = z > 0 ? z : 0;
+        }
+    else
+        for (int64_t i = 0; i < count; i++) y[i] = (x[i] - l.mean) * l.factor + l.beta;
+}
+
 mn_status FWD(batch_norm)(mn_node *n);
 mn_status FWD(batch_norm)(mn_node *n) {
-    const mn_batch_norm_opt *o = n->opt;
+    const mn_batch_norm_opt *o = options(n);
     const layout a = layout_of(n);
-    const REAL *x = in(n, 0), *gamma = in(n, 1), *beta = in(n, 2), *running_mean = in(n, 3), *running_var = in(n, 4);
+    const REAL *x = in(n, 0), *running_mean = in(n, 3), *running_var = in(n, 4);
     REAL *y = out(n), *saved_mean = n->saved[0] ? n->saved[0]->data : NULL;
     REAL *saved_rstd = n->saved[1] ? n->saved[1]->data : NULL;
 #pragma omp parallel for num_threads(n->ctx->threads) if (n->out->count > MN__PARALLEL_MIN)
@@ -65,51 +89,70 @@ mn_status FWD(batch_norm)(mn_node *n) {
         } else {
             mean = (double)running_mean[c], var = (double)running_var[c];
         }
-        double rstd = 1 / sqrt(var + o->eps);
-        if (saved_mean) saved_mean[c] = (REAL)mean, saved_rstd[c] = (REAL)rstd;
-        const REAL shift = (REAL)mean, factor = (REAL)(rstd * (gamma ? (double)gamma[c] : 1)), add = beta ? beta[c] : 0;
+        const line l = line_of(n, c, (REAL)mean, (REAL)(1 / sqrt(var + o->eps)));
+        if (saved_mean) saved_mean[c] = l.mean, saved_rstd[c] = (REAL)(1 / sqrt(var + o->eps));
         for (int64_t i = 0; i < a.N; i++) {
             int64_t at = (i * a.C + c) * a.pixels;
-            for (int64_t k = at; k < at + a.pixels; k++) y[k] = (x[k] - shift) * factor + add;
+            write_plane(a.pixels, l, with_relu(n), x + at, y + at);
         }
     }
     return MN_OK;
 }
 
+/* What of dy[i] comes through the ReLU. */
+INLINE REAL through(bool relu, line l, REAL x, REAL dy) {
+    return !relu || (x - l.mean) * l.factor + l.beta > 0 ? dy : 0;
+}
+
 /* sum dy and sum dy * (x - mean) over channel c. */
-static void sums(layout a, const REAL *x, const REAL *dy, int64_t c, REAL mean, double *sum, double *product) {
+INLINE void sums(bool relu, layout a, const REAL *x, const REAL *dy, int64_t c, line l, double *sum, double *product) {
     *sum = *product = 0;
     for (int64_t n = 0; n < a.N; n++) {
         int64_t at = (n * a.C + c) * a.pixels;
         REAL s = 0, p = 0;
 #pragma omp simd reduction(+ : s, p)
-        for (int64_t i = at; i < at + a.pixels; i++) s += dy[i], p += dy[i] * (x[i] - mean);
+        for (int64_t i = at; i < at + a.pixels; i++) {
+            REAL g = through(relu, l, x[i], dy[i]);
+            s += g, p += g * (x[i] - l.mean);
+        }
         *sum += (double)s;
         *product += (double)p;
     }
 }
 
+/* dx (+)= factor * dy - slope * (x - mean) - shift over a plane. */
+INLINE void gradient(bool relu, int64_t count, line l, REAL slope, REAL shift, const REAL *x, const REAL *dy, bool add, REAL *dx) {
+    if (add)
+        for (int64_t k = 0; k < count; k++)
+            dx[k] += l.factor * through(relu, l, x[k], dy[k]) - slope * (x[k] - l.mean) - shift;
+    else
+        for (int64_t k = 0; k < count; k++)
+            dx[k] = l.factor * through(relu, l, x[k], dy[k]) - slope * (x[k] - l.mean) - shift;
+}
+
 mn_status BWD(batch_norm)(mn_node *n);
 mn_status BWD(batch_norm)(mn_node *n) {
-    const mn_batch_norm_opt *o = n->opt;
+    const mn_batch_norm_opt *o = options(n);
     const layout a = layout_of(n);
-    const REAL *x = in(n, 0), *gamma = in(n, 1), *dy = out_grad(n), *means = n->saved[0]->data, *rstds = n->saved[1]->data;
+    const bool relu = with_relu(n);
+    const REAL *x = in(n, 0), *dy = out_grad(n), *means = n->saved[0]->data, *rstds = n->saved[1]->data;
     REAL *dx = in_grad(n, 0), *dgamma = in_grad(n, 1), *dbeta = in_grad(n, 2);
     bool add_x = mn__adds(n, 0), add_gamma = mn__adds(n, 1), add_beta = mn__adds(n, 2);
 #pragma omp parallel for num_threads(n->ctx->threads) if (n->out->count > MN__PARALLEL_MIN)
     for (int64_t c = 0; c < a.C; c++) {
-        const REAL mean = means[c], rstd = rstds[c], factor = rstd * (gamma ? gamma[c] : 1);
+        const line l = line_of(n, c, means[c], rstds[c]);
+        const REAL rstd = rstds[c];
         double sum = 0, product = 0, M = (double)(a.N * a.pixels);
-        if (dgamma || dbeta || o->training) sums(a, x, dy, c, mean, &sum, &product);
-        /* dx = factor * dy - slope * (x - mean) - shift */
-        const REAL shift = o->training ? (REAL)((double)factor * sum / M) : 0;
-        const REAL slope = o->training ? (REAL)((double)factor * (double)rstd * (double)rstd * product / M) : 0;
+        if (dgamma || dbeta || o->training) {
+            if (relu) sums(true, a, x, dy, c, l, &sum, &product);
+            else sums(false, a, x, dy, c, l, &sum, &product);
+        }
+        const REAL shift = o->training ? (REAL)((double)l.factor * sum / M) : 0;
+        const REAL slope = o->training ? (REAL)((double)l.factor * (double)rstd * (double)rstd * product / M) : 0;
         for (int64_t i = 0; i < a.N && dx; i++) {
             int64_t at = (i * a.C + c) * a.pixels;
-            if (add_x)
-                for (int64_t k = at; k < at + a.pixels; k++) dx[k] += factor * dy[k] - slope * (x[k] - mean) - shift;
-            else
-                for (int64_t k = at; k < at + a.pixels; k++) dx[k] = factor * dy[k] - slope * (x[k] - mean) - shift;
+            if (relu) gradient(true, a.pixels, l, slope, shift, x + at, dy + at, add_x, dx + at);
+            else gradient(false, a.pixels, l, slope, shift, x + at, dy + at, add_x, dx + at);
         }
         if (dgamma) dgamma[c] = (add_gamma ? dgamma[c] : 0) + (REAL)(product * (double)rstd);
         if (dbeta) dbeta[c] = (add_beta ? dbeta[c] : 0) + (REAL)sum;

@@ -1,4 +1,5 @@
 /* Activation: one function of every number; and the same for layers that have an activation of their own. */
+#include "autograd/internal.h"
 #include "layers/internal.h"
 
 static const mn__field fields[] = {MN__FIELD(mn_activation_layer, ACTIVATION, activation, "activation", 0, 0, 0),
@@ -30,6 +31,34 @@ mn_tensor *mn__activate(mn_tensor *x, mn_activation a, double alpha) {
     }
 }
 
+mn_tensor *mn__activate_own(mn_tensor *x, mn_activation a) {
+    return a == MN_ACT_RELU ? mn__relu_over(x) : mn__activate(x, a, 0);
+}
+
+/* Is the only reader of x a layer that is ReLU and nothing else, in training? Nobody then looks at what x computes. */
+static bool feeds_relu(const mn__layer *x) {
+    const mn_model *m = x->model;
+    for (int i = 0; i < m->n_layers; i++) {
+        const mn__layer *l = m->layer[i];
+        if (l->n_in != 1 || m->layer[l->in[0]] != x || l->class != &mn__class_activation) continue;
+        const mn_activation_layer *o = l->opt;
+        return o->activation == MN_ACT_RELU && x->training && !x->each_step && !l->each_step &&
+               mn__layer_readers(m, l->in[0]) == 1;
+    }
+    return false;
+}
+
+bool mn__makes_relu(const mn__layer *norm) {
+    return mn_context_device(norm->model->ctx) == MN_CPU && feeds_relu(norm);
+}
+
+/* Layers whose backward pass does not look at what they computed. */
+static bool forgets(const mn__layer *x) {
+    const mn_activation *own = mn__layer_activation(x);
+    return x->class == &mn__class_batch_normalization ||
+           (own && *own == MN_ACT_LINEAR && (x->class == &mn__class_conv2d || x->class == &mn__class_separable_conv2d));
+}
+
 static mn_status build(mn__layer *l) {
     l->shape = mn__in_shape(l, 0);
     return MN_OK;
@@ -37,7 +66,10 @@ static mn_status build(mn__layer *l) {
 
 static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     const mn_activation_layer *o = l->opt;
-    return mn__activate(in[0], o->activation, o->alpha);
+    mn__layer *x = l->model->layer[l->in[0]];
+    if (!feeds_relu(x) || !forgets(x)) return mn__activate(in[0], o->activation, o->alpha);
+    x->out = NULL; /* is, or will be, the result of this layer */
+    return x->class == &mn__class_batch_normalization && mn__makes_relu(x) ? in[0] : mn__relu_over(in[0]);
 }
 
 const mn__layer_class mn__class_activation = {.name = "Activation",

@@ -1,5 +1,6 @@
 /* BatchNormalization: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, a channel (or feature) at a
  * time. In training the batch's mean and variance, and the moving ones follow it; else the moving ones. */
+#include "autograd/batch_norm.h"
 #include "layers/internal.h"
 
 static const mn__field fields[] = {
@@ -30,9 +31,9 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     const mn_batch_normalization_layer *o = l->opt;
     mn__weight *w = l->weight;
     double move = o->momentum < 1 ? 1 - o->momentum : -1; /* autograd's momentum is the batch's share; -1: stand still */
-    return mn_batch_norm(
-        in[0], w[0].t, w[1].t, w[2].t, w[3].t,
-        (mn_batch_norm_opt){.training = l->training, .momentum = move, .eps = o->epsilon, .biased_running = true});
+    mn_batch_norm_opt opt = {.training = l->training, .momentum = move, .eps = o->epsilon, .biased_running = true};
+    bool relu = mn__makes_relu(l);
+    return (relu ? mn__batch_norm_relu : mn_batch_norm)(in[0], w[0].t, w[1].t, w[2].t, w[3].t, opt);
 }
 
 const mn__layer_class mn__class_batch_normalization = {.name = "BatchNormalization",

@@ -44,7 +44,7 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
                                              .dilation = {o->dilation_rate[0], o->dilation_rate[1]},
                                              .groups = o->groups,
                                              .padding = {l->pad[0], l->pad[1], l->pad[2], l->pad[3]}});
-    return mn__activate(y, o->activation, 0);
+    return mn__activate_own(y, o->activation);
 }
 
 const mn__layer_class mn__class_conv2d = {.name = "Conv2D",

@@ -39,7 +39,7 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
                                              .dilation = {o->dilation_rate[0], o->dilation_rate[1]},
                                              .groups = (int)mn__in_shape(l, 0).dim[0],
                                              .padding = {l->pad[0], l->pad[1], l->pad[2], l->pad[3]}});
-    return mn__activate(y, o->activation, 0);
+    return mn__activate_own(y, o->activation);
 }
 
 const mn__layer_class mn__class_depthwise_conv2d = {.name = "DepthwiseConv2D",

@@ -286,7 +286,8 @@ mn_status mn_model_forward(mn_model *m, mn_tensor **in, bool training);
 /* The output of the last forward: by number, or by name (NULL when there is none of that name). */
 mn_tensor *mn_model_result(mn_model *m, int i);
 mn_tensor *mn_model_result_named(mn_model *m, const char *name);
-/* The activation of any layer in the last forward: what it computed, for looking inside. */
+/* The activation of any layer in the last forward: what it computed, for looking inside. NULL in training where its
+ * only reader is a ReLU layer, which takes its place in memory. */
 mn_tensor *mn_model_activation(mn_model *m, const char *layer);
 
 /* How many rows of logits (N,K) have their largest value at the label; rows labelled -1 count in neither. */

@@ -1,7 +1,7 @@
 /* batch_norm against numbers from PyTorch 1.13 (float64, 15 digits) and Keras's rule for the running statistics, and
  * against plain sums in double on odd shapes. */
 #include "tests/op_test.h"
-#include "autograd/internal.h"
+#include "autograd/batch_norm.h"
 
 static const double X[12] = {1.5, -2, 0.25, 3, 0.5, 4, -1, 2, 2.5, 1, 0.75, -3}; /* (3,2,1,2) */
 static const double DY[12] = {0.5, -1, 2, 0.25, 1.5, -0.75, 1, 3, -2, 0.5, 0.125, -1};
@@ -112,6 +112,40 @@ static void definition(op_env *e) {
 START_TEST(test_definition) { for_each_backend(definition); }
 END_TEST
 
+/* With ReLU in the same operation: the values and gradients of the two one after the other. */
+static void one_relu(op_env *e, mn_shape s, bool training) {
+    int64_t C = s.dim[1];
+    mn_tensor *x = op_input(e, 0, s, -1, 1), *dy = op_input(e, 1, s, -1, 1), *var = op_input(e, 4, MN_SHAPE(C), 0.2, 2);
+    mn_tensor *gamma = op_input(e, 2, MN_SHAPE(C), -1.5, 1.5), *beta = op_input(e, 3, MN_SHAPE(C), -0.5, 0.5);
+    mn_tensor *of[] = {x, gamma, beta}, *mean = op_input(e, 5, MN_SHAPE(C), -0.3, 0.3);
+    mn_batch_norm_opt o = {.training = training, .momentum = -1};
+    mn_tensor *apart = mn_relu(mn_batch_norm(x, gamma, beta, mean, var, o));
+    mn_tensor *y = mn__batch_norm_relu(x, gamma, beta, mean, var, o);
+    double *want = op_values(apart), *grad[3];
+    op_expect(e, y, s, want);
+    ASSERT_OK(mn_backward_from(e->c, apart, dy), mn_context_error(e->c));
+    for (int i = 0; i < 3; i++) grad[i] = op_values(of[i]->grad);
+    for (int pass = 0; pass < 2; pass++) { /* the second adds to the first */
+        ASSERT_OK(mn__backward_from(e->c, y, dy, pass), mn_context_error(e->c));
+        for (int i = 0; i < 3; i++) {
+            op_expect(e, of[i]->grad, of[i]->shape, grad[i]);
+            for (int64_t k = 0; k < of[i]->count; k++) grad[i][k] *= 2;
+        }
+    }
+    free(want), free(grad[0]), free(grad[1]), free(grad[2]);
+    mn_step_begin(e->c);
+}
+static void relu(op_env *e) {
+    if (mn_context_device(e->c) != MN_CPU) return; /* an operation of the CPU alone */
+    for (int training = 0; training < 2; training++) {
+        one_relu(e, MN_SHAPE(7, 5), training);
+        one_relu(e, MN_SHAPE(3, 5, 7, 11), training);
+        one_relu(e, MN_SHAPE(4, 9, 33, 30), training);
+    }
+}
+START_TEST(test_relu) { for_each_backend(relu); }
+END_TEST
+
 static void errors(op_env *e) {
     mn_tensor *x = op_input(e, 0, MN_SHAPE(2, 3, 4, 4), -1, 1), *v = op_input(e, 1, MN_SHAPE(3), 1, 2);
     mn_tensor *w = op_input(e, 2, MN_SHAPE(4), 1, 2), *one = op_input(e, 3, MN_SHAPE(1, 3), -1, 1);
@@ -129,4 +163,4 @@ static void errors(op_env *e) {
 START_TEST(test_errors) { for_each_backend(errors); }
 END_TEST
 
-TEST_SUITE(batch_norm, test_numbers, test_definition, test_errors)
+TEST_SUITE(batch_norm, test_numbers, test_definition, test_relu, test_errors)

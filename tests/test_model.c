@@ -105,6 +105,57 @@ START_TEST(test_run_errors) {
 }
 END_TEST
 
+/* A ReLU that alone reads its input takes that input's place in training. The same network with those
+ * inputs among its outputs has to keep them: both give the same gradients. */
+static mn_model *with_relus(mn_context *c, bool kept) {
+    mn_model *m = mn_model_create(c, "relus");
+    mn_activation_layer relu = {.activation = MN_ACT_RELU};
+    mn_sym x = mn_model_input(m, "input", MN_SHAPE(2, 9, 8)), before[3];
+    before[0] = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 5, .kernel_size = {3, 3}});
+    x = mn_layer_activation(m, before[0], relu);
+    x = mn_layer_separable_conv2d(m, x, (mn_separable_conv2d_layer){.filters = 4, .kernel_size = {2, 3}, .no_bias = true});
+    before[1] = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){0});
+    x = mn_layer_activation(m, before[1], relu);
+    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 3, .kernel_size = {1, 1}, .activation = MN_ACT_RELU});
+    x = mn_layer_dense(m, mn_layer_flatten(m, x, (mn_plain_layer){0}), (mn_dense_layer){.units = 6});
+    before[2] = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){0});
+    x = mn_layer_activation(m, before[2], relu);
+    mn_model_output(m, mn_layer_dense(m, x, (mn_dense_layer){.units = 3, .activation = MN_ACT_RELU}));
+    for (int i = 0; i < 3 && kept; i++) mn_model_output(m, before[i]);
+    ASSERT_OK(mn_model_build(m), mn_context_error(c));
+    return m;
+}
+
+START_TEST(test_relu_in_place) {
+    double *want[32];
+    int n = 0;
+    for (int kept = 1; kept >= 0; kept--) {
+        mn_context *c = op_context(MN_F64, 5);
+        mn_error *err = mn_context_error(c);
+        mn_model *m = with_relus(c, kept);
+        mn_step_begin(c);
+        mn_tensor *x = random_input(c, 4, 3), **p = mn_model_parameters(m, &n, NULL);
+        ck_assert_int_le(n, 32);
+        ASSERT_OK(mn_model_forward(m, &x, true), err);
+        ck_assert_int_eq(mn_model_activation(m, "batch_normalization") != NULL, kept);
+        ck_assert_int_eq(mn_model_activation(m, "conv2d") != NULL, kept);
+        ck_assert_ptr_nonnull(mn_model_activation(m, "activation"));
+        ASSERT_OK(mn_backward(c, mn_sum(mn_square(mn_model_result(m, 0)))), err);
+        for (int i = 0; i < n; i++) {
+            double *got = op_values(p[i]->grad);
+            for (int64_t k = 0; k < p[i]->count && !kept; k++)
+                ck_assert_msg(fabs(got[k] - want[i][k]) <= 1e-11 * (1 + fabs(want[i][k])), "%s[%d]: %g, wanted %g", p[i]->name,
+                              (int)k, got[k], want[i][k]);
+            if (kept) want[i] = got;
+            else free(got), free(want[i]);
+        }
+        ASSERT_OK(mn_model_forward(m, &x, false), err); /* without training every layer can be looked at */
+        ck_assert_ptr_nonnull(mn_model_activation(m, "batch_normalization"));
+        mn_context_destroy(c);
+    }
+}
+END_TEST
+
 /* ---- looking ---- */
 
 START_TEST(test_names) {
@@ -269,5 +320,5 @@ static mn_status whole(void *unused, mn_error *err) {
 START_TEST(test_no_memory) { ck_assert_int_gt(test_every_allocation(whole, NULL), 10); }
 END_TEST
 
-TEST_SUITE(model, test_errors, test_run_errors, test_names, test_summary, test_freeze, test_fold, test_copy, test_overfit,
+TEST_SUITE(model, test_errors, test_run_errors, test_relu_in_place, test_names, test_summary, test_freeze, test_fold, test_copy, test_overfit,
            test_no_memory)
