@@ -108,6 +108,7 @@ static void print_preprocess(const mn_preprocess *p) {
             printf("%s%.4g) / %.4g", c ? ", (x - " : ", then (x - ", p->mean[c],
                    p->deviation[c] != 0 ? p->deviation[c] : 1);
     if (!p->standardize) putchar('\n');
+    if (p->steps) printf("clips     1 to %d frames of %d x %d, below each other\n", p->steps, p->width, p->height / p->steps);
     char steps[80];
     if (strcmp(mn_pipeline_text(p, steps, sizeof steps), "none") != 0) printf("pipeline  %s\n", steps);
 }

@@ -214,7 +214,7 @@ static void say_rows(const teacher *t) {
 
 static bool same_pixels(const mn_preprocess *a, const mn_preprocess *b) {
     return a->channels == b->channels && a->height == b->height && a->width == b->width && a->grey == b->grey &&
-           a->equalize == b->equalize && a->ellipse == b->ellipse;
+           a->equalize == b->equalize && a->ellipse == b->ellipse && a->steps == b->steps;
 }
 
 /* Adds what teacher number `at` says to the targets. */

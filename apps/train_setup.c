@@ -223,6 +223,15 @@ static mn_status set_pipeline(train_run *r, mn_error *err) {
     return s;
 }
 
+/* A network with a StepMask reads clips: strips of so many frames, or fewer. */
+static int steps_of(const mn_model *m) {
+    for (int i = 0; i < mn_model_layers(m); i++) {
+        mn_layer_look l = mn_model_look(m, i);
+        if (!strncmp(l.kind, "StepMask", 8)) return (int)l.shape.dim[0];
+    }
+    return 0;
+}
+
 static mn_status set_preprocess(train_run *r, mn_error *err) {
     mn_preprocess *p = &r->info.preprocess;
     mn_shape in = mn_model_input_shape(r->m, 0);
@@ -231,7 +240,10 @@ static mn_status set_preprocess(train_run *r, mn_error *err) {
     if (mn_model_outputs(r->m) != r->n_heads)
         return mn_fail(err, MN_ERR_SHAPE, "the network has %d outputs, the labels ask for %d; hint: --labels",
                        mn_model_outputs(r->m), r->n_heads);
-    p->channels = (int)in.dim[0], p->height = (int)in.dim[1], p->width = (int)in.dim[2];
+    p->channels = (int)in.dim[0], p->height = (int)in.dim[1], p->width = (int)in.dim[2], p->steps = steps_of(r->m);
+    if (p->steps && p->height % p->steps)
+        return mn_fail(err, MN_ERR_SHAPE, "the network masks %d steps, its input is %d high; wanted a strip of so many frames",
+                       p->steps, p->height);
     if (r->o.grey >= 0) p->grey = (mn_grey)r->o.grey;
     mn_status s = set_pipeline(r, err);
     if (s || r->o.normalize == NORMALIZE_KEEP) return s; /* the initial model's, or 0..1 */

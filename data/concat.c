@@ -152,6 +152,11 @@ mn_dataset *mn_dataset_concat(mn_dataset **parts, int n, mn_error *err) {
         list[k].first = c->set.length;
         c->set.length += parts[k]->length;
         match_traits(c, &list[k]);
+        if (k && parts[k]->steps != parts[0]->steps)
+            s = mn_fail(err, MN_ERR_SHAPE,
+                        "%s and %s cannot be joined: clips of different length go with clips of the same frames=", parts[0]->name,
+                        parts[k]->name);
+        c->set.steps = parts[0]->steps;
         for (int h = 0; h < parts[k]->n_heads && !s; h++) s = match_head(c, &list[k], h, err);
     }
     if (!s) return &c->set;

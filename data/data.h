@@ -64,6 +64,8 @@ typedef struct mn_preprocess {
     bool align;             /* the cut is turned so that the eyes are level */
     bool equalize;          /* grey levels spread by their histogram; of RGB the luma's */
     bool ellipse;           /* outside the inscribed ellipse: the mean of what is inside */
+    int steps;              /* T: a clip, a strip of 1 to T frames below each other, each height/T high; where frames are missing
+                             * at the end the numbers are 0, and nothing else depends on how many are missing. 0: a picture */
 } mn_preprocess;
 
 /* The steps from detect to ellipse as text: "detect,margin=0.1,align,equalize,ellipse"; "none". Parsing sets these
@@ -120,6 +122,7 @@ struct mn_dataset {
     char trait_name[MN_MAX_TRAITS]
                    [32]; /* "age", "race": what is known of the pictures beside what is to be learnt, for scores by group */
     char name[128];      /* the SPEC or what it stands for */
+    int steps;           /* clips of 1 to so many frames (mn_preprocess); 0: pictures, or clips of one length */
     bool ready;          /* pixels have passed mn_preprocess_pixels (mn_dataset_cache): a loader does not apply it again */
     /* Fills *info; strings and soft labels live as long as the data set. Thread-safe. */
     mn_status (*info)(const mn_dataset *d, int64_t i, mn_sample_info *info, mn_error *err);

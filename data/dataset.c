@@ -138,6 +138,7 @@ typedef struct cache {
     int width, height, channels;
     size_t each; /* bytes of a picture */
     uint8_t *pixels;
+    int *height_of; /* of each clip; NULL: all are `height` high */
 } cache;
 
 static mn_status cache_info(const mn_dataset *d, int64_t i, mn_sample_info *info, mn_error *err) {
@@ -147,13 +148,15 @@ static mn_status cache_info(const mn_dataset *d, int64_t i, mn_sample_info *info
 static mn_status cache_pixels(const mn_dataset *d, int64_t i, mn_image *im, mn_error *err) {
     const cache *c = d->impl;
     mn_status s = mn__bounds(d, i, err);
-    if (s || (s = mn_image_reserve(im, c->width, c->height, c->channels, err))) return s;
-    memcpy(im->pixels, c->pixels + (size_t)i * c->each, c->each);
+    int height = !s && c->height_of ? c->height_of[i] : c->height;
+    if (s || (s = mn_image_reserve(im, c->width, height, c->channels, err))) return s;
+    memcpy(im->pixels, c->pixels + (size_t)i * c->each, c->each / (size_t)c->height * (size_t)height);
     return MN_OK;
 }
 static void cache_destroy(mn_dataset *d) {
     cache *c = d->impl;
     mn_free(c->pixels);
+    mn_free(c->height_of);
     mn_free(c);
 }
 
@@ -162,8 +165,10 @@ static mn_status cache_one(void *arg, int worker, int64_t i, mn_error *err) {
     mn_image *im = c->scratch + 3 * worker;
     mn_status s = c->of->pixels(c->of, i, &im[0], err);
     if (!s) s = mn_preprocess_pixels(c->p, &im[0], &im[1], &im[2], err);
-    if (!s) memcpy(c->pixels + (size_t)i * c->each, im[1].pixels, c->each);
-    return s;
+    if (s) return s;
+    memcpy(c->pixels + (size_t)i * c->each, im[1].pixels, c->each / (size_t)c->height * (size_t)im[1].height);
+    if (c->height_of) c->height_of[i] = im[1].height;
+    return MN_OK;
 }
 
 mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const mn_open_opt *opt, mn_error *err) {
@@ -184,9 +189,10 @@ mn_dataset *mn_dataset_cache(const mn_dataset *d, const mn_preprocess *p, const 
         c->width = p->width, c->height = p->height, c->channels = p->channels;
         c->each = (size_t)p->width * (size_t)p->height * (size_t)p->channels;
         if ((uint64_t)d->length < SIZE_MAX / 2 / c->each) c->pixels = mn_alloc((size_t)d->length * c->each);
+        if (p->steps) c->height_of = mn_alloc((size_t)d->length * sizeof *c->height_of);
     }
     mn_status s = MN_OK;
-    if (!c || !scratch || !c->pixels)
+    if (!c || !scratch || !c->pixels || (p->steps && !c->height_of))
         s = mn_fail(err, MN_ERR_MEMORY, "%s: no memory for %lld pictures of (%d,%d,%d)", d->name, (long long)d->length,
                     p->channels, p->height, p->width);
     if (!s) s = mn__parallel(d->length, opt, "reading pictures", cache_one, c, err);

@@ -67,6 +67,9 @@ mn_status mn__image_orient(mn_image *im, int orientation, mn_error *err);
 /* Fails unless `im` holds a picture; `who` names the caller. */
 mn_status mn__image_check(const mn_image *im, const char *who, mn_error *err);
 
+/* Can mn_preprocess_floats take this picture as it is? Of clips, those of fewer frames as well. */
+bool mn__preprocess_fits(const mn_preprocess *p, const mn_image *im);
+
 /* ---- data sets ------------------------------------------------------------------------------------- */
 
 /* Fails unless 0 <= i < d->length. */

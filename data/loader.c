@@ -62,8 +62,7 @@ static uint64_t augment_stream(int64_t epoch, int64_t position) {
 static mn_status load_sample(mn_loader *l, worker *w, int64_t position, int64_t index, float *out, mn_error *err) {
     mn_status s = l->set->pixels(l->set, index, &w->raw, err);
     const mn_image *im = &w->raw;
-    bool differs = im->width != l->p.width || im->height != l->p.height || im->channels != l->p.channels;
-    if (!s && (differs || (!l->set->ready && (l->p.equalize || l->p.ellipse)))) {
+    if (!s && (!mn__preprocess_fits(&l->p, im) || (!l->set->ready && (l->p.equalize || l->p.ellipse)))) {
         s = mn_preprocess_pixels(&l->p, &w->raw, &w->sized, &w->scratch, err);
         im = &w->sized;
     }
@@ -283,6 +282,11 @@ static mn_status set_up(mn_loader *l, mn_error *err) {
     if (o->batch < 1 || o->batch > 65536 || o->workers < 0 || o->workers > MAX_WORKERS || o->prefetch < 0 || o->prefetch > 1024)
         return mn_fail(err, MN_ERR_ARG, "loader: batch %d (1 to 65536), workers %d (0 to %d), prefetch %d (0 to 1024)", o->batch,
                        o->workers, MAX_WORKERS, o->prefetch);
+    if (l->set->steps && l->set->steps != l->p.steps)
+        return mn_fail(
+            err, MN_ERR_ARG,
+            "%s: clips of 1 to %d frames need a network with a StepMask over %d steps; this one %s; hint: docs/data.md, Clips",
+            l->set->name, l->set->steps, l->set->steps, l->p.steps ? "has another number of them" : "has none");
     if (!(o->balance >= 0 && o->balance <= 1) || (o->balance > 0 && !o->shuffle))
         return mn_fail(err, MN_ERR_ARG, "loader: balance %g; wanted 0 to 1, and above 0 only with shuffle", o->balance);
     if (o->prefetch == 0) o->prefetch = 2 * o->workers;

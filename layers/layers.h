@@ -207,6 +207,8 @@ mn_sym mn_layer_conv_lstm2d(mn_model *m, mn_sym x, mn_conv_lstm2d_layer opt);
  * return_sequences repeats its h. Feed it with mn_sequence_mask. */
 mn_sym mn_layer_lstm_masked(mn_model *m, mn_sym x, mn_sym mask, mn_lstm_layer opt);
 mn_sym mn_layer_conv_lstm2d_masked(mn_model *m, mn_sym x, mn_sym mask, mn_conv_lstm2d_layer opt);
+/* Such a mask from the sequence itself: (T,...) to (T), 0 at the steps whose numbers are all 0 (Keras's Masking). */
+mn_sym mn_layer_step_mask(mn_model *m, mn_sym x, mn_plain_layer opt);
 
 /* y = x*scale + offset */
 typedef struct mn_rescaling_layer {

@@ -86,6 +86,7 @@ char *mn__info_write(const mn_model_info *info, mn_error *err) {
                              p->width, "grey", p->grey == MN_GREY_MEAN ? "mean" : "bt601", "range", p->lo, p->hi, "mean",
                              p->mean[0], p->mean[1], p->mean[2], "deviation", p->deviation[0], p->deviation[1], p->deviation[2],
                              "standardize", (int)p->standardize, "standardize_eps", p->standardize_eps, "heads", heads);
+    if (p->steps) json_object_set_new(json_object_get(root, "preprocess"), "steps", json_integer(p->steps));
     char *dump = ok && root ? json_dumps(root, JSON_COMPACT) : NULL, *text = dump ? mn_strdup(dump) : NULL;
     bool memory = dump && !text;
     free(dump);
@@ -137,6 +138,8 @@ static mn_status read_preprocess(json_t *o, mn_preprocess *p, mn_error *err) {
     p->standardize = json_is_true(standardize), p->standardize_eps = json_number_value(eps);
     json_t *steps = json_object_get(o, "pipeline"); /* files of older versions have none */
     if (steps && (!json_is_string(steps) || mn_pipeline_parse(json_string_value(steps), p, err))) return bad(err, "pipeline");
+    if (json_object_get(o, "steps") && (get_int(o, "steps", 32768, &p->steps, err) || p->height % p->steps))
+        return bad(err, "steps");
     return MN_OK;
 }
 

@@ -1,9 +1,10 @@
 /* Clips as pictures: T frames of side S below each other, grey, S wide and T*S high. Read row by row that is the tensor
  * (T,1,S,S), so a network begins with a Reshape and everything else (loader, cache, training, evaluation) stays as it is.
- *   clips:DIR[,frames=8,size=48]            DIR/happy/anna-1/0001.png, ...: a folder a class, in it a folder a clip
- *   rendered-clips:COUNT[,frames=8,size=48,seed=0,peak=100,single=0]       drawn, from neutral to `peak` percent of the apex
- * A clip of another number of frames gives T of them, evenly from the first to the last. single=1: each frame is a sample of
- * its own, named after its clip. */
+ *   clips:DIR[,frames=8,size=48,short=0]    DIR/happy/anna-1/0001.png, ...: a folder a class, in it a folder a clip
+ *   rendered-clips:COUNT[,frames=8,size=48,short=0,seed=0,peak=100,single=0]      drawn, from neutral to `peak` percent of the
+ * apex A clip of another number of frames gives T of them, evenly from the first to the last. short=1: a clip of fewer frames is
+ * a shorter strip, for networks with a mask; drawn ones have 2 to T. single=1: each frame is a sample of its own, named after its
+ * clip. */
 #include "data/render/render.h"
 #include "data/internal.h"
 #include <errno.h>
@@ -14,32 +15,35 @@
 typedef struct clip_options {
     int64_t count;
     int frames, size, peak;
+    bool brief; /* clips may have fewer frames */
     bool single;
     uint64_t seed;
 } clip_options;
 
 /* Reads ",key=number" to the end of the text. */
 static mn_status parse_options(const char *kind, const char *text, bool rendered, clip_options *o, mn_error *err) {
-    static const char *const keys[] = {"frames", "size", "seed", "peak", "single"};
-    static const long long hi[] = {200, 512, INT64_MAX, 100, 1}, lo[] = {2, 8, 0, 1, 0};
+    static const char *const keys[] = {"frames", "size", "short", "seed", "peak", "single"};
+    static const long long hi[] = {200, 512, 1, INT64_MAX, 100, 1}, lo[] = {2, 8, 0, 0, 1, 0};
     while (*text) {
         const char *key = text + 1, *value = strchr(key, '=');
         size_t n = value ? (size_t)(value - key) : 0, k = 0;
-        while (k < 5 && !(strlen(keys[k]) == n && !strncmp(keys[k], key, n))) k++;
+        while (k < 6 && !(strlen(keys[k]) == n && !strncmp(keys[k], key, n))) k++;
         char *end = NULL;
         errno = 0;
         long long v = value ? strtoll(value + 1, &end, 10) : 0;
-        if (*text != ',' || k >= (rendered ? 5 : 2) || end == value + 1 || errno || (*end && *end != ',') || v < lo[k] ||
+        if (*text != ',' || k >= (rendered ? 6 : 3) || end == value + 1 || errno || (*end && *end != ',') || v < lo[k] ||
             v > hi[k])
-            return mn_fail(err, MN_ERR_ARG, "%s: \"%.40s\" is not understood; wanted frames=2..200, size=8..512%s", kind, text,
-                           rendered ? ", seed=, peak=1..100 or single=0..1" : "");
+            return mn_fail(err, MN_ERR_ARG, "%s: \"%.40s\" is not understood; wanted frames=2..200, size=8..512, short=0..1%s",
+                           kind, text, rendered ? ", seed=, peak=1..100, single=0..1" : "");
         if (k == 0) o->frames = (int)v;
         if (k == 1) o->size = (int)v;
-        if (k == 2) o->seed = (uint64_t)v;
-        if (k == 3) o->peak = (int)v;
-        if (k == 4) o->single = v;
+        if (k == 2) o->brief = v;
+        if (k == 3) o->seed = (uint64_t)v;
+        if (k == 4) o->peak = (int)v;
+        if (k == 5) o->single = v;
         text = end;
     }
+    if (o->single && o->brief) return mn_fail(err, MN_ERR_ARG, "%s: short=1 and single=1 exclude each other", kind);
     return o->frames * o->size <= MN__MAX_SIDE
                ? MN_OK
                : mn_fail(err, MN_ERR_ARG, "%s: %d frames of %d pixels are too many", kind, o->frames, o->size);
@@ -59,6 +63,11 @@ static mn_status drawn_info(const mn_dataset *d, int64_t i, mn_sample_info *info
     return s ? s : c->base->info(c->base, c->o.single ? i / c->o.frames : i, info, err);
 }
 
+/* How many frames clip i has. */
+static int length_of(const drawn *c, int64_t i) {
+    return c->o.brief ? 2 + (int)(mn__mix64(c->o.seed ^ mn__mix64((uint64_t)i + 1)) % (uint64_t)(c->o.frames - 1)) : c->o.frames;
+}
+
 /* Frame k of clip i, to the rows from `row` on. */
 static mn_status draw_frame(const drawn *c, int64_t i, int k, int row, mn_image *strip, mn_image *frame, mn_error *err) {
     mn_sample_info info;
@@ -66,7 +75,7 @@ static mn_status draw_frame(const drawn *c, int64_t i, int k, int row, mn_image 
     mn_status s = c->base->info(c->base, i, &info, err);
     if (s) return s;
     mn_face_random(&f, c->o.seed, info.group, (uint64_t)i, info.label[0], info.label[1]);
-    f.intensity *= c->o.peak / 100.0 * mn__onset(k, c->o.frames);
+    f.intensity *= c->o.peak / 100.0 * mn__onset(k, length_of(c, i));
     if ((s = mn_face_render(&f, c->o.size, 1, frame, err))) return s;
     size_t bytes = (size_t)c->o.size * (size_t)c->o.size;
     memcpy(strip->pixels + (size_t)row * bytes, frame->pixels, bytes);
@@ -78,9 +87,10 @@ static mn_status drawn_pixels(const mn_dataset *d, int64_t i, mn_image *im, mn_e
     const clip_options *o = &c->o;
     mn_image frame = {0};
     mn_status s = mn__bounds(d, i, err);
-    if (!s) s = mn_image_reserve(im, o->size, o->size * (o->single ? 1 : o->frames), 1, err);
+    int frames = o->single ? 1 : length_of(c, i);
+    if (!s) s = mn_image_reserve(im, o->size, o->size * frames, 1, err);
     if (!s && o->single) s = draw_frame(c, i / o->frames, (int)(i % o->frames), 0, im, &frame, err);
-    for (int k = 0; k < o->frames && !s && !o->single; k++) s = draw_frame(c, i, k, k, im, &frame, err);
+    for (int k = 0; k < frames && !s && !o->single; k++) s = draw_frame(c, i, k, k, im, &frame, err);
     mn_image_free(&frame);
     return s;
 }
@@ -98,7 +108,8 @@ mn_dataset *mn__rendered_clips_open(const char *text, const mn_open_opt *opt, mn
     o.count = strtoll(text, &end, 10);
     if (end == text || o.count < 1 || o.count > 1000000 || errno) {
         mn_fail(err, MN_ERR_ARG,
-                "data \"rendered-clips:%s\": wanted rendered-clips:COUNT[,frames=8,size=48,seed=0,peak=100,single=0]", text);
+                "data \"rendered-clips:%s\": wanted rendered-clips:COUNT[,frames=8,size=48,short=0,seed=0,peak=100,single=0]",
+                text);
         return NULL;
     }
     if (parse_options("rendered-clips", end, true, &o, err)) return NULL;
@@ -109,6 +120,7 @@ mn_dataset *mn__rendered_clips_open(const char *text, const mn_open_opt *opt, mn
     if (!c->base) return mn_free(c), NULL;
     c->set = *c->base;
     c->set.length = o.count * (o.single ? o.frames : 1);
+    c->set.steps = o.brief ? o.frames : 0;
     c->set.info = drawn_info, c->set.pixels = drawn_pixels, c->set.destroy = drawn_destroy, c->set.impl = c;
     snprintf(c->set.name, sizeof c->set.name, "rendered-clips:%.100s", text);
     return &c->set;
@@ -159,9 +171,10 @@ static mn_status folder_pixels(const mn_dataset *d, int64_t i, mn_image *im, mn_
     const char *dir = s ? "" : c->s->text + c->s->sample[i].path;
     if (!s) s = list_frames(dir, &l, err);
     if (!s && !l.n) s = mn_fail(err, MN_ERR_FORMAT, "%s: holds no PNG or JPEG frame any more", dir);
-    if (!s) s = mn_image_reserve(im, o->size, o->size * o->frames, 1, err);
-    for (int k = 0; k < o->frames && !s; k++)
-        s = load_frame(dir, l.name[(k * (l.n - 1) + (o->frames - 1) / 2) / (o->frames - 1)], o->size, k, im, work, err);
+    int frames = o->brief && l.n < o->frames ? (int)l.n : o->frames, last = frames > 1 ? frames - 1 : 1;
+    if (!s) s = mn_image_reserve(im, o->size, o->size * frames, 1, err);
+    for (int k = 0; k < frames && !s; k++)
+        s = load_frame(dir, l.name[(k * (l.n - 1) + last / 2) / last], o->size, k, im, work, err);
     mn__names_free(&l);
     for (int k = 0; k < 3; k++) mn_image_free(&work[k]);
     return s;
@@ -236,6 +249,7 @@ mn_dataset *mn__clips_open(const char *text, const mn_open_opt *opt, mn_error *e
         return NULL;
     }
     c->set = c->s->set;
+    c->set.steps = o.brief ? o.frames : 0;
     c->set.info = folder_info, c->set.pixels = folder_pixels, c->set.destroy = folder_destroy, c->set.impl = c;
     return &c->set;
 }
