@@ -194,15 +194,19 @@ format:  ## clang-format over the C and C++ sources
 lint:  ## cppcheck over the library and the program
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. $(DEFS) \
 	    --suppress=missingIncludeSystem tensor autograd layers optim data apps
-install: all  ## into PREFIX (default /usr/local): bin/mien, lib/mien/ (OpenCV's part), share/mien/models/, lib/libmien.a, include/mien/
+install: all  ## into PREFIX (default /usr/local): bin/mien, lib/mien/ (OpenCV's part), share/mien/models/, lib/libmien.a, include/mien/, mien.pc
 	install -Dm755 $(BUILD)/mien $(DESTDIR)$(PREFIX)/bin/mien
 	for l in $(VISION); do install -Dm644 $$l $(DESTDIR)$(PREFIX)/lib/mien/$$(basename $$l); done
-	for m in apps/models/*.h5; do [ ! -f $$m ] || install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/mien/models/$$(basename $$m); done
+	for m in apps/models/*; do install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/mien/models/$$(basename $$m); done
 	install -Dm644 $(BUILD)/libmien.a $(DESTDIR)$(PREFIX)/lib/libmien.a
 	for h in tensor autograd layers optim data; do \
 	    install -Dm644 $$h/$$h.h $(DESTDIR)$(PREFIX)/include/mien/$$h/$$h.h; done
 	for d in unary binary loss; do \
 	    install -Dm644 autograd/$$d.def $(DESTDIR)$(PREFIX)/include/mien/autograd/$$d.def; done
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	printf '%s\n' 'Name: mien' 'Description: a small deep-learning framework' "Version: $$(sed -n 's|.*APP_VERSION "\(.*\)"|\1|p' apps/app.h)" \
+	    'Cflags: -I$(PREFIX)/include/mien' 'Libs: -L$(PREFIX)/lib -lmien $(OMPF) $(filter-out -Xlinker --export%,$(LDLIBS))' \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/mien.pc
 
 # What was found, and what it means for you.
 report = @printf '  %-10s %-4s %s\n' '$(1)' '$(if $(HAVE_$(1)),yes,no)' '$(if $(HAVE_$(1)),$(2),$(3))'
