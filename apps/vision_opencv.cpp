@@ -244,10 +244,19 @@ vision_video *vision_video_open(const char *path, vision_video_info *info, mn_er
     return nullptr;
 }
 
+/* Linux has its cameras from V4L2; left to choose, OpenCV would also ask every device on the USB bus whether it is one. */
+#ifdef __linux__
+static const int CAMERA = cv::CAP_V4L2;
+#else
+static const int CAMERA = cv::CAP_ANY;
+#endif
+
+/* A number, a path like /dev/video2, or what OpenCV knows otherwise, like the address of a stream. */
 static bool open_camera(cv::VideoCapture &source, const char *which) {
     char *end;
     long number = std::strtol(which, &end, 10);
-    return *which && !*end ? source.open((int)number) : source.open(which);
+    if (*which && !*end) return number >= 0 && number < 1024 && source.open((int)number, CAMERA);
+    return source.open(which, std::strncmp(which, "/dev/", 5) == 0 ? CAMERA : (int)cv::CAP_ANY);
 }
 
 vision_video *vision_camera_open(const char *which, vision_video_info *info, mn_error *err) {
@@ -286,7 +295,7 @@ int vision_list_cameras(FILE *out, int most) {
             cv::Mat frame;
             struct stat st;
             if (stat(("/dev/video" + std::to_string(i)).c_str(), &st) != 0) return MN_OK;
-            if (!source.open(i) || !source.read(frame)) return MN_OK;
+            if (!source.open(i, CAMERA) || !source.read(frame)) return MN_OK;
             fprintf(out, "camera:%d  %dx%d, %g frames a second\n", i, frame.cols, frame.rows, source.get(cv::CAP_PROP_FPS));
             found++;
             return MN_OK;
