@@ -36,7 +36,7 @@ static void short_pixels(const mn__infer_step *s, const REAL *w, const REAL *x, 
     const mn__window *g = &s->g;
     int64_t lanes = s->x->lanes;
     for (int64_t q = 0; q < g->Q; q++)
-        for (int64_t c = 0; c < lanes; c++) {
+        for (int64_t c = 0; c < s->x->C; c++) {
             REAL sum = w[c];
             for (int64_t r = 0; r < g->R; r++)
                 for (int64_t t = 0; t < g->S; t++)
