@@ -9,6 +9,54 @@ static bool fits(const mn__window *g) {
            g->S <= 7;
 }
 
+/* Rows of three neighbours, as a 3x3 kernel wants them: with registers as long as cache lines two of three loads would
+ * meet two lines each, so neighbours are shifted together from whole vectors. Begins with first(p), goes on with next(p). */
+#if defined(__AVX512F__) && defined(REAL_IS_F32)
+INLINE void neighbours(const REAL *p, vec *here, vec v[3]) {
+    vec after = load(p + LANES);
+    v[0] = *here;
+    v[1] = SHUFFLE(*here, after, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+    v[2] = SHUFFLE(*here, after, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17);
+    *here = after;
+}
+#else
+INLINE void neighbours(const REAL *p, vec *here, vec v[3]) {
+    (void)here;
+    v[0] = load(p), v[1] = load(p + 1), v[2] = load(p + 2);
+}
+#endif
+
+/* `slide` for a 3x3 kernel without dilation. */
+static void slide_3x3(int64_t count, int64_t down, const REAL *x, const REAL *w, REAL *y) {
+    vec here[3], f[9];
+    UNROLL for (int i = 0; i < 9; i++) f[i] = broadcast(w[i]);
+    UNROLL for (int r = 0; r < 3; r++) here[r] = load(x + r * down);
+    for (int64_t i = 0; i < count; i += LANES) {
+        vec sum = {0};
+        UNROLL for (int r = 0; r < 3; r++) {
+            vec v[3];
+            neighbours(x + i + r * down, &here[r], v);
+            UNROLL for (int s = 0; s < 3; s++) sum += f[r * 3 + s] * v[s];
+        }
+        store(y + i, sum);
+    }
+}
+
+/* `correlate` for it. */
+static void correlate_3x3(int64_t count, int64_t down, const REAL *x, const REAL *dy, REAL *dw) {
+    vec sum[9] = {0}, here[3];
+    UNROLL for (int r = 0; r < 3; r++) here[r] = load(x + r * down);
+    for (int64_t i = 0; i < count; i += LANES) {
+        vec g = load(dy + i);
+        UNROLL for (int r = 0; r < 3; r++) {
+            vec v[3];
+            neighbours(x + i + r * down, &here[r], v);
+            UNROLL for (int s = 0; s < 3; s++) sum[r * 3 + s] += g * v[s];
+        }
+    }
+    UNROLL for (int i = 0; i < 9; i++) dw[i] += sum_lanes(sum[i]);
+}
+
 /* y'[i] = sum of w[r,s] x'[i + r*down + s*right] for 0 <= i < count. R and S are constants where this is inlined. */
 INLINE void slide(int R, int S, int64_t count, int64_t down, int64_t right, const REAL *x, const REAL *w, REAL *y) {
     for (int64_t i = 0; i < count; i += LANES) {
@@ -34,7 +82,7 @@ INLINE void correlate(int R, int S, int64_t count, int64_t down, int64_t right, 
 static void convolve_plane(const mn__window *g, const frame *f, const REAL *padded_plane, const REAL *w, REAL bias,
                            bool add, REAL *y, REAL *result) {
     int64_t count = f->height_out * f->columns, down = g->dilation_h * f->columns, right = g->dilation_w;
-    if (g->R == 3 && g->S == 3) slide(3, 3, count, down, right, padded_plane, w, result);
+    if (g->R == 3 && g->S == 3 && right == 1) slide_3x3(count, down, padded_plane, w, result);
     else slide((int)g->R, (int)g->S, count, down, right, padded_plane, w, result);
     copy_out(f, result, bias, add, y);
 }
@@ -72,16 +120,18 @@ static void input_gradient(const conv2d_job *j, int64_t i, const REAL *rotated, 
     convolve_plane(g, &f, plane, rotated, 0, j->add_dx, j->dx + i * g->H * g->W, result);
 }
 
-static void weight_gradient(const conv2d_job *j, int64_t i, REAL *dw, REAL *plane, REAL *result) {
+/* dy' has rows as long as those of x', with zeros where y' means nothing: where y is as large as x, the plane that
+ * input_gradient made of dy is one already. */
+static void weight_gradient(const conv2d_job *j, int64_t i, REAL *dw, REAL *plane, REAL *other) {
     const mn__window *g = &j->g;
-    const frame f = frame_of(g, false);
-    /* dy' has rows of the same length, with zeros where y' means nothing. */
+    const frame f = frame_of(g, false), back = frame_of(g, true);
     const frame of_dy = {g->P, g->Q, 0, 0, f.rows, f.columns, 0, 0};
-    copy_in(&f, j->x + i * g->H * g->W, plane);
-    copy_in(&of_dy, j->dy + i * g->P * g->Q, result);
+    const REAL *dy = plane + back.top * back.columns + back.left;
+    if (!j->dx || g->P != g->H || g->Q != g->W) copy_in(&of_dy, j->dy + i * g->P * g->Q, plane), dy = plane;
+    copy_in(&f, j->x + i * g->H * g->W, other);
     int64_t count = g->P * f.columns, down = g->dilation_h * f.columns, right = g->dilation_w;
-    if (g->R == 3 && g->S == 3) correlate(3, 3, count, down, right, plane, result, dw);
-    else correlate((int)g->R, (int)g->S, count, down, right, plane, result, dw);
+    if (g->R == 3 && g->S == 3 && right == 1) correlate_3x3(count, down, other, dy, dw);
+    else correlate((int)g->R, (int)g->S, count, down, right, other, dy, dw);
 }
 
 /* A thread takes some channels of all images: the sum into dw has one order whatever the threads. */
@@ -90,19 +140,16 @@ static void backward(const conv2d_job *j) {
     int64_t window = g->R * g->S;
 #pragma omp parallel for num_threads(j->threads) schedule(static, 1) if (j->threads > 1)
     for (int t = 0; t < j->threads; t++) {
-        REAL *plane = j->scratch + 2 * t * plane_size(g), *result = plane + plane_size(g), rotated[49], dw[49];
+        REAL *plane = j->scratch + 2 * t * plane_size(g), *result = plane + plane_size(g), rotated[49];
         int64_t from, to;
         chunk_of(g->C, j->threads, t, &from, &to);
-        for (int64_t c = from; c < to; c++) {
-            for (int64_t i = 0; i < window; i++) rotated[i] = j->w[c * window + window - 1 - i];
-            memset(dw, 0, sizeof dw);
-            for (int64_t n = 0; n < g->N; n++) {
+        if (j->dw && !j->add_dw) memset(j->dw + from * window, 0, (size_t)((to - from) * window) * sizeof(REAL));
+        for (int64_t n = 0; n < g->N; n++)
+            for (int64_t c = from; c < to; c++) {
+                for (int64_t i = 0; i < window; i++) rotated[i] = j->w[c * window + window - 1 - i];
                 if (j->dx) input_gradient(j, n * g->C + c, rotated, plane, result);
-                if (j->dw) weight_gradient(j, n * g->C + c, dw, plane, result);
+                if (j->dw) weight_gradient(j, n * g->C + c, j->dw + c * window, plane, result);
             }
-            for (int64_t i = 0; i < window && j->dw; i++)
-                j->dw[c * window + i] = (j->add_dw ? j->dw[c * window + i] : 0) + dw[i];
-        }
     }
 }
 

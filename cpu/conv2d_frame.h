@@ -22,8 +22,36 @@ static inline frame frame_of(const mn__window *g, bool backward) {
 /* Numbers that a padded plane takes; the last windows read on beyond its end, by less than a row and a vector. */
 static inline int64_t frame_size(const frame *f) { return padded((f->rows + 1) * f->columns + 2 * LANES); }
 
+/* to[i] = from[i] + bias for a short row; the last vector may overlap the one before it. */
+INLINE void copy_row(int64_t n, const REAL *from, REAL bias, REAL *to) {
+    if (n < LANES) {
+        for (int64_t i = 0; i < n; i++) to[i] = from[i] + bias;
+        return;
+    }
+    vec b = broadcast(bias);
+    for (int64_t i = 0; i + LANES <= n; i += LANES) store(to + i, load(from + i) + b);
+    store(to + n - LANES, load(from + n - LANES) + b);
+}
+
+/* The padded plane where nothing is cropped: zeros are written between the rows alone. */
+static inline void copy_whole(const frame *f, const REAL *from, REAL *to) {
+    int64_t gap = f->columns - f->width, end = frame_size(f), at = f->top * f->columns + f->left;
+    memset(to, 0, (size_t)at * sizeof *to);
+    for (int64_t h = 0; h < f->height; h++, from += f->width) {
+        copy_row(f->width, from, 0, to + at);
+        at += f->width;
+        for (int64_t i = 0; i < gap; i++) to[at + i] = 0;
+        at += gap;
+    }
+    memset(to + at, 0, (size_t)(end - at) * sizeof *to);
+}
+
 /* The padded plane; where padding is negative, what lies outside of the frame is cropped. */
 static inline void copy_in(const frame *f, const REAL *from, REAL *to) {
+    if (f->top >= 0 && f->left >= 0 && f->top + f->height <= f->rows && f->left + f->width <= f->columns) {
+        copy_whole(f, from, to);
+        return;
+    }
     memset(to, 0, (size_t)frame_size(f) * sizeof *to);
     int64_t w0 = f->left < 0 ? -f->left : 0, w1 = f->columns - f->left < f->width ? f->columns - f->left : f->width;
     for (int64_t h = 0; h < f->height; h++)
@@ -38,6 +66,6 @@ static inline void copy_out(const frame *f, const REAL *result, REAL bias, bool 
         if (add)
             for (int64_t q = 0; q < f->width_out; q++) y[q] += result[q];
         else
-            for (int64_t q = 0; q < f->width_out; q++) y[q] = result[q] + bias;
+            copy_row(f->width_out, result, bias, y);
 }
 #endif
