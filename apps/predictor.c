@@ -101,7 +101,8 @@ static void write_head(const predictor *p, const predictor_head *h, const float 
         for (int v = 0; v < views; v++) {
             const float *row = logits + ((size_t)f * (size_t)views + (size_t)v) * (size_t)h->classes;
             double top = row[0], sum = 0;
-            for (int k = 1; k < h->classes; k++) top = fmax(top, row[k]);
+            for (int k = 1; k < h->classes; k++)
+                if (row[k] > top) top = row[k];
             for (int k = 0; k < h->classes; k++) sum += exp((row[k] - top) / T);
             for (int k = 0; k < h->classes; k++) to[k] += (float)(exp((row[k] - top) / T) / sum / views);
         }
