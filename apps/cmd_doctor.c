@@ -2,6 +2,7 @@
 #include "apps/app.h"
 #include "apps/doctor.h"
 #include "apps/metrics.h"
+#include "apps/near.h"
 #include "apps/progress.h"
 #include "apps/report.h"
 #include <stdlib.h>
@@ -12,18 +13,31 @@
 typedef struct options {
     const char *data[DATA_MAX_PARTS], *json, *list;
     int n_data;
-    bool inflation;
+    bool inflation, near;
     double valid, test;
     uint64_t seed;
     doctor_opt doctor;
 } options;
 
-enum { OPT_JSON = 256, OPT_LIST, OPT_GROUP, OPT_DISTANCE, OPT_LIKENESS, OPT_INFLATION, OPT_VAL, OPT_TEST, OPT_SEED, OPT_THREADS };
+enum {
+    OPT_JSON = 256,
+    OPT_LIST,
+    OPT_GROUP,
+    OPT_DISTANCE,
+    OPT_LIKENESS,
+    OPT_INFLATION,
+    OPT_VAL,
+    OPT_TEST,
+    OPT_SEED,
+    OPT_THREADS,
+    OPT_NEAR
+};
 static const struct argp_option table[] = {
     {"data", 'd', "SPEC", 0, "The data (see mien help train); may be given several times", 1},
     {"val", OPT_VAL, "SHARE", 0, "As for mien train, whose cut is examined (default 0.1)", 1},
     {"test", OPT_TEST, "SHARE", 0, "As for mien train (default 0.1)", 1},
     {"seed", OPT_SEED, "N", 0, "As for mien train (default 0)", 1},
+    {"near-together", OPT_NEAR, 0, 0, "As for mien train: the cut keeps near copies on one side", 1},
     {"group-from-name", OPT_GROUP, "REGEX|prefix", 0,
      "Whose picture it is, by its file's name: what the first (...) of the extended regular "
      "expression finds, or all of it. prefix: up to the first _ or -",
@@ -52,6 +66,9 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         return 0;
     case OPT_SEED:
         o->seed = (uint64_t)app_parse_int(s, "--seed", arg, 0, INT64_MAX);
+        return 0;
+    case OPT_NEAR:
+        o->near = true;
         return 0;
     case OPT_GROUP:
         o->doctor.subject = arg;
@@ -261,7 +278,10 @@ static mn_status open_data(const options *o, data_rows *data, mn_error *err) {
     mn_status s = data_open(data, o->data, o->n_data, o->doctor.threads, err);
     int head[MN_MAX_HEADS];
     for (int h = 0; h < MN_MAX_HEADS; h++) head[h] = h;
-    for (int k = 0; k < o->n_data && !s; k++) data->part[k].valid = o->valid, data->part[k].test = o->test;
+    for (int k = 0; k < o->n_data && !s; k++) {
+        data->part[k].valid = o->valid, data->part[k].test = o->test;
+        data->part[k].near = o->near;
+    }
     if (!s) s = data_split(data, head, data->all->n_heads, o->seed, err);
     return s ? s : data_print(data, head, data->all->n_heads, stdout, err);
 }
@@ -284,7 +304,7 @@ static mn_status report(const options *o, const doctor *d, mn_error *err) {
 }
 
 int cmd_doctor(int argc, char **argv) {
-    options o = {.valid = 0.1, .test = 0.1, .doctor = {.distance = 8, .likeness = 0.98}};
+    options o = {.valid = 0.1, .test = 0.1, .doctor = {.distance = NEAR_DISTANCE, .likeness = NEAR_LIKENESS}};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     data_rows data = {0};
     doctor d = {0};

@@ -52,6 +52,7 @@ enum {
     OPT_KEEP,
     OPT_ALLOW_LEAK,
     OPT_NO_BASELINE,
+    OPT_NEAR,
     OPT_UNSURE,
     OPT_CARD
 };
@@ -69,6 +70,10 @@ static const struct argp_option table[] = {
      1},
     {"test", OPT_TEST, "SHARE", 0,
      "Test rows, carved where the files say nothing at all (default 0.1). Training never reads test rows", 1},
+    {"near-together", OPT_NEAR, 0, 0,
+     "Near copies (see mien doctor) stay on one side where rows are carved out; looks at all pictures that the files do not call "
+     "test, again in mien eval",
+     1},
     {"allow-leak", OPT_ALLOW_LEAK, 0, 0,
      "Train even where copies or people are on both sides of the split (see mien doctor); the model file says so", 1},
     {"labels", OPT_LABELS, "WHICH", 0, "emotion, gender, both, other heads by name with commas, or auto: all there are (default)",
@@ -232,6 +237,9 @@ static error_t parse_data(int key, char *arg, struct argp_state *s, train_option
         return 0;
     case OPT_ALLOW_LEAK:
         o->allow_leak = true;
+        return 0;
+    case OPT_NEAR:
+        o->near = true;
         return 0;
     case OPT_TEST:
         o->test = app_parse_real(s, "--test", arg, 0, 0.9);

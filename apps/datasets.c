@@ -1,6 +1,7 @@
 /* Opening, cutting and describing the data of a run. */
 #include "apps/datasets.h"
 #include "apps/app.h"
+#include "apps/near.h"
 #include "apps/progress.h"
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, m
 }
 
 mn_status data_open_classes(data_rows *d, const char *const *spec, int n, const char *classes, int threads, mn_error *err) {
-    *d = (data_rows){0};
+    *d = (data_rows){.threads = threads};
     mn_dataset *part[DATA_MAX_PARTS] = {0};
     progress bar = {0};
     mn_open_opt opt = {.threads = threads, .progress = progress_data, .user = &bar};
@@ -147,16 +148,21 @@ static mn_split used_as(data_use use, mn_split said, bool has_valid) {
     return said == MN_SPLIT_TRAIN && !has_valid ? MN_SPLIT_VALID : MN_SPLIT_NONE;
 }
 
-mn_status data_split_part(const data_rows *d, const data_part *p, uint64_t seed, mn_split *to, mn_error *err) {
-    int64_t *rows = app_alloc((size_t)p->length, sizeof *rows);
+mn_status data_split_part(data_rows *d, const data_part *p, uint64_t seed, mn_split *to, mn_error *err) {
+    int64_t *rows = app_alloc((size_t)p->length, sizeof *rows), joined = 0;
     for (int64_t i = 0; i < p->length; i++) rows[i] = p->first + i;
-    mn_dataset *view = mn_dataset_subset(d->all, rows, p->length, err);
+    mn_dataset *view = mn_dataset_subset(d->all, rows, p->length, err), *grouped = NULL;
     free(rows);
     if (!view) return err->status;
-    mn_split_lists lists;
-    mn_status s = mn_dataset_split(view, p->valid, p->test, seed, &lists, err);
+    /* All handwritten digits would be near copies of each other. */
+    bool near = p->near && strncmp(p->spec, "idx:", 4) != 0;
+    mn_split_lists lists = {0};
+    mn_status s = near && !(grouped = near_grouped(view, d->threads, &joined, err)) ? err->status : MN_OK;
+    if (!s) s = mn_dataset_split(grouped ? grouped : view, p->valid, p->test, seed, &lists, err);
+    mn_dataset_destroy(grouped);
     mn_dataset_destroy(view);
     if (s) return s;
+    d->joined += joined;
     for (int k = 0; k < 3; k++)
         for (int64_t i = 0; i < lists.count[k]; i++)
             to[p->first + lists.index[k][i]] = used_as(p->use, (mn_split)k, lists.count[MN_SPLIT_VALID] > 0);
@@ -278,6 +284,7 @@ mn_status data_print(const data_rows *d, const int *head, int n_heads, FILE *out
     for (int k = 0; k < d->n_parts; k++)
         fprintf(out, "data      %s: %s pictures\n", d->part[k].spec, progress_number(n, sizeof n, d->part[k].length));
     if (d->unlabelled) fprintf(out, "          %s without a label are left out\n", progress_number(n, sizeof n, d->unlabelled));
+    if (d->joined) fprintf(out, "          %s stay with their near copies\n", progress_number(n, sizeof n, d->joined));
     if (d->copies)
         fprintf(out, "          %s training rows are copies of held-out ones and are left out\n",
                 progress_number(n, sizeof n, d->copies));

@@ -16,6 +16,7 @@ typedef struct data_part {
     int64_t first, length; /* rows of the whole */
     uint64_t fingerprint;  /* equal for equal data, wherever it lies */
     double valid, test;    /* shares to carve where the files say nothing; set them before data_split, like: */
+    bool near;             /* near copies stay on one side of what is carved (near.h), and `use` */
     bool prepared;         /* its pictures were cut out by mien prepare, as `pipeline` says */
     mn_preprocess pipeline;
     data_use use; /* USE_TRAIN: its validation rows are left out; USE_VALID: all but test rows validate */
@@ -31,7 +32,9 @@ typedef struct data_rows {
     data_part part[DATA_MAX_PARTS];
     int64_t *index[3], count[3]; /* by mn_split, after data_split */
     int64_t unlabelled;          /* rows left out: no label for any of the heads asked for */
-    int64_t copies;              /* training rows left out: copies of another part's validation or test rows */
+    int64_t joined;              /* rows that stay with near copies of another group */
+    int threads;
+    int64_t copies; /* training rows left out: copies of another part's validation or test rows */
 } data_rows;
 
 mn_status data_open(data_rows *d, const char *const *spec, int n, int threads, mn_error *err);
@@ -41,7 +44,7 @@ mn_status data_open_classes(data_rows *d, const char *const *spec, int n, const 
 mn_status data_split(data_rows *d, const int *head, int n_heads, uint64_t seed, mn_error *err);
 /* Cuts one part by the shares in *p, which may differ from d's own: its rows of to[0 .. d->all->length-1] get their split,
  * MN_SPLIT_NONE where the part's use leaves them out. */
-mn_status data_split_part(const data_rows *d, const data_part *p, uint64_t seed, mn_split *to, mn_error *err);
+mn_status data_split_part(data_rows *d, const data_part *p, uint64_t seed, mn_split *to, mn_error *err);
 /* Where p->detect: from now on the pictures of `all` are faces cut out of what they were, as the pipeline says; not of
  * parts that mien prepare made, which must have been made by the same pipeline. Call it before subsets are made. */
 mn_status data_crop(data_rows *d, const mn_preprocess *p, mn_error *err);

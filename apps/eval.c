@@ -4,6 +4,7 @@
 #include "apps/app.h"
 #include "apps/baseline.h"
 #include "apps/doctor.h"
+#include "apps/near.h"
 #include "apps/train.h"
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,8 @@ static mn_status find_near(eval *e, mn_error *err) {
     pair.count[MN_SPLIT_VALID] = 0;
     pair.index[MN_SPLIT_TEST] = e->index, pair.count[MN_SPLIT_TEST] = e->n;
     doctor d;
-    mn_status s = doctor_examine(&d, &pair, &(doctor_opt){.distance = 8, .likeness = 0.98, .threads = e->o->threads}, err);
+    mn_status s = doctor_examine(
+        &d, &pair, &(doctor_opt){.distance = NEAR_DISTANCE, .likeness = NEAR_LIKENESS, .threads = e->o->threads}, err);
     for (int64_t i = 0; i < e->n && !s; i++) {
         const uint8_t train = 1 << MN_SPLIT_TRAIN;
         int64_t row = e->index[i];

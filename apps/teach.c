@@ -160,7 +160,7 @@ static void find_doubts(teacher *t, const train_run *r, const json_t *record) {
 }
 
 /* Cuts the run's data as it was cut for the teacher: the row's part then, MN_SPLIT_NONE where it was not there. */
-static mn_status cut_as_then(const train_run *r, const json_t *record, mn_split *then, mn_error *err) {
+static mn_status cut_as_then(train_run *r, const json_t *record, mn_split *then, mn_error *err) {
     uint64_t seed = (uint64_t)json_integer_value(json_object_get(record, "seed"));
     mn_status s = MN_OK;
     for (int64_t i = 0; i < r->data.all->length; i++) then[i] = MN_SPLIT_NONE;
@@ -171,7 +171,7 @@ static mn_status cut_as_then(const train_run *r, const json_t *record, mn_split 
     return s;
 }
 
-static mn_status find_seen(teacher *t, const train_run *r, const json_t *record, mn_error *err) {
+static mn_status find_seen(teacher *t, train_run *r, const json_t *record, mn_error *err) {
     const data_rows *d = &r->data;
     mn_split *then = app_alloc((size_t)d->all->length, sizeof *then);
     mn_status s = cut_as_then(r, record, then, err);
@@ -192,7 +192,7 @@ static mn_status find_seen(teacher *t, const train_run *r, const json_t *record,
         t->path, (long long)seen[MN_SPLIT_VALID], (long long)seen[MN_SPLIT_TEST]);
 }
 
-static mn_status check_rows(teacher *t, const train_run *r, mn_error *err) {
+static mn_status check_rows(teacher *t, train_run *r, mn_error *err) {
     json_t *record = t->info.training ? json_loads(t->info.training, 0, NULL) : NULL;
     if (!json_array_size(json_object_get(record, "data"))) {
         json_decref(record);

@@ -48,6 +48,7 @@ typedef struct train_options {
     double teacher_temperature, teacher_weight;
     double sample; /* 0: every row once an epoch; else mn_loader_opt's balance */
     bool allow_leak, no_baseline;
+    bool near; /* near copies stay on one side of the cut */
     double unsure;                         /* the share of the validation rows that may go without an answer */
     bool balanced, keep_checkpoint, quiet; /* quiet: only errors and the bar */
     double smoothing, ema;

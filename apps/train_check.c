@@ -5,6 +5,7 @@
 #if MN_HAVE_JSON
 #include "apps/app.h"
 #include "apps/doctor.h"
+#include "apps/near.h"
 #include "apps/progress.h"
 #include <stdlib.h>
 #include <string.h>
@@ -181,7 +182,7 @@ mn_status train_check_split(train_run *r, mn_error *err) {
     if (s) return s;
     data_rows seen = r->data; /* test rows are not looked at */
     seen.count[MN_SPLIT_TEST] = 0;
-    doctor_opt opt = {.distance = 8, .likeness = 0.98, .threads = r->o.threads};
+    doctor_opt opt = {.distance = NEAR_DISTANCE, .likeness = NEAR_LIKENESS, .threads = r->o.threads};
     /* Near copies are known from near strangers among faces; handwritten ones all look alike. */
     for (int k = 0; k < r->data.n_parts; k++) opt.exact = opt.exact || !strncmp(r->data.part[k].spec, "idx:", 4);
     /* Under an ellipse all pictures share their corners, and would look more alike than they are. */

@@ -58,6 +58,7 @@ static mn_status open_data(train_run *r, mn_error *err) {
         data_part *p = &r->data.part[k];
         p->valid = o->val ? 0 : o->valid;
         p->test = o->val && k == n - 1 ? 0 : o->test;
+        p->near = o->near;
         p->use = !o->val ? USE_BOTH : k == n - 1 ? USE_VALID : USE_TRAIN;
     }
     if ((s = choose_heads(r, err)) || (s = data_split(&r->data, r->head, r->n_heads, o->seed, err))) return s;

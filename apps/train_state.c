@@ -99,6 +99,7 @@ static json_t *data_json(const train_run *r) {
         set_text(j, "fingerprint", hex);
         set_real(j, "valid_share", p->valid);
         set_real(j, "test_share", p->test);
+        if (p->near) json_object_set_new(j, "near_together", json_true());
         set_text(j, "use", p->use == USE_VALID ? "validation" : p->use == USE_TRAIN ? "training" : "both");
         json_array_append_new(list, j);
     }
@@ -444,6 +445,7 @@ bool train_recall(const json_t *record, data_part *p) {
                test = json_number_value(json_object_get(part, "test_share"));
         if (valid >= 0 && valid < 1) p->valid = valid;
         if (test >= 0 && test < 1) p->test = test;
+        p->near = get_bool(part, "near_together");
         p->use = use && !strcmp(use, "validation") ? USE_VALID : use && !strcmp(use, "training") ? USE_TRAIN : USE_BOTH;
         return true;
     }

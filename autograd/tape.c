@@ -1,4 +1,5 @@
 /* The tape: how an operation is applied and recorded, and how gradients flow back. */
+#include "autograd/guided.h"
 #include "autograd/internal.h"
 #include "autograd/profile.h"
 #include <stdarg.h>
@@ -201,7 +202,23 @@ static mn_status node_backward(mn_node *n, uint64_t pass, uint64_t base) {
     return s;
 }
 
-mn_status mn__backward_from(mn_context *c, mn_tensor *y, const mn_tensor *dy, bool accumulate) {
+static bool rectifies(mn_op_id id) {
+    return id == MN_OP_relu || id == MN_OP_leaky_relu || id == MN_OP_elu || id == MN_OP_gelu || id == MN_OP_silu ||
+           id == MN_OP_clamp;
+}
+
+/* For guided backpropagation: g = max(g, 0). Through the host, for it is one picture that somebody looks at. */
+static mn_status keep_positive(mn_tensor *g) {
+    double *v = mn_alloc((size_t)g->count * sizeof *v);
+    if (!v) return MN__FAIL(g->ctx, MN_ERR_MEMORY, "out of host memory for a gradient");
+    mn_status s = mn_get_f64(g, v);
+    for (int64_t i = 0; i < g->count; i++) v[i] = v[i] > 0 ? v[i] : 0;
+    if (s == MN_OK) s = mn_set_f64(g, v);
+    mn_free(v);
+    return s;
+}
+
+static mn_status walk_back(mn_context *c, mn_tensor *y, const mn_tensor *dy, bool accumulate, bool guided) {
     if (c->error.status) return c->error.status;
     if (!y) return MN__FAIL(c, MN_ERR_ARG, "backward: there is no tensor to start from (NULL)");
     if (!y->requires_grad)
@@ -218,11 +235,21 @@ mn_status mn__backward_from(mn_context *c, mn_tensor *y, const mn_tensor *dy, bo
     if (make_room(y)) return c->error.status;
     mn_status s = dy ? mn_copy(y->grad, dy) : mn_fill(y->grad, 1);
     y->grad_pass = pass;
-    for (mn_node *n = c->tape_last; n && s == MN_OK; n = n->previous)
-        if (n->out->grad && n->out->grad_pass == pass) s = node_backward(n, pass, c->base_pass);
+    for (mn_node *n = c->tape_last; n && s == MN_OK; n = n->previous) {
+        if (!n->out->grad || n->out->grad_pass != pass) continue;
+        if (guided && rectifies(n->id)) s = keep_positive(n->out->grad);
+        if (s == MN_OK) s = node_backward(n, pass, c->base_pass);
+    }
     return s;
 }
 
+mn_status mn__backward_from(mn_context *c, mn_tensor *y, const mn_tensor *dy, bool accumulate) {
+    return walk_back(c, y, dy, accumulate, false);
+}
+mn_status mn_backward_guided(mn_context *c, mn_tensor *y, const mn_tensor *dy) {
+    if (!dy) return MN__FAIL(c, MN_ERR_ARG, "backward_guided: the gradient to start from is NULL");
+    return walk_back(c, y, dy, false, true);
+}
 mn_status mn_backward(mn_context *c, mn_tensor *loss) { return mn__backward_from(c, loss, NULL, false); }
 mn_status mn_backward_accumulate(mn_context *c, mn_tensor *loss) { return mn__backward_from(c, loss, NULL, true); }
 mn_status mn_backward_from(mn_context *c, mn_tensor *y, const mn_tensor *dy) {

@@ -197,4 +197,72 @@ START_TEST(test_no_memory) {
 }
 END_TEST
 
-TEST_SUITE(doctor, test_clean, test_planted, test_search_is_complete, test_ckplus, test_no_memory)
+/* 30 people, 12 of them twice: the second picture darker, paler, or mirrored; in folder `to`/happy or /neutral. */
+static void write_near(const char *to) {
+    mn_image im = {0};
+    mn_error err = {0};
+    for (int i = 0; i < 42; i++) {
+        char path[200];
+        face(&im, i % 30);
+        for (int k = 0; i >= 30 && i % 3 < 2 && k < 48 * 48; k++)
+            im.pixels[k] = (uint8_t)(i % 3 ? im.pixels[k] * 7 / 8 : 20 + im.pixels[k] * 3 / 4);
+        for (int k = 0; i >= 30 && i % 3 == 2 && k < 48 * 24; k++) {
+            uint8_t *a = &im.pixels[k / 24 * 48 + k % 24], *b = &im.pixels[k / 24 * 48 + 47 - k % 24], t = *a;
+            *a = *b, *b = t;
+        }
+        snprintf(path, sizeof path, "%s/%s", to, i % 2 ? "happy" : "neutral");
+        help_folder(path);
+        snprintf(path, sizeof path, "%s/%s/%c%02d.png", to, i % 2 ? "happy" : "neutral", 'a' + i * 7 % 26, i);
+        ASSERT_OK(mn_image_save_png(&im, test_path(path), &err), &err);
+    }
+    mn_image_free(&im);
+}
+
+/* Pictures with a copy in another part, in a cut of that seed. */
+static int64_t across(const char *folder, bool near, uint64_t seed, int64_t count[3], int64_t *joined) {
+    doctor d;
+    data_rows data;
+    char spec[300];
+    const char *list[1] = {spec};
+    int head[1] = {0};
+    mn_error err = {0};
+    snprintf(spec, sizeof spec, "folder:%s", test_path(folder));
+    ASSERT_OK(data_open(&data, list, 1, 1, &err), &err);
+    data.part[0].valid = 0.2, data.part[0].test = 0.25, data.part[0].near = near;
+    ASSERT_OK(data_split(&data, head, 1, seed, &err), &err);
+    memcpy(count, data.count, sizeof data.count);
+    *joined = data.joined;
+    data.count[MN_SPLIT_TEST] *= strcmp(folder, "stated") != 0; /* there it cannot be read */
+    ASSERT_OK(doctor_examine(&d, &data, &(doctor_opt){.distance = 8, .likeness = 0.98, .threads = 1}, &err), &err);
+    int64_t n = d.across[DOCTOR_NEAR] + d.across[DOCTOR_MIRRORED] + d.across[DOCTOR_IDENTICAL];
+    ck_assert_int_ge(n + d.inside[DOCTOR_NEAR] + d.inside[DOCTOR_MIRRORED], 24 * (strcmp(folder, "stated") != 0));
+    doctor_free(&d);
+    data_close(&data);
+    return n;
+}
+
+/* A cut that keeps near copies together has none across; rows that the files call test are not looked at. */
+START_TEST(test_near_together) {
+    if (!MN_HAVE_PNG) return;
+    write_near("near");
+    int64_t torn = 0, count[3], again[3], joined;
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        torn += across("near", false, seed, count, &joined);
+        ck_assert_int_eq(joined, 0);
+        ck_assert_int_eq(across("near", true, seed, count, &joined), 0);
+        ck_assert_int_eq(joined, 12); /* of each pair one takes the other's group */
+        ck_assert(count[0] + count[1] + count[2] == 42 && count[1] >= 4 && count[2] >= 6);
+        across("near", true, seed, again, &joined);
+        ck_assert(!memcmp(count, again, sizeof count));
+    }
+    ck_assert_int_gt(torn, 10); /* without, copies are torn apart */
+    write_near("stated/train");
+    help_folder("stated/test/happy");
+    help_folder("stated/test/neutral");
+    test_write_file(test_path("stated/test/happy/x.png"), "no picture", 10);
+    ck_assert_int_eq(across("stated", true, 1, count, &joined), 0);
+    ck_assert(joined == 12 && count[MN_SPLIT_TEST] == 1 && count[MN_SPLIT_VALID] > 4);
+}
+END_TEST
+
+TEST_SUITE(doctor, test_clean, test_planted, test_search_is_complete, test_ckplus, test_no_memory, test_near_together)

@@ -142,4 +142,47 @@ START_TEST(test_ablate) {
 }
 END_TEST
 
-TEST_SUITE(study, test_embed, test_probes, test_tune, test_ablate)
+/* Layers of a class become another's, options kept; nothing else is left out. */
+START_TEST(test_swap) {
+    if (!have_model_files()) return;
+    static const char net[] =
+        "{\"name\": \"pools\", \"input\": [\"height\", \"width\", \"channels\"], \"layers\": ["
+        "{\"class\": \"Conv2D\", \"filters\": 2, \"kernel_size\": 3}, {\"class\": \"BatchNormalization\"},"
+        "{\"class\": \"MaxPooling2D\", \"name\": \"first\", \"pool_size\": 3, \"padding\": \"same\"},"
+        "{\"class\": \"MaxPooling2D\", \"name\": \"second\"}, {\"class\": \"Flatten\"}, {\"class\": \"Heads\"}]}";
+    test_write_file(test_path("pools.json"), net, sizeof net - 1);
+#define SWAP "ablate --data rendered:70,size=16 --net pools.json --seeds 2 --out sw "
+    ASSERT_EXIT(0, SWAP "--swap MaxPooling2D=AveragePooling2D" REST " --epochs 1");
+    ASSERT_SAYS("MaxPooling2D=AveragePo");
+    ck_assert_ptr_null(strstr(output, "no "));
+    ck_assert_int_eq(lines_of("sw/log.jsonl"), 2 * 2);
+    mn_error e = {0};
+    mn_context *c = mn_context_create(&(mn_context_opt){.threads = 1}, &e);
+    mn_net_head heads[] = {{"emotion", 7}};
+    mn_net_opt opt = {.channels = 1, .height = 16, .width = 16, .heads = heads, .n_heads = 1};
+    char whole[300];
+    snprintf(whole, sizeof whole, "%s", test_path("sw/whole.json"));
+    mn_model *m[2] = {mn_net_open(c, whole, &opt), mn_net_open(c, test_path("sw/MaxPooling2D-AveragePooling2D.json"), &opt)};
+    ck_assert_msg(m[0] && m[1], "%s", mn_context_error(c)->text);
+    ck_assert_int_eq(mn_model_layers(m[0]), mn_model_layers(m[1]));
+    int swapped = 0;
+    for (int i = 0; i < mn_model_layers(m[0]); i++) { /* the same names, shapes and options but for the class */
+        mn_layer_look a = mn_model_look(m[0], i), b = mn_model_look(m[1], i);
+        ck_assert(!strcmp(a.name, b.name) && mn_shape_equal(a.shape, b.shape));
+        bool pool = !strcmp(a.kind, "MaxPooling2D");
+        ck_assert_str_eq(b.kind, pool ? "AveragePooling2D" : a.kind);
+        swapped += pool;
+    }
+    ck_assert_int_eq(swapped, 2);
+    mn_context_destroy(c);
+    ASSERT_EXIT(1, SWAP "--swap LSTM=ConvLSTM2D" REST " --epochs 1");
+    ASSERT_SAYS("--swap LSTM=ConvLSTM2D: the network has no layer of that class");
+    ASSERT_EXIT(2, SWAP "--swap MaxPooling2D" REST " --epochs 1");
+    ASSERT_SAYS("--swap wants A=B");
+    ASSERT_EXIT(0, SWAP "--swap MaxPooling2D=Conv2D" REST " --epochs 1"); /* which wants other options: a row that says so */
+    ASSERT_SAYS("MaxPooling2D=Conv2D");
+    ck_assert_int_eq(lines_of("sw/log.jsonl"), 2 * 2);
+}
+END_TEST
+
+TEST_SUITE(study, test_embed, test_probes, test_tune, test_ablate, test_swap)
