@@ -154,7 +154,7 @@ static mn_status activation(const looking *l, const char *layer, mn_error *err) 
     mn_image sheet = {0};
     char caption[160];
     double p[MN_MAX_CLASSES];
-    mn_status s = look_answer(l->m, l->x, 0, p, err);
+    mn_status s = look_answer(l->m, l->x, 0, 0, p, err);
     if (!s) s = look_activation(l->m, layer, &maps, err);
     if (!s) snprintf(caption, sizeof caption, "%.100s: %d x %d x %d", layer, maps.channels, maps.height, maps.width);
     if (!s) s = look_draw_maps(&maps, caption, &sheet, err);
@@ -196,7 +196,7 @@ static mn_status answer(const looking *l, int h, look_row *row, int *n, mn_error
     double p[MN_MAX_CLASSES], x, y;
     const mn_head *head = &l->info.head[h];
     const char *layer = l->o->cam ? l->o->cam : look_last_maps(l->m);
-    mn_status s = look_answer(l->m, l->x, h, p, err);
+    mn_status s = look_answer(l->m, l->x, h, l->info.calibration[h].temperature, p, err);
     int k = s ? -1 : class_of(l, h, p);
     if (k < 0) return s;
     if (!layer) return mn_fail(err, MN_ERR_ARG, "the network has no layer with maps to look at");

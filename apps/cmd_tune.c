@@ -213,6 +213,13 @@ static int by_score(const void *pa, const void *pb) {
     return (a->result.loss > b->result.loss) - (a->result.loss < b->result.loss);
 }
 
+/* Networks in files are known by the file's name, wherever it lies. */
+static const char *short_value(const char *value) {
+    const char *slash = strrchr(value, '/');
+    size_t n = strlen(value);
+    return slash && n > 5 && !strcmp(value + n - 5, ".json") ? slash + 1 : value;
+}
+
 static void print_trial(const options *o, const trial *t, int number) {
     char line[400];
     const study_result *r = &t->result;
@@ -220,7 +227,7 @@ static void print_trial(const options *o, const trial *t, int number) {
                            : snprintf(line, sizeof line, "%5d  %5.1f (%4.1f-%5.1f) %7d %8.1fs ", number, 100 * r->accuracy,
                                       100 * r->accuracy_lo, 100 * r->accuracy_hi, t->epochs, r->epoch_seconds);
     for (int k = 0; k < o->n_parameters; k++)
-        used += snprintf(line + used, sizeof line - (size_t)used, " %.12s %.20s", o->p[k].option + 2, t->value[k]);
+        used += snprintf(line + used, sizeof line - (size_t)used, " %.12s %.20s", o->p[k].option + 2, short_value(t->value[k]));
     printf("%.79s\n", line);
     fflush(stdout);
 }

@@ -47,12 +47,12 @@ static mn_tensor *forward(mn_model *m, const float *x) {
     return mn_model_forward(m, &in, false) ? NULL : in;
 }
 
-mn_status look_answer(mn_model *m, const float *x, int head, double *p, mn_error *err) {
+mn_status look_answer(mn_model *m, const float *x, int head, double temperature, double *p, mn_error *err) {
     if (!forward(m, x) || mn_get_f64(mn_model_result(m, head), p)) return failed(m, err);
     int K = (int)mn_shape_count(mn_model_output_shape(m, head));
     double most = -INFINITY, sum = 0;
     for (int k = 0; k < K; k++) most = fmax(most, p[k]);
-    for (int k = 0; k < K; k++) sum += p[k] = exp(p[k] - most);
+    for (int k = 0; k < K; k++) sum += p[k] = exp((p[k] - most) / (temperature > 0 ? temperature : 1));
     for (int k = 0; k < K; k++) p[k] /= sum;
     return MN_OK;
 }

@@ -53,8 +53,11 @@ START_TEST(test_gradcam_points) {
     double p[2];
     draw_lines(x);
     ck_assert_str_eq(look_last_maps(m), "edges");
-    ASSERT_OK(look_answer(m, x, 0, p, &e), &e);
+    ASSERT_OK(look_answer(m, x, 0, 0, p, &e), &e);
     ASSERT_CLOSE(p[0] + p[1], 1, 1e-12);
+    double cool[2], ratio = log(p[0] / p[1]);
+    ASSERT_OK(look_answer(m, x, 0, 2, cool, &e), &e);
+    ASSERT_CLOSE(log(cool[0] / cool[1]), ratio / 2, 1e-12);
     look_maps a = {0};
     ASSERT_OK(look_activation(m, "edges", &a, &e), &e);
     ck_assert(a.channels == 2 && a.height == SIDE && a.width == SIDE);
@@ -106,7 +109,7 @@ static mn_model *residual(mn_context *c) {
 static double logit(mn_model *m, const float *x, int k) {
     double p[2];
     mn_error e = {0};
-    ASSERT_OK(look_answer(m, x, 0, p, &e), &e);
+    ASSERT_OK(look_answer(m, x, 0, 0, p, &e), &e);
     return mn_item(mn_model_result(m, 0), k);
 }
 

@@ -2,6 +2,7 @@
 #include "apps/app.h"
 #include "apps/probe.h"
 #include "data/data.h"
+#include "tests/data_help.h"
 #include "tests/program.h"
 #include <stdarg.h>
 #include <sys/wait.h>
@@ -105,6 +106,14 @@ START_TEST(test_tune) {
     ASSERT_EXIT(0, TUNE "--lr 1e-3..1e-1 --trials 4 --halving 2 --epochs 4" REST);
     ck_assert_int_eq(lines_of("t.jsonl"), 3 + 1 + 7);
     ck_assert_int_ne(access(test_path("t.jsonl.trial.ckpt"), F_OK), 0);
+    static const char net[] =
+        "{\"name\": \"n\", \"input\": [16, 16, 1], \"layers\": [{\"class\": \"Flatten\"}, {\"class\": \"Heads\"}]}";
+    help_folder("a-folder-of-a-long-name");
+    test_write_file(test_path("a-folder-of-a-long-name/plain.json"), net, sizeof net - 1);
+    ASSERT_EXIT(
+        0,
+        "tune --data rendered:70,size=16 --log t.jsonl --net a-folder-of-a-long-name/plain.json --epochs 1 --search grid" REST);
+    ASSERT_SAYS(" net plain.json");
     ASSERT_EXIT(2, TUNE "--lr 0.1 --split test" REST);
     ASSERT_SAYS("only validation rows may choose");
     ASSERT_EXIT(1, TUNE "--lr 0.1 --trials 1" REST " --val 0");
