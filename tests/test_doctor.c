@@ -1,7 +1,7 @@
 /* Copies that are planted are found, each as what it is, and a clean split is called clean. */
 #include "apps/doctor.h"
 #include "tests/data_help.h"
-#include "tests/tests.h"
+#include "tests/program.h"
 #include <sys/stat.h>
 
 enum { FACES = 40 };
@@ -265,4 +265,37 @@ START_TEST(test_near_together) {
 }
 END_TEST
 
-TEST_SUITE(doctor, test_clean, test_planted, test_search_is_complete, test_ckplus, test_no_memory, test_near_together)
+/* mien eval cuts the data of such a model as it was cut for it. */
+START_TEST(test_near_recalled) {
+    if (!have_model_files()) return;
+    write_near("twins");
+    ASSERT_EXIT(0, "train --data folder:twins --near-together --val 0.2 --test 0.25 --seed 3 --net logreg --size 16 --epochs 1 "
+                   "--threads 1 --no-baseline --out n.h5");
+    ASSERT_SAYS("12 stay with their near copies");
+    ASSERT_EXIT(0, "eval --model n.h5 --data folder:twins --no-baseline --near-copies --predictions n.csv");
+    ck_assert_ptr_null(strstr(output, "near"));
+    data_rows data;
+    char spec[300];
+    const char *list[1] = {spec};
+    mn_error err = {0};
+    snprintf(spec, sizeof spec, "folder:%s", test_path("twins"));
+    ASSERT_OK(data_open(&data, list, 1, 1, &err), &err);
+    data.part[0].valid = 0.2, data.part[0].test = 0.25, data.part[0].near = true;
+    ASSERT_OK(data_split(&data, (int[]){0}, 1, 3, &err), &err);
+    size_t n;
+    char *csv = test_read_file(test_path("n.csv"), &n);
+    int64_t rows = -1;
+    for (const char *c = csv; *c; c++) rows += *c == '\n';
+    ck_assert_int_eq(rows, data.count[MN_SPLIT_TEST]);
+    for (int64_t i = 0; i < rows; i++) {
+        mn_sample_info info;
+        ASSERT_OK(data.all->info(data.all, data.index[MN_SPLIT_TEST][i], &info, &err), &err);
+        ck_assert_msg(strstr(csv, info.id) != NULL, "%s is not among the rows that were scored", info.id);
+    }
+    free(csv);
+    data_close(&data);
+}
+END_TEST
+
+TEST_SUITE(doctor, test_clean, test_planted, test_search_is_complete, test_ckplus, test_no_memory, test_near_together,
+           test_near_recalled)
