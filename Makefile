@@ -86,7 +86,7 @@ MADE_OBJ   := $(if $(HAVE_PROTOBUF),$(BUILD)/obj/made/onnx.pb-c.o)
 LIB_OBJ    := $(call OBJ,$(LIB_SRC)) $(MADE_OBJ) $(foreach v,$(VARIANTS),$(patsubst %.c,$(BUILD)/obj/%_$(v).o,$(CPU_SRC)))
 APP_OBJ    := $(call OBJ,$(APP_SRC))
 TEST_OBJ   := $(call OBJ,$(TEST_SRC)) $(filter-out $(call OBJ,apps/main.c),$(APP_OBJ))
-LINK        = $(CC) $(OPT) $(OMPF) $(SANF)
+LINK        = $(CC) $(OPT) $(OMPF) $(SANF) $(LDFLAGS)
 include cuda/cuda.mk
 
 # ---- what can be made ------------------------------------------------------------------------------

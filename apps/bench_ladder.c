@@ -7,6 +7,7 @@
 
 #ifdef MN_HAVE_CUDA
 #include "cuda/ladder/ladder.h"
+#include "cuda/peak.h"
 
 /* Some outputs, in double, from the factors as they are. */
 enum { SAMPLES = 64 };
@@ -45,26 +46,61 @@ static mn_status error_of(const mn__ladder *l, int step, const double *left, con
     return s;
 }
 
-static mn_status run_steps(mn_context *c, const mn__ladder *l, double budget) {
+/* The least time that the GPU's peaks allow: of arithmetic, or of reading and writing everything once. */
+static double roof(const mn__ladder *l, const mn__gpu_peak *p, bool rounds) {
+    return fmax(mn__ladder_flop(l) / (rounds ? p->tf32 : p->f32), mn__ladder_bytes(l) / p->copy);
+}
+
+static void print_row(const mn__ladder *l, const mn__gpu_peak *p, const char *name, bool rounds, double seconds, double error) {
+    char share[16] = "-", off[16] = "";
+    if (!p->emulated) snprintf(share, sizeof share, "%.1f %%", 100 * roof(l, p, rounds) / seconds);
+    if (error >= 0) snprintf(off, sizeof off, "%.1e", error);
+    printf("%-36s %10.4f  %10.1f  %8s  %14s%s\n", name, 1e3 * seconds, mn__ladder_flop(l) / seconds / 1e9, share, off,
+           rounds ? "  (tf32)" : "");
+}
+
+/* Runs `run` once, then for as long as `budget` allows. */
+static int times_for(double once, double budget) {
+    int times = once > 0 ? (int)fmin(1000, budget / once) : 1000;
+    return times < 1 ? 1 : times;
+}
+
+static mn_status run_vendor(mn_context *c, const mn__ladder *l, const mn__gpu_peak *p, double budget) {
+    mn_status s = MN_OK;
+    for (int tf32 = 0; tf32 < (p->tf32 > 0 ? 2 : 1) && !s; tf32++) {
+        double once = 0, seconds = 0;
+        s = mn__ladder_vendor(c, l, tf32, 1, &once);
+        if (!s && once > 0) s = mn__ladder_vendor(c, l, tf32, times_for(once, budget), &seconds);
+        if (!s && seconds > 0) print_row(l, p, "  cuBLAS", tf32, seconds, -1);
+        if (!s && !(once > 0)) return puts("  cuBLAS is not on this machine (MIEN_CUBLAS names its file)"), MN_OK;
+    }
+    return s;
+}
+
+static mn_status run_steps(mn_context *c, const mn__ladder *l, const mn__gpu_peak *p, double budget) {
     double *left = app_alloc((size_t)l->left->count, sizeof *left), *right = app_alloc((size_t)l->right->count, sizeof *right);
     mn_status s = mn_get_f64(l->left, left);
     if (!s) s = mn_get_f64(l->right, right);
-    printf("step                                         ms     GFLOP/s   largest error\n");
+    printf("step                                         ms     GFLOP/s   of roof   largest error\n");
     for (int step = 1; step <= MN__LADDER_STEPS && !s; step++) {
         double once = 0, seconds = 0, error = 0;
+        char name[64];
+        snprintf(name, sizeof name, "%d %s", step, mn__ladder_idea(l->convolution, step));
+        if (mn__ladder_rounds(step) && p->tf32 <= 0) {
+            printf("%s: needs a GPU of compute capability 8.0\n", name);
+            continue;
+        }
         s = mn__ladder_run(c, l, step, 1, &once);
-        int times = once > 0 ? (int)fmin(1000, budget / once) : 1000;
-        if (!s) s = mn__ladder_run(c, l, step, times < 1 ? 1 : times, &seconds);
+        if (!s) s = mn__ladder_run(c, l, step, times_for(once, budget), &seconds);
         if (!s) s = error_of(l, step, left, right, &error);
-        if (!s)
-            printf("%d %-34s %10.4f  %10.1f        %.1e%s\n", step, mn__ladder_idea(l->convolution, step), 1e3 * seconds,
-                   mn__ladder_flop(l) / seconds / 1e9, error, mn__ladder_rounds(step) ? "  (tf32)" : "");
+        if (!s) print_row(l, p, name, mn__ladder_rounds(step), seconds, error);
     }
+    if (!s && !l->convolution) s = run_vendor(c, l, p, budget);
     free(left), free(right);
     return s;
 }
 
-static mn_status one_ladder(mn_context *c, mn__ladder l, double budget) {
+static mn_status one_ladder(mn_context *c, mn__ladder l, const mn__gpu_peak *p, double budget) {
     int64_t n = l.size, ch = l.channels;
     mn_shape image = MN_SHAPE(l.images, ch, n, n), square = MN_SHAPE(n, n);
     mn_tensor *a = mn_parameter(c, NULL, l.convolution ? image : square);
@@ -78,7 +114,7 @@ static mn_status one_ladder(mn_context *c, mn__ladder l, double budget) {
                l.channels);
     else
         printf("\nproduct, %dx%d times %dx%d\n", l.size, l.size, l.size, l.size);
-    return run_steps(c, &l, budget);
+    return run_steps(c, &l, p, budget);
 }
 
 int bench_ladder(int size, double seconds) {
@@ -86,19 +122,39 @@ int bench_ladder(int size, double seconds) {
     char name[128];
     mn_context *c = mn_context_create(&(mn_context_opt){.device = MN_CUDA, .seed = 1}, &err);
     if (!c) return app_fail(&err);
-    bool emulated = strncmp(mn__ladder_device(name, sizeof name), "CPU emulation", 13) == 0;
-    printf("%s%s\n", name, emulated ? ": its times say nothing about a GPU" : "");
+    mn__gpu_peak p;
+    mn_status s = mn__gpu_peak_measure(c, &p);
+    bool emulated = p.emulated;
+    printf("%s%s\n", mn__gpu_name(name, sizeof name), emulated ? ": its times say nothing about a GPU" : "");
+    if (!s)
+        printf("peaks     %.1f TFLOP/s f32, %.1f tf32, %.1f bf16 (mma.sync); a copy %.0f GB/s\n"
+               "          an empty kernel %.2f us launched, %.2f us as a node of a graph\n",
+               p.f32 / 1e12, p.tf32 / 1e12, p.bf16 / 1e12, p.copy / 1e9, 1e6 * p.launch, 1e6 * p.node);
     int n = size ? size : emulated ? 64 : 2048;
     double budget = seconds / 2 / MN__LADDER_STEPS;
-    mn_status s = one_ladder(c, (mn__ladder){.size = n}, budget);
+    if (!s) s = one_ladder(c, (mn__ladder){.size = n}, &p, budget);
     mn__ladder v = {
         .convolution = true, .size = emulated ? 12 : 48, .images = emulated ? 2 : 128, .channels = emulated ? 20 : 64};
-    if (!s) s = one_ladder(c, v, budget);
+    if (!s) s = one_ladder(c, v, &p, budget);
     if (s) mn_fail(&err, s, "%s", mn_context_error(c)->text);
     mn_context_destroy(c);
     return s ? app_fail(&err) : APP_OK;
 }
+
+mn_status bench_gpu_peak(mn_context *c, double *gflops, double *gbytes) {
+    mn__gpu_peak p;
+    mn_status s = mn__gpu_peak_measure(c, &p);
+    mn_precision how = p.tf32 > 0 ? mn_context_precision(c) : MN_PRECISE;
+    double rate = how == MN_BF16 ? p.bf16 : how == MN_TF32 ? p.tf32 : how == MN_TF32X3 ? p.tf32 / 3 : p.f32;
+    *gflops = rate / 1e9, *gbytes = p.copy / 1e9;
+    return s;
+}
 #else
+mn_status bench_gpu_peak(mn_context *c, double *gflops, double *gbytes) {
+    (void)c;
+    *gflops = *gbytes = 0;
+    return MN_OK;
+}
 int bench_ladder(int size, double seconds) {
     (void)size, (void)seconds;
     mn_error err = {0};

@@ -4,6 +4,8 @@
 void bench_layers(FILE *out, const mn_profile *p, int steps, double seconds, double peak, double bandwidth) {
     double sum = 0;
     for (int i = 0; i < p->rows; i++) sum += p->row[i].seconds;
+    const bool gpu = seconds <= 0;
+    if (gpu) seconds = sum;
     fprintf(out, "%-28s %-14s %-8s %9s %6s %9s %6s %7s %6s\n", "layer", "operation", "", "ms a step", "share", "GFLOP/s", "peak",
             "GB/s", "memory");
     for (int i = 0; i < p->rows; i++) {
@@ -16,6 +18,12 @@ void bench_layers(FILE *out, const mn_profile *p, int steps, double seconds, dou
         else
             fprintf(out, "%9s %6s ", "", "");
         fprintf(out, "%7.1f %4.0f %%\n", gbytes, 100 * gbytes / bandwidth);
+    }
+    if (gpu) {
+        fprintf(out, "%-28s %-14s %-8s %9.3f\n", "together", "", "", 1e3 * sum / steps);
+        fprintf(out, "\ntime by the GPU's clock, each operation by itself; peak %.0f GFLOP/s, memory copied at %.0f GB/s\n", peak,
+                bandwidth);
+        return;
     }
     fprintf(out, "%-28s %-14s %-8s %9.3f %4.1f %%\n", "everything else", "", "", 1e3 * (seconds - sum) / steps,
             100 * (seconds - sum) / seconds);

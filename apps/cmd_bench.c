@@ -248,11 +248,16 @@ static mn_status profile(bench *b, int n, mn_error *err) {
     mn_profile_begin(p);
     for (int i = 0; i < steps && !s; i++) s = step(b);
     mn_profile_end();
-    double seconds = mn__profile_clock() - begun;
+    double seconds = mn__profile_clock() - begun, peak = 0, bandwidth = 0;
+    bool cpu = mn_context_device(b->c) == MN_CPU;
+    if (cpu)
+        peak = peak_gflops(mn_context_threads(b->c)), bandwidth = peak_bandwidth();
+    else if (!s)
+        s = bench_gpu_peak(b->c, &peak, &bandwidth);
     if (s)
         mn_fail(err, s, "%s", mn_context_error(b->c)->text);
     else
-        bench_layers(stdout, p, steps, seconds, peak_gflops(mn_context_threads(b->c)), peak_bandwidth());
+        bench_layers(stdout, p, steps, cpu ? seconds : 0, peak, bandwidth);
     free(p);
     return s;
 }

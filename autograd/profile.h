@@ -9,7 +9,7 @@ enum { MN_PROFILE_ROWS = 1024 }; /* what does not fit is left out */
 typedef struct mn_profile_row {
     const char *layer, *op; /* layer: NULL outside of layers; both live as long as the context */
     bool backward;
-    double seconds; /* of processor time of the calling thread: neighbours do not count */
+    double seconds;     /* of processor time of the calling thread, so that neighbours do not count; on a GPU of its own clock */
     double flop, bytes; /* two a multiply-add of the definition; of inputs, weights and results, each counted once */
     int64_t calls;
 } mn_profile_row;

@@ -94,7 +94,7 @@ __global__ void conv2d_direct_data_gradient(direct_geometry g, int64_t planes, c
 }
 
 /* Thread map: block (k, t, slice) sums dw[k] for TAPS taps from t*TAPS on, over some of the pixels (n,p,q) of the batch;
- * a thread takes every 256th of them, with its sums in registers, and dy is read once for all taps. The slices' sums go
+ * a thread takes every 256th of them (every 32nd where they are few), with its sums in registers, and dy is read once for all taps. The slices' sums go
  * to the workspace, (slices,K,R*S), and are added in order. */
 constexpr int TAPS = 9;
 template <class T>
@@ -108,7 +108,7 @@ __global__ void conv2d_direct_weight_gradient(direct_geometry g, int pixels, int
         dh[t] = (tap0 + t) / g.S * g.dilation_h - g.top;
         dv[t] = (tap0 + t) % g.S * g.dilation_w - g.left;
     }
-    for (int i = from + (int)threadIdx.x; i < end; i += THREADS) {
+    for (int i = from + (int)threadIdx.x; i < end; i += (int)blockDim.x) {
         int pixel = i;
         const int64_t n = g.pq.take(pixel);
         int q = pixel;
@@ -121,11 +121,19 @@ __global__ void conv2d_direct_weight_gradient(direct_geometry g, int pixels, int
             if (tap0 + t < taps && (unsigned)h < (unsigned)g.H && (unsigned)v < (unsigned)g.W) sum[t] += slope * image[h * g.W + v];
         }
     }
+    /* Each warp adds its threads' sums, then a thread a tap adds the warps': one barrier for all taps. */
+    __shared__ double of_warp[TAPS][THREADS / 32];
 #pragma unroll
     for (int t = 0; t < TAPS; t++) {
-        const double all = block_sum((double)sum[t]);
-        if (threadIdx.x == 0 && tap0 + t < taps) part[((int64_t)blockIdx.z * g.K + k) * taps + tap0 + t] = all;
+        const double all = warp_sum((double)sum[t]);
+        if (threadIdx.x % 32 == 0) of_warp[t][threadIdx.x / 32] = all;
     }
+    __syncthreads();
+    const int t = (int)threadIdx.x;
+    if (t >= TAPS || tap0 + t >= taps) return;
+    double all = 0;
+    for (int w = 0; w < (int)blockDim.x / 32; w++) all += of_warp[t][w];
+    part[((int64_t)blockIdx.z * g.K + k) * taps + tap0 + t] = all;
 }
 
 template <class T> static mn_status weight_gradient(const conv2d_job<T> &j) {
@@ -138,8 +146,8 @@ template <class T> static mn_status weight_gradient(const conv2d_job<T> &j) {
     double *part = (double *)mn__workspace(j.c, (size_t)(outputs * slices) * sizeof *part);
     if (!part) return j.c->error.status;
     mn_status s = LAUNCH(j.c, conv2d_direct_weight_gradient<T>,
-                         dim3((unsigned)g.K, (unsigned)((taps + TAPS - 1) / TAPS), (unsigned)slices), THREADS, 0,
-                         geometry_of(g, 1), (int)pixels, (int)slice, j.x, j.dy, part);
+                         dim3((unsigned)g.K, (unsigned)((taps + TAPS - 1) / TAPS), (unsigned)slices),
+                         slice <= 256 ? 32 : THREADS, 0, geometry_of(g, 1), (int)pixels, (int)slice, j.x, j.dy, part);
     return s ? s : reduce_launch(j.c, DOWN, reduce_partial{part, outputs}, outputs, slices, slices, 1,
                                  reduce_target<T>{j.dw, 1, j.add_dw});
 }

@@ -48,13 +48,13 @@ EMULATED   = $(BUILD)/obj/cuda/kernels.$(if $(filter 1,$(EMU_CHECK)),checked,pla
 EMULATED_LIB := $(call WITH_CUDA,$(LIB_OBJ)) $(EMULATED)
 ifeq ($(CUDA),emulate)
 LIB_OBJ   := $(EMULATED_LIB)
-LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
+LINK      := $(CXX) $(OPT) $(OMPF) $(SANF) $(LDFLAGS)
 else ifeq ($(CUDA),1)
 ifeq ($(NVCC_HOME),)
 $(error CUDA=1 wants nvcc, and there is no $(lastword $(NVCC)); hint: install the CUDA toolkit (nvidia-cuda-toolkit), or give NVCC=/path/to/nvcc; CUDA=emulate needs neither nvcc nor a GPU)
 endif
 LIB_OBJ   := $(call WITH_CUDA,$(LIB_OBJ)) $(BUILD)/obj/cuda/kernels.nvcc.o
-LINK      := $(CXX) $(OPT) $(OMPF) $(SANF)
+LINK      := $(CXX) $(OPT) $(OMPF) $(SANF) $(LDFLAGS)
 LDLIBS    += -L$(NVCC_HOME)/lib64 -L$(NVCC_HOME)/targets/$(ARCH)-linux/lib -lcudart_static -ldl -lrt
 else ifneq ($(CUDA),0)
 $(error CUDA=$(CUDA) is not understood; wanted 0, 1 or emulate)
@@ -104,6 +104,11 @@ $(EMU_BIN)/%.checked: $(BUILD)/obj/tests/emu/%.cu.checked.o $(EMU_OBJ)
 	$(Q)$(CXX) -o $@ $^
 .SECONDARY: $(foreach t,$(EMU_TESTS),$(foreach k,plain checked nvcc,$(BUILD)/obj/tests/emu/$(t).cu.$(k).o))
 
+# On a machine with a GPU: tests/bench/gpu_day
+$(BUILD)/test_ladder: $(BUILD)/obj/tests/emu/test_ladder.cu.nvcc.o
+	@echo "  link   $@"
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+
 .PHONY: emu-test emu-built emu-cost cuda-compile-test
 emu-built: $(foreach t,$(EMU_TESTS),$(EMU_BIN)/$(t).plain $(EMU_BIN)/$(t).checked)
 emu-test: emu-built  ## the CUDA emulator's own tests: kernels, runtime, planted faults
@@ -115,13 +120,15 @@ cuda-compile-test: $(foreach t,$(EMU_TESTS),$(BUILD)/obj/tests/emu/$(t).cu.nvcc.
 -include $(wildcard $(EMU_BIN)/*.d)
 
 # ---- the operations, on the emulated GPU ------------------------------------------------------------------
-EMU_OPS := unary binary loss $(shell sed -n 's/^OP(\([a-z0-9_]*\)).*/\1/p' autograd/ops.def) optim precision parity devices
-.PHONY: emu-ops-test emu-ops-built emu-ops-list
-emu-ops-list:
-	@echo $(EMU_OPS)
+EMU_OPS := $(shell sh tests/emu/suites)
+.PHONY: emu-ops-test emu-ops-built
 $(BUILD)/run-tests-emulated: $(TEST_OBJ) $(EMULATED_LIB)
 	@echo "  link   $@"
 	$(Q)$(CXX) $(OPT) $(OMPF) $(SANF) -o $@ $^ $(if $(HAVE_CHECK),$(call pc,--libs,check)) $(LDLIBS)
+# The program on the emulator, for tests/bench/gpu_day; EMU_CHECK=0 makes it faster.
+$(BUILD)/mien-emulated: $(call WITH_CUDA,$(APP_OBJ)) $(EMULATED_LIB)
+	@echo "  link   $@"
+	$(Q)$(CXX) $(OPT) $(OMPF) $(SANF) -o $@ $^ $(LDLIBS)
 emu-ops-built: $(BUILD)/run-tests-emulated
 # A suite a process, as many at a time as there are processors. A suite's output is shown when it fails.
 emu-ops-test: emu-ops-built  ## the tests of operations on the emulated GPU, under the checker, in three orders of threads

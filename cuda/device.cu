@@ -5,6 +5,7 @@ typedef struct gpu {
     cudaStream_t stream; /* everything of the context runs here */
     int processors, capability;
     bool wait;           /* MIEN_SYNC=1: wait after every launch */
+    cudaEvent_t from, to; /* of the timer; made when it is first used */
 } gpu;
 
 static gpu *gpu_of(const mn_context *c) { return (gpu *)c->device_state; }
@@ -88,6 +89,8 @@ static int cuda_list(mn_device_info *out, int most) {
 
 static void cuda_close(void *state) {
     gpu *g = (gpu *)state;
+    if (g->from) cudaEventDestroy(g->from);
+    if (g->to) cudaEventDestroy(g->to);
     if (g->stream) cudaStreamDestroy(g->stream);
     mn_free(g);
 }
@@ -157,7 +160,32 @@ static mn_status cuda_zero(void *state, void *p, size_t bytes, mn_error *err) {
     return e == cudaSuccess ? MN_OK : failed(err, e, "zeroing memory of the GPU", "");
 }
 
+/* ---- the timer of mien bench --layers ---- */
+
+/* Keeps the GPU busy while the host issues what is to be measured: else the events would measure the host. */
+__global__ void hold(long long cycles) {
+    for (const long long begun = clock64(); clock64() - begun < cycles;) {}
+}
+
+static double cuda_timer(void *state, bool end) {
+    gpu *g = (gpu *)state;
+    float milliseconds = 0;
+    cudaError_t e = cudaSuccess;
+    if (!g->from) e = cudaEventCreate(&g->from);
+    if (!g->to && e == cudaSuccess) e = cudaEventCreate(&g->to);
+    if (!end) {
+        if (e == cudaSuccess) e = MN_LAUNCH(hold, 1, 1, 0, g->stream, 60000); /* some 30 us */
+        if (e == cudaSuccess) e = cudaEventRecord(g->from, g->stream);
+    } else {
+        if (e == cudaSuccess) e = cudaEventRecord(g->to, g->stream);
+        if (e == cudaSuccess) e = cudaEventSynchronize(g->to);
+        if (e == cudaSuccess) e = cudaEventElapsedTime(&milliseconds, g->from, g->to);
+    }
+    if (e != cudaSuccess) cudaGetLastError(); /* what failed is told by the call that failed */
+    return milliseconds / 1e3;
+}
+
 extern "C" const mn__device mn__device_cuda = {
     "CUDA",       cuda_open,     cuda_close, cuda_alloc, cuda_release,
-    cuda_upload,  cuda_download, cuda_copy,  cuda_zero,  cuda_synchronize, cuda_list,
+    cuda_upload,  cuda_download, cuda_copy,  cuda_zero,  cuda_synchronize, cuda_list, cuda_timer,
 };

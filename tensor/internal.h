@@ -25,6 +25,9 @@ typedef struct mn__device {
     mn_status (*zero)(void *state, void *p, size_t bytes, mn_error *err);
     mn_status (*synchronize)(void *state, mn_error *err);
     int (*list)(mn_device_info *out, int most); /* see mn_device_list */
+    /* Begins to measure what follows by the device's own clock and returns 0; `end` waits for it and returns the seconds.
+     * NULL: the device has done its work when a call returns. */
+    double (*timer)(void *state, bool end);
 } mn__device;
 extern const mn__device mn__device_cpu;
 extern const mn__device mn__device_cuda; /* where cuda/ is built */

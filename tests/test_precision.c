@@ -14,10 +14,11 @@ static double as_factor(mn_precision p, double x) {
     return p == MN_TF32 ? rounded(x, 11, false) : p == MN_BF16 ? rounded(x, 8, true) : x;
 }
 
-/* The emulator can be told to be a GPU without these tensor cores. */
+/* A GPU of compute capability 7.5 has not; the emulator can be told to be one (EMU_SM=75). */
 static bool has_tensor_cores(void) {
-    const char *sm = getenv("EMU_SM");
-    return !sm || atoi(sm) >= 80;
+    mn_device_info all[2];
+    int major = 0;
+    return mn_device_list(all, 2) == 2 && sscanf(all[1].detail, "compute capability %d", &major) == 1 && major >= 8;
 }
 
 static mn_context *context_of(mn_device device, mn_dtype dtype, mn_precision p) {

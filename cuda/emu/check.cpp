@@ -36,6 +36,7 @@ static Cell *map_cells(size_t bytes, int protection) {
                 bytes * sizeof(Cell));
         abort();
     }
+    madvise(m, bytes * sizeof(Cell), MADV_HUGEPAGE); /* large buffers: a page fault for 2 MiB of cells, not for 4 KiB */
     return (Cell *)m;
 }
 /* The cells of a piece of device memory; reserved once, given memory with the first mark of a buffer. */

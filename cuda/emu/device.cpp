@@ -8,9 +8,17 @@ namespace emu {
 
 Options options;
 
-std::recursive_mutex &api_lock() {
-    static std::recursive_mutex m;
+ApiMutex &api_lock() {
+    static ApiMutex &m = *new ApiMutex; /* never destroyed */
     return m;
+}
+void ApiMutex::lock() {
+    mutex.lock();
+    if (depth++ == 0 && options.hide) memory_show(true);
+}
+void ApiMutex::unlock() {
+    if (--depth == 0 && options.hide) memory_show(false);
+    mutex.unlock();
 }
 
 /* ---- switches
@@ -61,6 +69,7 @@ static void read_switches() {
         options.devices = (int)number("EMU_DEVICES", 0, 1, 1);
     options.count = is_set("EMU_COUNT");
     options.leaks = is_set("EMU_LEAKS");
+    options.hide = is_set("EMU_HIDE");
     options.sm = (int)number("EMU_SM", 50, 200, 90);
     options.multiprocessors = (int)number("EMU_MULTIPROCESSORS", 1, 1024, 4);
     options.memory = (size_t)number("EMU_MEMORY_MIB", 1, 32768, 4096) << 20;
@@ -183,7 +192,6 @@ static cudaError_t check_configuration(const char *name, const void *func, dim3 
 } // namespace emu
 
 using namespace emu;
-typedef std::lock_guard<std::recursive_mutex> Lock;
 
 cudaError_t emu_launch(const char *name, const void *func, void (*invoke)(const void *, const void *),
                        const void *args, size_t bytes, dim3 grid, dim3 block, size_t smem,

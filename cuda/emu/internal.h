@@ -26,7 +26,7 @@ constexpr size_t dynamic_capacity = 232448; /* the largest block of sm_90 */
 enum class Order { up, down, random };
 struct Options {
     Order order = Order::up;
-    bool lazy_streams = false, count = false, leaks = false;
+    bool lazy_streams = false, count = false, leaks = false, hide = false;
     int devices = 1, sm = 90, multiprocessors = 4;
     bool driver = true;
     size_t memory = (size_t)4 << 30;
@@ -58,7 +58,17 @@ struct Context {
     char *stack_lo = nullptr, *stack_hi = nullptr;   /* of the fiber that runs */
 };
 extern Context now;
-std::recursive_mutex &api_lock(); /* held in every call of the runtime */
+/* Held in every call of the runtime. With EMU_HIDE=1 device memory can be touched while it is held, and at no other time. */
+class ApiMutex {
+    std::recursive_mutex mutex;
+    int depth = 0;
+
+  public:
+    void lock();
+    void unlock();
+};
+ApiMutex &api_lock();
+typedef std::lock_guard<ApiMutex> Lock;
 
 /* ---- fibers (fiber.cpp)
  * -------------------------------------------------------------------------------------- */
@@ -92,6 +102,7 @@ static inline bool on_device(const void *p) { return (char *)p >= heap_lo && (ch
 const Buffer *buffer_near(const void *p); /* the buffer that holds p or ends just before it; null: none */
 bool is_pinned(const void *p);
 void memory_report_leaks();
+void memory_show(bool); /* maps all live buffers, or none */
 
 /* ---- checker (check.cpp); all of these do nothing unless now.checking
  * ------------------------------------------ */

@@ -69,6 +69,12 @@ static void release(Buffer *f) {
     f->live = false;
 }
 
+void memory_show(bool show) {
+    if (!show && used_addresses) mprotect(heap_lo, used_addresses, PROT_NONE);
+    for (const Buffer &f : buffers)
+        if (show && f.live) mprotect((char *)((uintptr_t)f.base & ~(page - 1)), pages_of(f.size), PROT_READ | PROT_WRITE);
+}
+
 bool is_pinned(const void *p) {
     auto after = pinned.upper_bound((const char *)p);
     if (after == pinned.begin()) return false;
@@ -88,7 +94,6 @@ void memory_report_leaks() {
 } // namespace emu
 
 using namespace emu;
-typedef std::lock_guard<std::recursive_mutex> Lock;
 
 cudaError_t emu_malloc(void **p, size_t n) {
     Lock lock(api_lock());
@@ -150,6 +155,7 @@ cudaError_t cudaDeviceReset() {
 }
 void emu_forbid(void *p, size_t n) { check_mark_forbidden(p, n); }
 void emu_allow(void *p, size_t n) {
+    Lock lock(api_lock());
     memset(p, 0xff, n);
     check_mark_fresh(p, n);
 }

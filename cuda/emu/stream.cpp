@@ -13,7 +13,6 @@
 #include <vector>
 
 using namespace emu;
-typedef std::lock_guard<std::recursive_mutex> Lock;
 typedef std::vector<size_t> Deps; /* numbers of nodes of a graph */
 
 struct emu_graph_node {

@@ -2,6 +2,7 @@
 #include "cuda/ladder/ladder.cuh"
 #include "cuda/kernel.cuh"
 #include "cuda/ladder/ladder.h"
+#include "cuda/timer.cuh"
 
 static ladder_gemm_step *const gemm_steps[MN__LADDER_STEPS] = {ladder_gemm_1, ladder_gemm_2, ladder_gemm_3, ladder_gemm_4,
                                                                ladder_gemm_5, ladder_gemm_6, ladder_gemm_7, ladder_gemm_8};
@@ -38,31 +39,23 @@ static ladder_conv convolution_of(const mn__ladder *l) {
 int64_t mn__ladder_scratch(const mn__ladder *l) {
     return (int64_t)(l->convolution ? ladder_conv_scratch(convolution_of(l)) : ladder_gemm_scratch(product_of(l)));
 }
+double mn__ladder_bytes(const mn__ladder *l) {
+    const double n = l->size, c = l->channels;
+    return l->convolution ? 4 * (2 * l->images * c * n * n + 9 * c * c) : 4 * 3 * n * n;
+}
 double mn__ladder_flop(const mn__ladder *l) {
     const double n = l->size, c = l->channels;
     return l->convolution ? 18 * l->images * c * c * n * n : 2 * n * n * n;
 }
 
-const char *mn__ladder_device(char *text, size_t size) {
-    cudaDeviceProp p;
-    snprintf(text, size, "%s", cudaGetDeviceProperties(&p, 0) == cudaSuccess ? p.name : "no GPU");
-    return text;
-}
-
 mn_status mn__ladder_run(mn_context *c, const mn__ladder *l, int step, int times, double *seconds) {
     const cudaStream_t stream = mn__cuda_stream(c);
-    cudaEvent_t begin = nullptr, end = nullptr;
-    float milliseconds = 0;
-    cudaError_t e = cudaEventCreate(&begin);
-    if (e == cudaSuccess) e = cudaEventCreate(&end);
-    if (e == cudaSuccess) e = cudaEventRecord(begin, stream);
-    for (int i = 0; i < times && e == cudaSuccess; i++)
-        e = l->convolution ? conv_steps[step - 1](stream, convolution_of(l)) : gemm_steps[step - 1](stream, product_of(l));
-    if (e == cudaSuccess) e = cudaEventRecord(end, stream);
-    if (e == cudaSuccess) e = cudaEventSynchronize(end);
-    if (e == cudaSuccess) e = cudaEventElapsedTime(&milliseconds, begin, end);
-    if (begin) cudaEventDestroy(begin);
-    if (end) cudaEventDestroy(end);
-    *seconds = milliseconds / 1e3 / times;
+    const cudaError_t e = gpu_timed(stream, [&] {
+        cudaError_t launched = cudaSuccess;
+        for (int i = 0; i < times && launched == cudaSuccess; i++)
+            launched = l->convolution ? conv_steps[step - 1](stream, convolution_of(l)) : gemm_steps[step - 1](stream, product_of(l));
+        return launched;
+    }, seconds);
+    *seconds /= times;
     return mn__cuda_launched(c, mn__ladder_idea(l->convolution, step), e);
 }

@@ -19,14 +19,15 @@ typedef struct mn__ladder {
 } mn__ladder;
 int64_t mn__ladder_scratch(const mn__ladder *l);
 double mn__ladder_flop(const mn__ladder *l);
+double mn__ladder_bytes(const mn__ladder *l); /* of both factors and the result, each counted once */
 /* What step 1..MN__LADDER_STEPS adds to the one before, in a few words. */
 const char *mn__ladder_idea(bool convolution, int step);
 /* Does the step round its factors to tf32? Then it needs compute capability 8.0. */
 bool mn__ladder_rounds(int step);
 /* Runs the step `times` times (1 or more) and leaves the mean of their times, measured on the GPU. */
 mn_status mn__ladder_run(mn_context *c, const mn__ladder *l, int step, int times, double *seconds);
-/* The GPU's name; `text` is returned. */
-const char *mn__ladder_device(char *text, size_t size);
+/* The same for cuBLAS's product, in f32 or with factors rounded to tf32; 0 seconds where cuBLAS is not found. */
+mn_status mn__ladder_vendor(mn_context *c, const mn__ladder *l, bool tf32, int times, double *seconds);
 
 #ifdef __cplusplus
 }
