@@ -103,8 +103,12 @@ static mn_status open_model(looking *l, mn_error *err) {
     const char *path = app_model_path(l->o->word[0]);
     if (!(l->c = device_open(l->o->device, &opt, err)) || !(l->m = mn_model_load(l->c, path, &l->info, err))) return err->status;
     const mn_preprocess *p = &l->info.preprocess;
-    if (mn_model_inputs(l->m) == 1 && mn_shape_equal(mn_model_input_shape(l->m, 0), MN_SHAPE(p->channels, p->height, p->width)) &&
-        l->info.n_heads == mn_model_outputs(l->m))
+    bool fits = l->info.n_heads == mn_model_outputs(l->m);
+    for (int h = 0; h < l->info.n_heads && fits; h++)
+        fits = l->info.head[h].n_classes <= MN_MAX_CLASSES &&
+               mn_shape_equal(mn_model_output_shape(l->m, h), MN_SHAPE(l->info.head[h].n_classes));
+    if (fits && mn_model_inputs(l->m) == 1 &&
+        mn_shape_equal(mn_model_input_shape(l->m, 0), MN_SHAPE(p->channels, p->height, p->width)))
         return MN_OK;
     return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: wanted a network with one input, a picture, and named answers", path);
 }

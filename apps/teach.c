@@ -115,8 +115,12 @@ static mn_status match_heads(teacher *t, const train_run *r, mn_error *err) {
 static mn_status match_pictures(const teacher *t, const train_run *r, mn_error *err) {
     const mn_preprocess *a = &t->info.preprocess, *b = &r->info.preprocess;
     char its[80], own[80];
-    if (mn_model_inputs(t->m) != 1 || mn_model_input_shape(t->m, 0).ndim != 3)
-        return mn_fail(err, MN_ERR_SHAPE, "--teacher %s: wanted a network with one input, a picture", t->path);
+    bool fits = mn_model_inputs(t->m) == 1 && t->info.n_heads == mn_model_outputs(t->m) &&
+                mn_shape_equal(mn_model_input_shape(t->m, 0), MN_SHAPE(a->channels, a->height, a->width));
+    for (int h = 0; h < t->info.n_heads && fits; h++)
+        fits = mn_shape_equal(mn_model_output_shape(t->m, h), MN_SHAPE(t->info.head[h].n_classes));
+    if (!fits)
+        return mn_fail(err, MN_ERR_SHAPE, "--teacher %s: wanted a network with one input, a picture, and named answers", t->path);
     if (a->detect == b->detect && a->margin == b->margin && a->align == b->align) return MN_OK;
     return mn_fail(err, MN_ERR_ARG,
                    "--teacher %s: its pictures are cut out by the pipeline \"%s\", this run's by \"%s\": it would answer about "
@@ -130,6 +134,12 @@ static mn_status unknown(teacher *t, const char *why, const char *what) {
     t->saw = UNKNOWN;
     snprintf(t->why, sizeof t->why, why, what);
     return MN_OK;
+}
+
+/* Records come from files: what should be a word may be anything. */
+static const char *text_of(const json_t *j, const char *key) {
+    const char *t = json_string_value(json_object_get(j, key));
+    return t ? t : "something";
 }
 
 /* Is this part of the teacher's data one of the run's? */
@@ -149,8 +159,7 @@ static void find_doubts(teacher *t, const train_run *r, const json_t *record) {
     json_t *part;
     const char *command = json_string_value(json_object_get(record, "command"));
     json_array_foreach(json_object_get(record, "data"), i, part) if (!is_ours(r, part)) {
-        const char *spec = json_string_value(json_object_get(part, "spec"));
-        unknown(t, "it was trained on %.80s, which is not data of this run", spec ? spec : "something");
+        unknown(t, "it was trained on %.80s, which is not data of this run", text_of(part, "spec"));
     }
     if (command && strstr(command, " --init")) unknown(t, "it began as another model%s", "");
     json_array_foreach(json_object_get(record, "teachers"), i,
