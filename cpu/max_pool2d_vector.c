@@ -96,15 +96,15 @@ static void fill_frame(const mn__window *g, const REAL *x, REAL *frame) {
         memcpy(frame + (h + g->top) * width + g->left, x + h * g->W, (size_t)columns * sizeof *frame);
 }
 
-/* LANES windows, the first one's upper left element at `from`. where: on entry the first element inside the image. */
-INLINE vec best_of(const mn__window *g, const REAL *from, bool every_second, lane_index *where) {
-    int64_t width = frame_width(g);
+/* LANES windows of R x S, the first one's upper left element at `from`. where: on entry the first element inside the image.
+ * R and S are constants where it matters. */
+INLINE vec best_of(int R, int S, int64_t width, const REAL *from, bool every_second, lane_index *where) {
     vec best = broadcast(-INFINITY);
-    for (int64_t r = 0; r < g->R; r++)
-        for (int64_t s = 0; s < g->S; s++) {
+    UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int s = 0; s < S; s++) {
             const REAL *p = from + r * width + s;
             vec v = every_second ? even_lanes(load(p), load(p + LANES)) : load(p);
-            lane_index better = replaces(v, best), here = (lane_index){0} + (int)(r * g->S + s);
+            lane_index better = replaces(v, best), here = (lane_index){0} + (r * S + s);
             best = choose(better, v, best);
             *where = choose_index(better, here, *where);
         }
@@ -120,15 +120,23 @@ INLINE lane_index first_inside(const mn__window *g, int64_t p, int64_t q) {
 }
 
 void LOCAL(max_pool2d_forward_rows)(const mn__window *g, const REAL *x, REAL *y, uint8_t *index, REAL *frame) {
+    int R = (int)g->R, S = (int)g->S;
+    int64_t width = frame_width(g);
+    bool second = g->stride_w == 2;
     fill_frame(g, x, frame);
     for (int64_t p = 0; p < g->P; p++, y += g->Q, index += g->Q)
         for (int64_t q = 0; q < g->Q; q += LANES) {
-            const REAL *from = frame + p * g->stride_h * frame_width(g) + q * g->stride_w;
+            const REAL *from = frame + p * g->stride_h * width + q * g->stride_w;
             lane_index where = first_inside(g, p, q);
-            vec best = g->stride_w == 2 ? best_of(g, from, true, &where) : best_of(g, from, false, &where);
+            vec best = R == 3 && S == 3 && second ? best_of(3, 3, width, from, true, &where)
+                                                  : best_of(R, S, width, from, second, &where);
             byte_lanes bytes = __builtin_convertvector(where, byte_lanes);
-            size_t count = g->Q - q < LANES ? (size_t)(g->Q - q) : (size_t)LANES;
-            memcpy(y + q, &best, count * sizeof *y);
-            memcpy(index + q, &bytes, count);
+            if (q + LANES <= g->Q) {
+                store(y + q, best);
+                memcpy(index + q, &bytes, sizeof bytes);
+            } else {
+                memcpy(y + q, &best, (size_t)(g->Q - q) * sizeof *y);
+                memcpy(index + q, &bytes, (size_t)(g->Q - q));
+            }
         }
 }
