@@ -162,7 +162,8 @@ static mn_status make_room(mn_tensor *t) {
 static void release(const mn_node *n) {
     mn_tensor *t = n->out;
     if (is_leaf(t) || t->retain_grad || !t->grad) return;
-    if (!n->over || n->in[0]->grad->data != t->grad->data) mn__buffer_give(t->ctx, t->grad->data);
+    const mn_tensor *x = n->in[0];
+    if (!x || !x->grad || x->grad->data != t->grad->data) mn__buffer_give(t->ctx, t->grad->data);
     t->grad = NULL;
 }
 
@@ -176,11 +177,15 @@ static bool hand_down(mn_node *n) {
     return true;
 }
 
-/* The gradient of an input that was written over: in the memory of y's, which the kernel reads number by number before it
- * writes it. */
+/* Kernels that read dy[i] for the last time when they write dx[i]. */
+static bool writes_over(const mn_node *n) {
+    return n->over || (n->id == MN_OP_batch_norm && n->ctx->device_kind == MN_CPU);
+}
+
+/* The gradient of such a kernel's input lies where that of its output lay. */
 static mn_status share(mn_node *n) {
     mn_tensor *x = n->in[0], *y = n->out;
-    if (!n->over || is_leaf(x) || x->grad || y->retain_grad) return MN_OK;
+    if (!writes_over(n) || !mn__wants(n, 0) || is_leaf(x) || x->grad || y->retain_grad) return MN_OK;
     if (!(x->grad = mn__tensor_shell(n->ctx, MN_STEP, x->dtype, x->shape))) return n->ctx->error.status;
     x->grad->data = y->grad->data;
     return MN_OK;

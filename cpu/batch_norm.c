@@ -120,12 +120,14 @@ INLINE void sums(bool relu, layout a, const REAL *x, const REAL *dy, int64_t c, 
     }
 }
 
-/* dx (+)= factor * dy - slope * (x - mean) - shift over a plane. */
+/* dx (+)= factor * dy - slope * (x - mean) - shift over a plane. dx may lie where dy lies. */
 INLINE void gradient(bool relu, int64_t count, line l, REAL slope, REAL shift, const REAL *x, const REAL *dy, bool add, REAL *dx) {
     if (add)
+#pragma omp simd
         for (int64_t k = 0; k < count; k++)
             dx[k] += l.factor * through(relu, l, x[k], dy[k]) - slope * (x[k] - l.mean) - shift;
     else
+#pragma omp simd
         for (int64_t k = 0; k < count; k++)
             dx[k] = l.factor * through(relu, l, x[k], dy[k]) - slope * (x[k] - l.mean) - shift;
 }
