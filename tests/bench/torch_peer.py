@@ -129,6 +129,8 @@ def measure(net, mode, batch, layout, seconds, how):
     else:
         if len(prepared) >= 8:
             prepared.clear()
+            if cuda:
+                torch.cuda.empty_cache()
         step = prepared[key] = prepare(net, mode, batch, layout, how)
         for _ in range(10 if cuda else 3):
             finished()
