@@ -94,7 +94,7 @@ const char *mn__gpu_name(char *text, size_t size) {
 
 mn_status mn__gpu_peak_measure(mn_context *c, mn__gpu_peak *p) {
     const cudaStream_t s = mn__cuda_stream(c);
-    char name[128];
+    char name[256];
     *p = {};
     p->emulated = strncmp(mn__gpu_name(name, sizeof name), "CPU emulation", 13) == 0;
     const int rounds = p->emulated ? 4 : 20000, nodes = p->emulated ? 10 : 1000, blocks = mn__cuda_processors(c);
