@@ -121,27 +121,39 @@ typedef struct bench {
     mn_shape in;
     float *x;
     int32_t *label;
+    mn_feed *feed;
+    mn_tally *tally;
+    mn_tally_sum *sum; /* of each output */
     double cpu; /* the least processor time of a step, of all threads together: what a busy machine leaves comparable */
 } bench;
 
-static mn_status step(bench *b) {
-    int n = b->o->batch;
-    mn_step_begin(b->c);
-    mn_tensor *x = mn_input(b->c, MN_SHAPE(n, b->in.dim[0], b->in.dim[1], b->in.dim[2]), b->x), *loss = NULL;
-    if (b->o->infer) {
-        mn_no_grad_begin(b->c);
-        mn_status s = mn_model_forward(b->m, &x, false);
-        mn_no_grad_end(b->c);
-        return s ? s : (mn_item(mn_model_result(b->m, 0), 0), MN_OK);
-    }
+static mn_status infer(void *arg) {
+    bench *b = arg;
+    mn_tensor *x = mn_feed_tensor(b->feed, 0);
+    mn_no_grad_begin(b->c);
+    mn_status s = mn_model_forward(b->m, &x, false);
+    mn_no_grad_end(b->c);
+    return s;
+}
+
+static mn_status train(void *arg) {
+    bench *b = arg;
+    mn_tensor *x = mn_feed_tensor(b->feed, 0), *label = mn_feed_tensor(b->feed, 1), *loss = NULL;
     mn_status s = mn_model_forward(b->m, &x, true);
     for (int h = 0; h < mn_model_outputs(b->m) && !s; h++) {
-        mn_tensor *l = mn_cross_entropy(mn_model_result(b->m, h), mn_labels(b->c, n, b->label), NULL, (mn_cross_entropy_opt){0});
+        mn_tensor *l = mn_cross_entropy(mn_model_result(b->m, h), label, NULL, (mn_cross_entropy_opt){0});
+        s = mn_tally_add(b->tally, h, l, mn_model_result(b->m, h), label);
         loss = loss ? mn_add(loss, l) : l;
     }
     if (!s) s = mn_backward(b->c, loss);
-    if (!s) s = mn_optim_step(b->optim);
-    return s ? s : (mn_item(loss, 0), MN_OK);
+    return s ? s : mn_optim_step(b->optim);
+}
+
+/* Waits for its end. */
+static mn_status step(bench *b) {
+    mn_status s = mn_feed_put(b->feed, b->o->batch, (const void *const[]){b->x, b->label});
+    if (!s) s = mn_step_run(b->c, b->feed, b->o->infer ? infer : train, b);
+    return s ? s : mn_tally_read(b->tally, b->sum);
 }
 
 static mn_status set_up(bench *b, mn_error *err) {
@@ -159,6 +171,11 @@ static mn_status set_up(bench *b, mn_error *err) {
     int64_t count = o->batch * mn_shape_count(b->in);
     b->x = app_alloc((size_t)count, sizeof *b->x);
     b->label = app_alloc((size_t)o->batch, sizeof *b->label);
+    const mn_feed_part part[] = {{MN_F32, b->in}, {MN_I32, {0}}};
+    b->feed = mn_feed_create(b->c, part, 2, o->batch);
+    b->tally = mn_tally_create(b->c, mn_model_outputs(b->m));
+    b->sum = app_alloc((size_t)mn_model_outputs(b->m), sizeof *b->sum);
+    if (!b->feed || !b->tally) return mn_fail(err, mn_context_error(b->c)->status, "%s", mn_context_error(b->c)->text);
     mn_rng r = mn_rng_create(1, 1);
     for (int64_t i = 0; i < count; i++) b->x[i] = (float)mn_rng_uniform(&r, 0, 1);
     for (int i = 0; i < o->batch; i++)
@@ -277,6 +294,7 @@ int cmd_bench(int argc, char **argv) {
     free(time);
     free(b.x);
     free(b.label);
+    free(b.sum);
     mn_context_destroy(b.c);
     return s ? app_fail(&err) : APP_OK;
 }

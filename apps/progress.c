@@ -87,9 +87,14 @@ void progress_begin(progress *p, const char *what, int64_t total) {
     snprintf(p->what, sizeof p->what, "%s", what);
 }
 
+bool progress_due(const progress *p) {
+    double now = app_seconds();
+    return p->live && now - p->start >= 0.3 && now - p->last >= 0.1;
+}
+
 void progress_update(progress *p, int64_t done, int64_t items, double loss) {
+    if (!progress_due(p)) return;
     double now = app_seconds(), passed = now - p->start;
-    if (!p->live || passed < 0.3 || now - p->last < 0.1) return;
     p->last = now;
     p->columns = terminal_columns();
     double eta = p->total > 0 && done > p->first ? passed * (double)(p->total - done) / (double)(done - p->first) : -1;

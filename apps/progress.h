@@ -18,6 +18,8 @@ typedef struct progress {
 
 /* `total` < 0: not known. The bar appears with the first update. */
 void progress_begin(progress *p, const char *what, int64_t total);
+/* Will the next update redraw the bar? */
+bool progress_due(const progress *p);
 /* done of total; `items` images since the beginning (0: no rate); loss NaN: none. Redraws ten times a second.
  */
 void progress_update(progress *p, int64_t done, int64_t items, double loss);

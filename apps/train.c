@@ -18,67 +18,97 @@ static mn_status failed(const train_run *r, mn_error *err) {
 /* ---- a step ---- */
 
 /* The loss of head h: each sample trains the heads that it has a label for. */
-static mn_tensor *head_loss(train_run *r, const mn_batch *b, int h) {
-    int at = r->head[h];
-    mn_tensor *target = b->soft[at] ? mn_input(r->c, MN_SHAPE(b->n, r->info.head[h].n_classes), b->soft[at])
-                                    : mn_labels(r->c, b->n, b->label[at]);
+static mn_tensor *head_loss(train_run *r, int h) {
+    mn_tensor *target = mn_feed_tensor(r->feed, r->soft[h] ? r->soft[h] : 1 + h);
     return mn_cross_entropy(mn_model_result(r->m, h), target, r->class_weight[h],
                             (mn_cross_entropy_opt){.label_smoothing = r->o.smoothing});
 }
 
 /* loss = sum over heads of weight * loss */
-static mn_tensor *total_loss(train_run *r, const mn_batch *b, mn_tensor **of_head) {
+static mn_tensor *total_loss(train_run *r, mn_tensor **of_head) {
     mn_tensor *loss = NULL;
     for (int h = 0; h < r->n_heads; h++) {
-        of_head[h] = head_loss(r, b, h);
+        of_head[h] = head_loss(r, h);
         mn_tensor *part = r->head_weight[h] == 1 ? of_head[h] : mn_scale(of_head[h], r->head_weight[h]);
         loss = h ? mn_add(loss, part) : part;
     }
     return loss;
 }
 
-static mn_status add_to_tally(train_run *r, const mn_batch *b, mn_tensor **of_head) {
-    for (int h = 0; h < r->n_heads; h++) {
-        const int32_t *label = b->label[r->head[h]];
-        int K = r->info.head[h].n_classes;
-        mn_status s = mn_get(mn_model_result(r->m, h), r->logits);
-        if (s) return s;
-        int64_t labelled = 0;
-        for (int64_t i = 0; i < b->n; i++) {
-            if (label[i] < 0) continue;
-            labelled++;
-            r->tally.hits[h].right += metrics_argmax(r->logits + i * K, K) == label[i];
-        }
-        r->tally.hits[h].of += labelled;
-        r->tally.loss[h] += mn_item(of_head[h], 0) * (double)labelled;
-    }
-    r->tally.images += b->n;
-    return MN_OK;
+/* What is done with the batch in the feed: the function that mn_step_run records where it can. */
+static mn_status learn(void *arg) {
+    train_run *r = arg;
+    mn_tensor *x = mn_feed_tensor(r->feed, 0), *of_head[MN_MAX_HEADS];
+    mn_status s = mn_model_forward(r->m, &x, true);
+    if (!s) s = mn_backward(r->c, total_loss(r, of_head));
+    if (!s) s = mn_optim_step(r->optim);
+    if (!s && r->ema) s = mn_ema_update(r->ema);
+    for (int h = 0; h < r->n_heads && !s; h++)
+        s = mn_tally_add(r->sums, h, of_head[h], mn_model_result(r->m, h), mn_feed_tensor(r->feed, 1 + h));
+    return s;
 }
 
-static mn_status not_finite(const train_run *r, mn_error *err) {
-    double lr = mn_optim_lr(r->optim);
-    return mn_fail(err, MN_ERR_NUMERIC,
-                   "the loss is not a finite number any more (epoch %lld, batch %lld, learning rate %g); "
-                   "hint: a smaller --lr, such as %g, or --clip-norm 1",
-                   (long long)r->epoch + 1, (long long)r->batch + 1, lr, lr / 10);
+/* The first batch tells which heads have probabilities. */
+static mn_status open_feed(train_run *r, const mn_batch *b) {
+    const mn_preprocess *p = &r->info.preprocess;
+    mn_feed_part part[1 + 2 * MN_MAX_HEADS] = {{MN_F32, MN_SHAPE(p->channels, p->height, p->width)}};
+    int n = 1;
+    for (int h = 0; h < r->n_heads; h++) part[n++] = (mn_feed_part){MN_I32, {0}};
+    for (int h = 0; h < r->n_heads; h++) {
+        r->soft[h] = b->soft[r->head[h]] ? n : 0;
+        if (r->soft[h]) part[n++] = (mn_feed_part){MN_F32, MN_SHAPE(r->info.head[h].n_classes)};
+    }
+    r->feed = mn_feed_create(r->c, part, n, r->o.batch);
+    return mn_context_error(r->c)->status;
+}
+
+static mn_status put_batch(train_run *r, const mn_batch *b) {
+    const void *part[1 + 2 * MN_MAX_HEADS] = {b->x};
+    for (int h = 0; h < r->n_heads; h++) {
+        part[1 + h] = b->label[r->head[h]];
+        if (r->soft[h]) part[r->soft[h]] = b->soft[r->head[h]];
+    }
+    return mn_feed_put(r->feed, b->n, part);
+}
+
+static double rate_of(const train_run *r, int64_t batch) {
+    return mn_schedule_lr(&r->schedule, r->o.optim.lr, r->epoch * r->per_epoch + batch, r->o.epochs * r->per_epoch, r->per_epoch);
 }
 
 mn_status train_step(train_run *r, const mn_batch *b, mn_error *err) {
-    int64_t step = r->epoch * r->per_epoch + r->batch;
-    const mn_preprocess *p = &r->info.preprocess;
-    mn_context_set_step(r->c, (uint64_t)step); /* random numbers depend on where the run stands, not on how it got here */
-    mn_step_begin(r->c);
-    mn_optim_set_lr(r->optim, mn_schedule_lr(&r->schedule, r->o.optim.lr, step, r->o.epochs * r->per_epoch, r->per_epoch));
-    mn_tensor *x = mn_input(r->c, MN_SHAPE(b->n, p->channels, p->height, p->width), b->x), *of_head[MN_MAX_HEADS];
-    if (mn_model_forward(r->m, &x, true)) return failed(r, err);
-    mn_tensor *loss = total_loss(r, b, of_head);
-    if (!loss) return failed(r, err);
-    if (!isfinite(mn_item(loss, 0))) return not_finite(r, err);
-    if (mn_backward(r->c, loss) || mn_optim_step(r->optim)) return failed(r, err);
-    if (r->ema && mn_ema_update(r->ema)) return failed(r, err);
-    if (add_to_tally(r, b, of_head)) return failed(r, err);
+    /* random numbers depend on where the run stands, not on how it got here */
+    mn_context_set_step(r->c, (uint64_t)(r->epoch * r->per_epoch + r->batch));
+    mn_optim_set_lr(r->optim, rate_of(r, r->batch));
+    if ((!r->feed && open_feed(r, b)) || put_batch(r, b) || mn_step_run(r->c, r->feed, learn, r)) return failed(r, err);
+    r->tally.images += b->n;
     r->batch++;
+    return MN_OK;
+}
+
+/* ---- the sums of an epoch: on the device, until they are wanted ---- */
+
+static mn_status put_sums(train_run *r, mn_error *err) {
+    mn_tally_sum sum[MN_MAX_HEADS];
+    for (int h = 0; h < r->n_heads; h++)
+        sum[h] = (mn_tally_sum){.loss = r->tally.loss[h], .hits = r->tally.hits[h], .batches = r->batch};
+    return mn_tally_set(r->sums, sum) ? failed(r, err) : MN_OK;
+}
+
+static mn_status not_finite(const train_run *r, int64_t batch, mn_error *err) {
+    double lr = rate_of(r, batch - 1);
+    return mn_fail(err, MN_ERR_NUMERIC,
+                   "the loss is not a finite number any more (epoch %lld, batch %lld, learning rate %g); "
+                   "hint: a smaller --lr, such as %g, or --clip-norm 1",
+                   (long long)r->epoch + 1, (long long)batch, lr, lr / 10);
+}
+
+static mn_status read_sums(train_run *r, mn_error *err) {
+    mn_tally_sum sum[MN_MAX_HEADS];
+    if (mn_tally_read(r->sums, sum)) return failed(r, err);
+    for (int h = 0; h < r->n_heads; h++) {
+        if (sum[h].not_finite) return not_finite(r, sum[h].not_finite, err);
+        r->tally.loss[h] = sum[h].loss, r->tally.hits[h] = sum[h].hits;
+    }
     return MN_OK;
 }
 
@@ -103,14 +133,18 @@ static train_end run_batches(train_run *r, const volatile int *stop, mn_error *e
     progress_begin(&bar, what, r->per_epoch);
     bar.first = r->batch;
     mn_status s = mn_loader_begin(r->train, r->epoch, r->batch);
+    if (!s) s = put_sums(r, err);
     mn_batch b;
     int more = 0;
     int64_t done = 0;
     while (!s && !*stop && (more = mn_loader_next(r->train, &b, err)) > 0) {
         s = train_step(r, &b, err);
         done += b.n;
+        bool look = mn_context_device(r->c) == MN_CPU || progress_due(&bar); /* a GPU would have to be waited for */
+        if (!s && look) s = read_sums(r, err);
         progress_update(&bar, r->batch, done, tally_loss(r));
     }
+    if (!s) s = read_sums(r, err);
     progress_end(&bar);
     if (s || more < 0) return TRAIN_FAILED;
     return *stop ? TRAIN_STOPPED : TRAIN_DONE;

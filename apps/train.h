@@ -117,8 +117,10 @@ typedef struct train_run {
 
     int64_t per_epoch;    /* batches */
     int64_t epoch, batch; /* where it stands: batches done in this epoch, both from 0 */
-    train_tally tally;
-    float *logits;         /* of a batch, on the host */
+    train_tally tally;     /* as read last from `sums` */
+    mn_tally *sums;        /* the same on the device, up to the last batch */
+    mn_feed *feed;         /* the batch: pictures, then each head's labels, then the probabilities of heads that have them */
+    int soft[MN_MAX_HEADS]; /* the feed's part with head h's probabilities; 0: labels alone */
     epoch_record *history; /* of the epochs done */
     double seconds;        /* of this epoch, before the last interruption */
     bool ended;            /* early stopping said so */
@@ -142,7 +144,7 @@ typedef enum train_end { TRAIN_DONE, TRAIN_STOPPED, TRAIN_FAILED } train_end;
 /* Runs to the last epoch, or until early stopping (both TRAIN_DONE, the best weights in place) or *stop
  * (TRAIN_STOPPED). A checkpoint is written after each epoch and when stopped. */
 train_end train_loop(train_run *r, const volatile int *stop, mn_error *err);
-/* One batch: forward, backward, update. Allocates nothing from the third call on. */
+/* One batch: forward, backward, update. Waits for nothing; allocates nothing from the third call on. */
 mn_status train_step(train_run *r, const mn_batch *b, mn_error *err);
 /* train_check.c: finds copies and people on both sides of the split; leaves a few out, or fails. Before the loaders. */
 mn_status train_check_split(train_run *r, mn_error *err);

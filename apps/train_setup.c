@@ -356,7 +356,8 @@ static mn_status open_optim(train_run *r, mn_error *err) {
     }
     if (r->optim) r->best = mn_snapshot_create(r->c, w, n_all);
     if (r->best && r->o.ema > 0) r->ema = mn_ema_create(r->c, w, n_all, r->o.ema);
-    if (!r->best || (r->o.ema > 0 && !r->ema) || mn_snapshot_take(r->best))
+    r->sums = mn_tally_create(r->c, r->n_heads);
+    if (!r->best || (r->o.ema > 0 && !r->ema) || !r->sums || mn_snapshot_take(r->best))
         return mn_fail(err, mn_context_error(r->c)->status, "%s", mn_context_error(r->c)->text);
     r->schedule = r->o.schedule;
     r->stop = (mn_early_stop){.patience = train_patience(&r->o)};
@@ -434,10 +435,6 @@ mn_status train_open(train_run *r, const train_options *o, mn_error *err) {
     if (!(r->c = device_open(o->device, &opt, err))) return err->status;
     if ((s = open_net(r, err)) || (s = open_loaders(r, err)) || (s = open_optim(r, err)))
         return mn_fail(err, s, "%s", mn_context_error(r->c)->text);
-    int most = 1;
-    for (int h = 0; h < r->n_heads; h++)
-        if (r->info.head[h].n_classes > most) most = r->info.head[h].n_classes;
-    r->logits = app_alloc((size_t)o->batch * (size_t)most, sizeof *r->logits);
     evaluation_create(&r->scores, r->m, r->data.count[MN_SPLIT_VALID]);
     if ((s = head_map_create(&r->map, r->info.head, r->n_heads, r->data.all, err))) return s;
     if (o->quiet) return MN_OK;
@@ -464,7 +461,6 @@ void train_close(train_run *r) {
     mn_model_info_free(&r->info);
     mn_context_destroy(r->c);
     free(r->history);
-    free(r->logits);
     free(r->checkpoint);
     *r = (train_run){0};
 }

@@ -40,6 +40,21 @@ uint64_t mn_backward_pass(const mn_context *c);
 /* Between these nothing is recorded and nothing is saved for backward. May be nested. */
 void mn_no_grad_begin(mn_context *c);
 void mn_no_grad_end(mn_context *c);
+
+/* One step of a training run: mn_step_begin, then step(arg), which computes a loss and calls mn_backward, mn_optim_step and
+ * the like. Where the device can (CUDA), a step that found all its memory in place is recorded, by its third run, and from
+ * then on launched as a whole: step is not called any more, and the result is the same, bit for bit. So step(arg)
+ *   - does the same work each time: operations, mn_fill, mn_copy, mn_backward, mn_optim_step, mn_ema_update, mn_tally_add.
+ *     What may change without a word: the numbers in tensors, the learning rate, the context's step;
+ *   - reads its batch from `feed` (NULL: none). Batches of another size and the feed's two places are recorded apart;
+ *   - neither waits for the device (mn_get, mn_item, mn_set, mn_input with numbers) nor makes MN_MODEL tensors after its
+ *     first run. What it leaves for the host it writes into MN_MODEL tensors: its MN_STEP tensors are gone afterwards.
+ * Elsewhere, with MIEN_SYNC=1 or with MIEN_GRAPH=0, step is called each time. */
+typedef mn_status (*mn_step_fn)(void *arg);
+mn_status mn_step_run(mn_context *c, mn_feed *feed, mn_step_fn step, void *arg);
+/* Says that step(arg) will do something else from now on, for changes that are not seen: another requires_grad, another
+ * option. mn_model_freeze and mn_model_set_dropout say it themselves. */
+void mn_step_changed(mn_context *c);
 /* Draws the tape of this step as a Graphviz graph: dot -Tsvg. */
 mn_status mn_tape_dot(mn_context *c, FILE *out);
 /* Nodes on the tape. */

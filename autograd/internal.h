@@ -56,12 +56,14 @@ typedef struct mn_op {
  * Backward writes in[i]->grad for every i that mn__wants(n, i), in order of i (the same tensor may stand
  * in two places), adding where mn__adds(n, i) and overwriting otherwise. */
 typedef mn_status (*mn_kernel)(mn_node *n);
+struct mn__tally_batch;
 enum { MN__FORWARD = 0, MN__BACKWARD = 1 };
 typedef struct mn__kernels {
     const char *name;                 /* "plain", "avx2", ... */
     mn_kernel run[MN_OP_COUNT][2][2]; /* [operation][forward, backward][f32, f64]; NULL: missing */
     const struct mn__update_kernels *update[2]; /* of optimisers (optim/internal.h): [f32, f64] */
     const struct mn__infer_kernels *infer[2];   /* of compiled inference (layers/infer.h); NULL: none */
+    mn_status (*tally[2])(const struct mn__tally_batch *b); /* layers/tally.h */
 } mn__kernels;
 /* The best table for this device and processor; one of `name` where the device has it (autograd/ops.c). */
 const mn__kernels *mn__kernels_for(mn_device device);
@@ -73,6 +75,10 @@ mn_tensor *mn__apply(mn_op_id id, mn_tensor **in, int n_in, const void *opt, siz
 /* ReLU written over x, and its gradient over the gradient of y: half the memory. Only for an x that its maker alone knows
  * and does not need for its own backward pass: the result of a convolution, a linear layer, batch norm. */
 mn_tensor *mn__relu_over(mn_tensor *x);
+
+/* For what a step does on the host beside starting kernels (an optimiser counts its steps): while a step is recorded, asks
+ * that run(arg) be called before each launch of it, this time included. `bytes` at `arg` are copied. */
+mn_status mn__step_again(mn_context *c, mn_status (*run)(void *arg), const void *arg, size_t bytes);
 
 /* mn_backward_from, or its accumulating form. */
 mn_status mn__backward_from(mn_context *c, mn_tensor *y, const mn_tensor *dy, bool accumulate);

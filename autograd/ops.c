@@ -32,6 +32,11 @@ extern const struct mn__update_kernels mn__updates_cpu_f32_plain, mn__updates_cp
 /* The steps of compiled inference: cpu/infer.c. */
 extern const struct mn__infer_kernels mn__infer_cpu_f32_plain, mn__infer_cpu_f64_plain;
 
+/* Sums of losses: cpu/tally.c. Short loops: one instruction set will do. */
+mn_status mn__tally_cpu_f32_plain(const struct mn__tally_batch *b);
+mn_status mn__tally_cpu_f64_plain(const struct mn__tally_batch *b);
+#define TALLY {mn__tally_cpu_f32_plain, mn__tally_cpu_f64_plain}
+
 #define OP(name) DECLARE(name, f32_plain) DECLARE(name, f64_plain)
 #include "autograd/all.def"
 #undef OP
@@ -39,7 +44,7 @@ static const mn__kernels plain = {"plain", {
 #define OP(name) ROW(name, f32_plain, f64_plain)
 #include "autograd/all.def"
 #undef OP
-}, {&mn__updates_cpu_f32_plain, &mn__updates_cpu_f64_plain}, {&mn__infer_cpu_f32_plain, &mn__infer_cpu_f64_plain}};
+}, {&mn__updates_cpu_f32_plain, &mn__updates_cpu_f64_plain}, {&mn__infer_cpu_f32_plain, &mn__infer_cpu_f64_plain}, TALLY};
 
 #if defined(__x86_64__)
 extern const struct mn__update_kernels mn__updates_cpu_f32_avx2, mn__updates_cpu_f32_avx512;
@@ -51,12 +56,12 @@ static const mn__kernels avx2 = {"avx2", {
 #define OP(name) ROW(name, f32_avx2, f64_plain)
 #include "autograd/all.def"
 #undef OP
-}, {&mn__updates_cpu_f32_avx2, &mn__updates_cpu_f64_plain}, {&mn__infer_cpu_f32_avx2, &mn__infer_cpu_f64_plain}};
+}, {&mn__updates_cpu_f32_avx2, &mn__updates_cpu_f64_plain}, {&mn__infer_cpu_f32_avx2, &mn__infer_cpu_f64_plain}, TALLY};
 static const mn__kernels avx512 = {"avx512", {
 #define OP(name) ROW(name, f32_avx512, f64_plain)
 #include "autograd/all.def"
 #undef OP
-}, {&mn__updates_cpu_f32_avx512, &mn__updates_cpu_f64_plain}, {&mn__infer_cpu_f32_avx512, &mn__infer_cpu_f64_plain}};
+}, {&mn__updates_cpu_f32_avx512, &mn__updates_cpu_f64_plain}, {&mn__infer_cpu_f32_avx512, &mn__infer_cpu_f64_plain}, TALLY};
 
 static const mn__kernels *best_cpu(const char *wanted) {
     __builtin_cpu_init();
@@ -86,13 +91,15 @@ static const mn__kernels *best_cpu(const char *wanted) {
 #include "autograd/all.def"
 #undef OP
 WEAK extern const struct mn__update_kernels mn__updates_cuda_f32, mn__updates_cuda_f64;
+WEAK mn_status mn__tally_cuda_f32(const struct mn__tally_batch *b);
+WEAK mn_status mn__tally_cuda_f64(const struct mn__tally_batch *b);
 static const mn__kernels cuda = {"cuda", {
 #define OP(name)                                                                                         \
     [MN_OP_##name] = {{mn__##name##_fwd_cuda_f32, mn__##name##_fwd_cuda_f64},                            \
                       {mn__##name##_bwd_cuda_f32, mn__##name##_bwd_cuda_f64}},
 #include "autograd/all.def"
 #undef OP
-}, {&mn__updates_cuda_f32, &mn__updates_cuda_f64}, {NULL, NULL}};
+}, {&mn__updates_cuda_f32, &mn__updates_cuda_f64}, {NULL, NULL}, {mn__tally_cuda_f32, mn__tally_cuda_f64}};
 #endif
 
 const mn__kernels *mn__kernels_for(mn_device device) {

@@ -12,6 +12,7 @@ mn_status mn_step_begin(mn_context *c) {
     c->next_node = 0;
     c->buffers = NULL;
     c->step++;
+    if (c->step_data.head && c->step_data.head->next) mn__place_changed(c); /* several blocks become one */
     if (!mn__arena_rewind(&c->step_data) || !mn__arena_rewind(&c->step_host))
         return MN__FAIL(c, MN_ERR_MEMORY, "out of memory while merging the memory of the last step");
     return MN_OK;

@@ -32,7 +32,7 @@ static void mask(const mn_node *n, const REAL *from, bool add, REAL *to) {
     const double p = ((const mn_dropout_opt *)n->opt)->p;
     const REAL scale = (REAL)(1 / (1 - p));
     const uint32_t threshold = mn__dropout_threshold(p);
-    const uint64_t seed = n->ctx->seed, stream = mn__dropout_stream(n);
+    const uint64_t seed = n->ctx->seed, stream = mn__dropout_stream(n->ctx->step, mn__dropout_which(n));
     int64_t count = n->out->count, groups = (count + 4 * GROUP - 1) / (4 * GROUP);
 #pragma omp parallel for num_threads(n->ctx->threads) if (count > MN__PARALLEL_MIN / 4)
     for (int64_t g = 0; g < groups; g++) {

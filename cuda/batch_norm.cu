@@ -16,7 +16,11 @@
  * mean = x0 + sum d / M and var = sum d^2 / M - (sum d / M)^2 lose nothing where the mean is large beside the
  * deviation, as the sums of x and x^2 would, and x is read once. All sums are in double and in an order that
  * depends on the shape alone. x is read twice and y written forward; x and dy read twice and dx written
- * backward. */
+ * backward.
+ *
+ * With the option relu, y is max(0, that), and dy counts where y > 0: recomputed from x, which is read anyway. So ReLU
+ * costs no pass over memory in either direction. */
+#include "autograd/batch_norm.h"
 #include "cuda/reduce.cuh"
 
 struct batch_norm_layout {
@@ -34,6 +38,22 @@ static batch_norm_layout layout_of(const mn_node *n) {
     return a;
 }
 
+/* What channel c does to x. */
+template <class T> struct batch_norm_channel {
+    T mean, factor, beta;
+    __device__ __forceinline__ T of(T x) const { return (x - mean) * factor + beta; }
+};
+template <class T> struct batch_norm_channels {
+    const T *gamma, *beta, *mean, *rstd;
+    bool relu;
+    __device__ __forceinline__ batch_norm_channel<T> at(int64_t c) const {
+        return {mean[c], gamma ? rstd[c] * gamma[c] : rstd[c], beta ? beta[c] : T(0)};
+    }
+};
+template <class T> static batch_norm_channels<T> channels_of(const mn_node *n, const T *mean, const T *rstd) {
+    return {in<T>(n, 1), in<T>(n, 2), mean, rstd, options<mn__batch_norm_opt>(n)->relu};
+}
+
 /* ---- 1. two sums for each channel ---- */
 
 struct batch_norm_pair {
@@ -41,21 +61,24 @@ struct batch_norm_pair {
 };
 /* Of x: d and d^2, see above. */
 template <class T> struct batch_norm_of_x {
+    typedef double channel;
     const T *x;
     int64_t pixels;
-    __device__ __forceinline__ double origin(int64_t c) const { return (double)x[c * pixels]; }
-    __device__ __forceinline__ batch_norm_pair operator()(double x0, int64_t at) const {
-        const double d = (double)x[at] - x0;
+    __device__ __forceinline__ channel at(int64_t c) const { return (double)x[c * pixels]; }
+    __device__ __forceinline__ batch_norm_pair operator()(double x0, int64_t i) const {
+        const double d = (double)x[i] - x0;
         return {d, d * d};
     }
 };
 /* Of the gradient: dy and dy * (x - mean). */
 template <class T> struct batch_norm_of_dy {
-    const T *x, *dy, *mean;
-    __device__ __forceinline__ double origin(int64_t c) const { return (double)mean[c]; }
-    __device__ __forceinline__ batch_norm_pair operator()(double m, int64_t at) const {
-        const double g = (double)dy[at];
-        return {g, g * ((double)x[at] - m)};
+    typedef batch_norm_channel<T> channel;
+    const T *x, *dy;
+    batch_norm_channels<T> channels;
+    __device__ __forceinline__ channel at(int64_t c) const { return channels.at(c); }
+    __device__ __forceinline__ batch_norm_pair operator()(const channel &k, int64_t i) const {
+        const double g = channels.relu && !(k.of(x[i]) > 0) ? 0.0 : (double)dy[i];
+        return {g, g * ((double)x[i] - (double)k.mean)};
     }
 };
 
@@ -64,11 +87,12 @@ template <class Term, class Index>
 __global__ void batch_norm_across(batch_norm_layout a, Term term, batch_norm_pair *sums) {
     const int64_t c = blockIdx.x, from = blockIdx.y * a.slice;
     const int64_t to = a.elements - from < a.slice ? a.elements : from + a.slice;
-    const double origin = a.elements ? term.origin(c) : 0;
+    typename Term::channel channel = {};
+    if (a.elements) channel = term.at(c);
     double sum_a = 0, sum_b = 0;
     for (int64_t s = from + threadIdx.x; s < to; s += blockDim.x) {
         const Index n = (Index)s / (Index)a.pixels, i = (Index)s - n * (Index)a.pixels;
-        const batch_norm_pair v = term(origin, ((int64_t)n * a.C + c) * a.pixels + i);
+        const batch_norm_pair v = term(channel, ((int64_t)n * a.C + c) * a.pixels + i);
         sum_a += v.a, sum_b += v.b;
     }
     sum_a = block_sum(sum_a);
@@ -82,10 +106,11 @@ template <class Term> __global__ void batch_norm_down(batch_norm_layout a, Term 
     const int lane = threadIdx.x, r = threadIdx.y;
     const int64_t c = (int64_t)blockIdx.x * 32 + lane, from = blockIdx.y * a.slice;
     const int64_t to = a.N - from < a.slice ? a.N : from + a.slice;
-    const double origin = c < a.C && a.N ? term.origin(c) : 0;
+    typename Term::channel channel = {};
+    if (c < a.C && a.N) channel = term.at(c);
     double sum_a = 0, sum_b = 0;
     for (int64_t n = from + r; c < a.C && n < to; n += DOWN_ROWS) {
-        const batch_norm_pair v = term(origin, n * a.C + c);
+        const batch_norm_pair v = term(channel, n * a.C + c);
         sum_a += v.a, sum_b += v.b;
     }
     part_a[r][lane] = sum_a;
@@ -146,12 +171,11 @@ __global__ void batch_norm_running(int64_t C, const T *running_mean, const T *ru
 }
 
 template <class T, class Index>
-__global__ void batch_norm_forward(int64_t count, batch_norm_layout a, const T *x, const T *gamma,
-                                   const T *beta, const T *mean, const T *rstd, T *y) {
+__global__ void batch_norm_forward(int64_t count, batch_norm_layout a, const T *x, batch_norm_channels<T> channels, T *y) {
     GRID_STRIDE(k, count) {
         const Index c = (Index)k / (Index)a.pixels % (Index)a.C;
-        const T factor = gamma ? rstd[c] * gamma[c] : rstd[c];
-        y[k] = (x[k] - mean[c]) * factor + (beta ? beta[c] : T(0));
+        const T v = channels.at(c).of(x[k]);
+        y[k] = channels.relu && !(v > 0) ? T(0) : v;
     }
 }
 
@@ -185,7 +209,7 @@ template <class T> static mn_status forward(mn_node *n) {
     }
     if (s) return s;
     return LAUNCH(n->ctx, (fits_32(count) ? batch_norm_forward<T, uint32_t> : batch_norm_forward<T, int64_t>),
-                  grid_for(count), THREADS, 0, count, a, in<T>(n, 0), in<T>(n, 1), in<T>(n, 2), mean, rstd,
+                  grid_for(count), THREADS, 0, count, a, in<T>(n, 0), channels_of(n, (const T *)mean, (const T *)rstd),
                   out<T>(n));
 }
 
@@ -211,11 +235,12 @@ __global__ void batch_norm_lines(batch_norm_layout a, const batch_norm_pair *sum
 
 template <class T, class Index>
 __global__ void batch_norm_backward(int64_t count, batch_norm_layout a, const T *x, const T *dy,
-                                    const T *mean, const batch_norm_line<T> *line, bool add, T *dx) {
+                                    batch_norm_channels<T> channels, const batch_norm_line<T> *line, bool add, T *dx) {
     GRID_STRIDE(k, count) {
         const Index c = (Index)k / (Index)a.pixels % (Index)a.C;
         const batch_norm_line<T> l = line[c];
-        const T g = l.factor * dy[k] - l.slope * (x[k] - mean[c]) - l.shift;
+        const T through = channels.relu && !(channels.at(c).of(x[k]) > 0) ? T(0) : dy[k];
+        const T g = l.factor * through - l.slope * (x[k] - channels.mean[c]) - l.shift;
         dx[k] = add ? dx[k] + g : g;
     }
 }
@@ -225,20 +250,21 @@ template <class T> static mn_status backward(mn_node *n) {
     const batch_norm_layout a = layout_of(n);
     const int64_t count = n->out->count;
     T *dx = in_grad<T>(n, 0), *dgamma = in_grad<T>(n, 1), *dbeta = in_grad<T>(n, 2);
-    const T *mean = saved<T>(n, 0), *rstd = saved<T>(n, 1);
+    const T *rstd = saved<T>(n, 1);
+    const batch_norm_channels<T> of_c = channels_of(n, (const T *)saved<T>(n, 0), rstd);
     void *channels;
     batch_norm_pair *sums = (batch_norm_pair *)work_of(n, a, sizeof(T), &channels);
     if (!sums) return n->ctx->error.status;
     batch_norm_line<T> *line = (batch_norm_line<T> *)channels;
     if (!(dgamma || dbeta || training)) sums = nullptr;
     mn_status s =
-        sums ? sum_channels(n->ctx, a, batch_norm_of_dy<T>{in<T>(n, 0), out_grad<T>(n), mean}, sums) : MN_OK;
+        sums ? sum_channels(n->ctx, a, batch_norm_of_dy<T>{in<T>(n, 0), out_grad<T>(n), of_c}, sums) : MN_OK;
     if (!s)
         s = LAUNCH(n->ctx, batch_norm_lines<T>, grid_for(a.C), THREADS, 0, a, sums, training, in<T>(n, 1),
                    rstd, mn__adds(n, 1), dgamma, mn__adds(n, 2), dbeta, line);
     if (s || !dx) return s;
     return LAUNCH(
         n->ctx, (fits_32(count) ? batch_norm_backward<T, uint32_t> : batch_norm_backward<T, int64_t>),
-        grid_for(count), THREADS, 0, count, a, in<T>(n, 0), out_grad<T>(n), mean, line, mn__adds(n, 0), dx);
+        grid_for(count), THREADS, 0, count, a, in<T>(n, 0), out_grad<T>(n), of_c, line, mn__adds(n, 0), dx);
 }
 MN__EXPORT(batch_norm, forward, backward)

@@ -46,13 +46,22 @@ template <class T> struct channel_term {
 
 template <class T> static mn_status backward(mn_node *n) {
     const mn__window g = mn__conv2d_window(n);
-    const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), nullptr, out_grad<T>(n), nullptr, in_grad<T>(n, 0),
-                             in_grad<T>(n, 1), mn__adds(n, 0), mn__adds(n, 1)};
+    T *dx = in_grad<T>(n, 0), *dw = in_grad<T>(n, 1), *db = in_grad<T>(n, 2);
+    auto gradient = [&](T *of_x, T *of_w) {
+        const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), nullptr, out_grad<T>(n), nullptr, of_x, of_w,
+                                 mn__adds(n, 0), mn__adds(n, 1)};
+        return direct(g) ? conv2d_direct_backward(j) : conv2d_implicit_backward(j);
+    };
+    auto weights = [&] {
+        const mn_status s = dw ? gradient(nullptr, dw) : MN_OK;
+        const int64_t pixels = g.P * g.Q;
+        const channel_term<T> term = {out_grad<T>(n), g.K, pixels};
+        return s || !db ? s : reduce(n->ctx, ACROSS, term, g.K, g.N * pixels, 1, mn__adds(n, 2), db);
+    };
+    auto data = [&] { return gradient(dx, nullptr); };
     mn_status s = check_size(n, g);
-    if (!s && (j.dx || j.dw)) s = direct(g) ? conv2d_direct_backward(j) : conv2d_implicit_backward(j);
-    T *const db = s ? nullptr : in_grad<T>(n, 2);
-    if (!db) return s;
-    const int64_t pixels = g.P * g.Q;
-    return reduce(n->ctx, ACROSS, channel_term<T>{j.dy, g.K, pixels}, g.K, g.N * pixels, 1, mn__adds(n, 2), db);
+    if (!s && dx && dx != dw) return side_by_side(n->ctx, data, weights);
+    if (!s && dx) s = data(); /* one tensor in both places: one after the other */
+    return s ? s : weights();
 }
 MN__EXPORT(conv2d, forward, backward)

@@ -1,27 +1,16 @@
 /* The GPU as a device: memory, copies, waiting, and a sentence for everything that can go wrong. */
-#include "cuda/kernel.cuh"
+#include "cuda/gpu.cuh"
 
-typedef struct gpu {
-    cudaStream_t stream; /* everything of the context runs here */
-    int processors, capability;
-    bool wait;           /* MIEN_SYNC=1: wait after every launch */
-    cudaEvent_t from, to; /* of the timer; made when it is first used */
-} gpu;
-
-static gpu *gpu_of(const mn_context *c) { return (gpu *)c->device_state; }
 cudaStream_t mn__cuda_stream(const mn_context *c) { return gpu_of(c)->stream; }
 int mn__cuda_processors(const mn_context *c) { return gpu_of(c)->processors; }
 int mn__cuda_capability(const mn_context *c) { return gpu_of(c)->capability; }
-bool mn__cuda_capturing(const mn_context *c) {
-    cudaStreamCaptureStatus status;
-    return cudaStreamIsCapturing(gpu_of(c)->stream, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
-}
+bool mn__cuda_capturing(const mn_context *c) { return c->recording != nullptr; }
 
 /* ---- errors ---- */
 
-/* The failure `e` of `what`. An error of memory is the caller's to handle, all others are the device's. CUDA
- * keeps a failed launch for the next one who asks, so it is taken away here. */
-static mn_status failed(mn_error *err, cudaError_t e, const char *what, const char *hint) {
+/* An error of memory is the caller's to handle, all others are the device's. CUDA keeps a failed launch for the next
+ * one who asks, so it is taken away here. */
+mn_status mn__cuda_failed(mn_error *err, cudaError_t e, const char *what, const char *hint) {
     cudaGetLastError();
     return mn_fail(err, e == cudaErrorMemoryAllocation ? MN_ERR_MEMORY : MN_ERR_DEVICE, "CUDA: %s failed: %s (%s)%s", what,
                    cudaGetErrorString(e), cudaGetErrorName(e), hint);
@@ -33,7 +22,7 @@ mn_status mn__cuda_launched(mn_context *c, const char *what, cudaError_t e) {
     if (e == cudaSuccess) return MN_OK;
     char name[200];
     snprintf(name, sizeof name, "kernel %s in %s", what, mn_dtype_name(c->dtype));
-    return failed(&c->error, e, name, g->wait ? "" : "; hint: MIEN_SYNC=1 finds the kernel that is to blame");
+    return mn__cuda_failed(&c->error, e, name, g->wait ? "" : "; hint: MIEN_SYNC=1 finds the kernel that is to blame");
 }
 
 /* ---- opening ---- */
@@ -45,13 +34,13 @@ static mn_status find_device(cudaDeviceProp *p, mn_error *err) {
     int count = 0;
     cudaError_t e = cudaGetDeviceCount(&count);
     if (e == cudaErrorInsufficientDriver)
-        return failed(err, e, "looking for a GPU", "; hint: install or update the NVIDIA driver, or use the CPU");
+        return mn__cuda_failed(err, e, "looking for a GPU", "; hint: install or update the NVIDIA driver, or use the CPU");
     if (e == cudaErrorNoDevice || (e == cudaSuccess && count == 0))
-        return failed(err, cudaErrorNoDevice, "looking for a GPU",
-                      "; hint: nvidia-smi lists the GPUs, CUDA_VISIBLE_DEVICES may hide them; or use the CPU");
+        return mn__cuda_failed(err, cudaErrorNoDevice, "looking for a GPU",
+                               "; hint: nvidia-smi lists the GPUs, CUDA_VISIBLE_DEVICES may hide them; or use the CPU");
     if (e == cudaSuccess) e = cudaSetDevice(0);
     if (e == cudaSuccess) e = cudaGetDeviceProperties(p, 0);
-    if (e != cudaSuccess) return failed(err, e, "looking for a GPU", "; hint: use the CPU");
+    if (e != cudaSuccess) return mn__cuda_failed(err, e, "looking for a GPU", "; hint: use the CPU");
     cudaFuncAttributes attributes;
     e = cudaFuncGetAttributes(&attributes, probe);
     if (e == cudaSuccess) return MN_OK;
@@ -92,6 +81,10 @@ static void cuda_close(void *state) {
     if (g->from) cudaEventDestroy(g->from);
     if (g->to) cudaEventDestroy(g->to);
     if (g->stream) cudaStreamDestroy(g->stream);
+    if (g->side) cudaStreamDestroy(g->side);
+    if (g->forked) cudaEventDestroy(g->forked);
+    if (g->joined) cudaEventDestroy(g->joined);
+    if (g->step) cudaFree(g->step);
     mn_free(g);
 }
 
@@ -101,12 +94,13 @@ static mn_status cuda_open(void **state, mn_error *err) {
     if (s) return s;
     gpu *g = (gpu *)mn_alloc_zero(1, sizeof *g);
     if (!g) return mn_fail(err, MN_ERR_MEMORY, "out of host memory for a GPU's context");
-    const char *wait = getenv("MIEN_SYNC");
+    const char *wait = getenv("MIEN_SYNC"), *graphs = getenv("MIEN_GRAPH");
     g->processors = p.multiProcessorCount, g->capability = 10 * p.major + p.minor;
     g->wait = wait && strcmp(wait, "0") != 0;
+    g->graphs = !graphs || strcmp(graphs, "0") != 0;
     cudaError_t e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
     if (e != cudaSuccess) {
-        s = failed(err, e, "making a stream", "; hint: is the GPU used by others? nvidia-smi shows it");
+        s = mn__cuda_failed(err, e, "making a stream", "; hint: is the GPU used by others? nvidia-smi shows it");
         cuda_close(g);
         return s;
     }
@@ -129,35 +123,66 @@ static void cuda_release(void *state, void *p) {
     if (cudaFree(p) != cudaSuccess) cudaGetLastError();
 }
 
+/* A step that is recorded is not running: there is nothing to read yet, and nothing to wait for. */
+static mn_status refuse_wait(const gpu *g, mn_error *err) {
+    if (!gpu_capturing(g)) return MN_OK;
+    return mn_fail(err, MN_ERR_ARG, "CUDA: a step that is recorded (mn_step_run) can neither read numbers from the GPU nor "
+                   "write them there; hint: mn_feed_tensor for its batch, mn_tally_add for its loss; MIEN_GRAPH=0 records none");
+}
+
 static mn_status cuda_synchronize(void *state, mn_error *err) {
+    mn_status s = refuse_wait((gpu *)state, err);
+    if (s) return s;
     cudaError_t e = cudaStreamSynchronize(((gpu *)state)->stream);
     if (e == cudaSuccess) return MN_OK;
-    return failed(err, e, "waiting for the GPU", "; hint: MIEN_SYNC=1 finds the kernel that is to blame");
+    return mn__cuda_failed(err, e, "waiting for the GPU", "; hint: MIEN_SYNC=1 finds the kernel that is to blame");
 }
 
 /* Copies between host and device are finished when they return: the host's memory is free again. */
 static mn_status cuda_upload(void *state, void *device, const void *host, size_t bytes, mn_error *err) {
     if (bytes == 0) return MN_OK;
+    mn_status s = refuse_wait((gpu *)state, err);
+    if (s) return s;
     cudaError_t e = cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, ((gpu *)state)->stream);
-    if (e != cudaSuccess) return failed(err, e, "copying to the GPU", "");
+    if (e != cudaSuccess) return mn__cuda_failed(err, e, "copying to the GPU", "");
     return cuda_synchronize(state, err);
 }
 static mn_status cuda_download(void *state, void *host, const void *device, size_t bytes, mn_error *err) {
     if (bytes == 0) return MN_OK;
+    mn_status s = refuse_wait((gpu *)state, err);
+    if (s) return s;
     cudaError_t e = cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, ((gpu *)state)->stream);
-    if (e != cudaSuccess) return failed(err, e, "copying from the GPU", "");
+    if (e != cudaSuccess) return mn__cuda_failed(err, e, "copying from the GPU", "");
     return cuda_synchronize(state, err);
 }
 /* On the device both only take their place in the stream. */
 static mn_status cuda_copy(void *state, void *to, const void *from, size_t bytes, mn_error *err) {
     if (bytes == 0) return MN_OK;
     cudaError_t e = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, ((gpu *)state)->stream);
-    return e == cudaSuccess ? MN_OK : failed(err, e, "copying on the GPU", "");
+    return e == cudaSuccess ? MN_OK : mn__cuda_failed(err, e, "copying on the GPU", "");
 }
 static mn_status cuda_zero(void *state, void *p, size_t bytes, mn_error *err) {
     if (bytes == 0) return MN_OK;
     cudaError_t e = cudaMemsetAsync(p, 0, bytes, ((gpu *)state)->stream);
-    return e == cudaSuccess ? MN_OK : failed(err, e, "zeroing memory of the GPU", "");
+    return e == cudaSuccess ? MN_OK : mn__cuda_failed(err, e, "zeroing memory of the GPU", "");
+}
+
+
+template <class V> __global__ void fill_kernel(int64_t count, V value, V *to) {
+    GRID_STRIDE(i, count) to[i] = value;
+}
+template <class V> static cudaError_t fill_with(const gpu *g, void *p, const void *value, int64_t count) {
+    V v;
+    memcpy(&v, value, sizeof v);
+    return MN_LAUNCH(fill_kernel<V>, dim3(grid_for(count)), dim3(THREADS), 0, g->stream, count, v, (V *)p);
+}
+static mn_status cuda_fill(void *state, void *p, const void *value, size_t size, int64_t count, mn_error *err) {
+    if (count == 0) return MN_OK;
+    const gpu *g = (const gpu *)state;
+    cudaError_t e = size == 8   ? fill_with<uint64_t>(g, p, value, count)
+                    : size == 4 ? fill_with<uint32_t>(g, p, value, count)
+                                : fill_with<uint8_t>(g, p, value, count);
+    return e == cudaSuccess ? MN_OK : mn__cuda_failed(err, e, "filling memory of the GPU", "");
 }
 
 /* ---- the timer of mien bench --layers ---- */
@@ -186,6 +211,6 @@ static double cuda_timer(void *state, bool end) {
 }
 
 extern "C" const mn__device mn__device_cuda = {
-    "CUDA",       cuda_open,     cuda_close, cuda_alloc, cuda_release,
-    cuda_upload,  cuda_download, cuda_copy,  cuda_zero,  cuda_synchronize, cuda_list, cuda_timer,
+    "CUDA",       cuda_open, cuda_close,       cuda_alloc, cuda_release, cuda_upload,        cuda_download, cuda_copy,
+    cuda_zero,    cuda_fill, cuda_synchronize, cuda_list,  cuda_timer,   &mn__recorder_cuda, &mn__feeder_cuda,
 };

@@ -7,8 +7,9 @@
 #include "tensor/philox.h"
 
 template <class T>
-__global__ void dropout_kernel(int64_t count, uint64_t seed, uint64_t stream, uint32_t threshold, T scale, const T *from,
-                               bool add, T *to) {
+__global__ void dropout_kernel(int64_t count, uint64_t seed, step_number step, uint64_t which, uint32_t threshold, T scale,
+                               const T *from, bool add, T *to) {
+    const uint64_t stream = mn__dropout_stream(step.get(), which);
     GRID_STRIDE(block, (count + 3) / 4) {
         uint32_t word[4];
         mn__philox(seed, stream, (uint64_t)block, word);
@@ -25,7 +26,7 @@ template <class T> static mn_status mask(mn_node *n, const T *from, bool add, T 
     const double p = options<mn_dropout_opt>(n)->p;
     const int64_t count = n->out->count;
     return LAUNCH(n->ctx, dropout_kernel<T>, grid_for((count + 3) / 4), THREADS, 0, count, n->ctx->seed,
-                  mn__dropout_stream(n), mn__dropout_threshold(p), (T)(1 / (1 - p)), from, add, to);
+                  mn__cuda_step(n->ctx), mn__dropout_which(n), mn__dropout_threshold(p), (T)(1 / (1 - p)), from, add, to);
 }
 
 template <class T> static mn_status forward(mn_node *n) { return mask(n, in<T>(n, 0), false, out<T>(n)); }

@@ -22,6 +22,14 @@ int mn__cuda_processors(const mn_context *c); /* multiprocessors */
 int mn__cuda_capability(const mn_context *c); /* 75 for compute capability 7.5; tensor cores as used here from 80 on */
 /* Is a graph being recorded? Then nothing may be waited for. */
 bool mn__cuda_capturing(const mn_context *c);
+/* The number of the step as a kernel's argument: the number itself, or, when the kernel is recorded and its arguments stay,
+ * where it will stand (cuda/graph.cu). */
+struct step_number {
+    uint64_t now;
+    const uint64_t *later;
+    __device__ __forceinline__ uint64_t get() const { return later ? *later : now; }
+};
+step_number mn__cuda_step(mn_context *c);
 /* MN_OK, or the failure of what CUDA did in the context's error: `what` names it ("kernel relu_forward"). With
  * MIEN_SYNC=1 the stream is waited for first, so that a kernel's failure is found under its own name. */
 mn_status mn__cuda_launched(mn_context *c, const char *what, cudaError_t e);
@@ -52,6 +60,18 @@ static inline unsigned grid_for(int64_t count) {
  * kernels that divide are made for both, and take the short one where every index fits, with a step of the grid (at
  * most 2^20) more: loops end by stepping over their end. */
 static inline bool fits_32(int64_t count) { return count < ((int64_t)1 << 31) - ((int64_t)1 << 21); }
+
+/* Runs main(), and beside() at the same time where a step is recorded (cuda/graph.cu). Neither needs what the other
+ * writes; each has a workspace of its own, so pointers into it are not carried from one to the other. */
+mn_status mn__cuda_fork(mn_context *c);   /* what is launched now goes beside */
+mn_status mn__cuda_return(mn_context *c); /* what is launched now does not wait for that */
+mn_status mn__cuda_join(mn_context *c);   /* what is launched now waits for both */
+template <class Main, class Beside> mn_status side_by_side(mn_context *c, Main main, Beside beside) {
+    const mn_status forked = mn__cuda_fork(c), s = forked ? forked : beside();
+    const mn_status back = mn__cuda_return(c), t = s ? s : back ? back : main();
+    const mn_status joined = mn__cuda_join(c);
+    return t ? t : joined;
+}
 
 /* ---- the data of a node, typed. x and y of forward; dy and the gradients of backward ---- */
 

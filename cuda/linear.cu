@@ -13,12 +13,15 @@ template <class T> static mn_status forward(mn_node *n) {
 template <class T> static mn_status backward(mn_node *n) {
     const int64_t N = n->out->shape.dim[0], K = n->out->shape.dim[1], C = n->in[0]->shape.dim[1];
     const T *x = in<T>(n, 0), *w = in<T>(n, 1), *dy = out_grad<T>(n);
-    mn_status s = MN_OK;
-    if (T *dx = in_grad<T>(n, 0))
-        s = gemm<T>(n->ctx, {false, false, N, C, K, dy, K, w, C, nullptr, mn__adds(n, 0), dx, C});
-    if (T *dw = s ? nullptr : in_grad<T>(n, 1))
-        s = gemm<T>(n->ctx, {true, false, K, C, N, dy, K, x, C, nullptr, mn__adds(n, 1), dw, C});
-    if (T *db = s ? nullptr : in_grad<T>(n, 2)) s = sum_axis(n->ctx, 1, N, K, dy, 1, mn__adds(n, 2), db);
-    return s;
+    T *dx = in_grad<T>(n, 0), *dw = in_grad<T>(n, 1), *db = in_grad<T>(n, 2);
+    auto weights = [&] {
+        mn_status s = MN_OK;
+        if (dw) s = gemm<T>(n->ctx, {true, false, K, C, N, dy, K, x, C, nullptr, mn__adds(n, 1), dw, C});
+        return s || !db ? s : sum_axis(n->ctx, 1, N, K, dy, 1, mn__adds(n, 2), db);
+    };
+    auto data = [&] { return gemm<T>(n->ctx, {false, false, N, C, K, dy, K, w, C, nullptr, mn__adds(n, 0), dx, C}); };
+    if (dx && dx != dw) return side_by_side(n->ctx, data, weights);
+    const mn_status s = dx ? data() : MN_OK; /* one tensor in both places: one after the other */
+    return s ? s : weights();
 }
 MN__EXPORT(linear, forward, backward)

@@ -8,20 +8,26 @@
  * A network has a hundred parameters, most of them short: a launch for each would cost more than the work. So
  * the list of parameters travels with the launch, as an argument. Parameters are cut into chunks of 4096
  * elements, chunk k of the list is block k's, and a block finds its parameter by halving the list. An element
- * has one thread. Bytes an element, in sizeof(T): sgd 3 to 5, adam 7, rmsprop 5 to 7, average 3, swap 4. */
+ * has one thread. What changes from step to step travels with it too, unless the launch is recorded (cuda/graph.cu) and
+ * its arguments stay: then it is read from `later`, where optim_store has put it. Bytes an element, in sizeof(T): sgd 3 to 5, adam 7, rmsprop 5 to 7, average 3, swap 4. */
 #include "cuda/reduce.cuh"
 #include "optim/internal.h"
 
 constexpr int OPTIM_CHUNK = 4096;
 
+/* What may be another number in the next step. */
+template <class T> struct optim_now {
+    T lr, decay, root;
+    bool first; /* its first update */
+};
+static_assert(sizeof(optim_now<double>) <= MN__UPDATE_NUMBERS, "mn__update.later has room for it");
 /* One parameter of a launch: mn__update_part, and what follows from it for all of its elements. */
 template <class T> struct optim_part {
     T *w, *s, *v; /* s, v: state[0], state[1] */
     const T *g;
     int64_t count;
     unsigned chunk; /* the first one */
-    bool first;     /* its first update */
-    T lr, decay, root;
+    optim_now<T> now;
 };
 /* What all parameters have in common. */
 template <class T> struct optim_rule {
@@ -60,7 +66,7 @@ __device__ __forceinline__ T optim_gradient(const optim_part<T> &p, const optim_
                                             int64_t i) {
     T g = p.g[i] * scale;
     g = g > r.limit ? r.limit : g < -r.limit ? -r.limit : g;
-    return g + p.decay * p.w[i];
+    return g + p.now.decay * p.w[i];
 }
 struct optim_sgd {
     template <class T>
@@ -68,12 +74,12 @@ struct optim_sgd {
                                               int64_t i) {
         const T g = optim_gradient(p, r, scale, i);
         if (!p.s) {
-            p.w[i] -= p.lr * g;
+            p.w[i] -= p.now.lr * g;
             return;
         }
-        const T v = p.first ? g : r.momentum * p.s[i] + r.take * g;
+        const T v = p.now.first ? g : r.momentum * p.s[i] + r.take * g;
         p.s[i] = v;
-        p.w[i] -= p.lr * (r.of_g * g + r.of_v * v);
+        p.w[i] -= p.now.lr * (r.of_g * g + r.of_v * v);
     }
 };
 /* lr stands for lr/(1-b1^t), root for sqrt(1-b2^t). */
@@ -85,7 +91,7 @@ struct optim_adam {
                 v = r.b2 * p.v[i] + r.new2 * g * g;
         p.s[i] = m;
         p.v[i] = v;
-        p.w[i] -= p.lr * m / (sqrt(v) / p.root + r.eps);
+        p.w[i] -= p.now.lr * m / (sqrt(v) / p.now.root + r.eps);
     }
 };
 /* decay stands for 1 - lr*decay. */
@@ -94,8 +100,8 @@ struct optim_adamw {
     static __device__ __forceinline__ void at(const optim_part<T> &p, const optim_rule<T> &r, T scale,
                                               int64_t i) {
         optim_part<T> plain = p;
-        plain.decay = 0;
-        p.w[i] *= p.decay;
+        plain.now.decay = 0;
+        p.w[i] *= p.now.decay;
         optim_adam::at(plain, r, scale, i);
     }
 };
@@ -107,14 +113,14 @@ struct optim_rmsprop {
         T v = g / (sqrt(s) + r.eps);
         p.s[i] = s;
         if (p.v) v = p.v[i] = r.momentum * p.v[i] + v;
-        p.w[i] -= p.lr * v;
+        p.w[i] -= p.now.lr * v;
     }
 };
 /* lr stands for 1 - decay: equal ones stay equal. */
 struct optim_average {
     template <class T>
     static __device__ __forceinline__ void at(const optim_part<T> &p, const optim_rule<T> &, T, int64_t i) {
-        p.w[i] += p.lr * (p.g[i] - p.w[i]);
+        p.w[i] += p.now.lr * (p.g[i] - p.w[i]);
     }
 };
 struct optim_swap {
@@ -130,16 +136,25 @@ struct optim_swap {
 
 template <class Rule, class T, int ROOM>
 __global__ void optim_update(const __grid_constant__ optim_list<T, ROOM> list,
-                             const __grid_constant__ optim_rule<T> rule) {
+                             const __grid_constant__ optim_rule<T> rule, const optim_now<T> *later) {
     T scale = 1;
     if (rule.norm2) {
         if (!(*rule.norm2 <= 1e300)) return; /* NaN or infinite: such gradients change nothing */
         scale = (T)mn__clip_factor(*rule.norm2, rule.clip_norm);
     }
-    const optim_part<T> &p = list.part[optim_find(list, blockIdx.x)];
+    const int k = optim_find(list, blockIdx.x);
+    optim_part<T> p = list.part[k];
+    if (later) p.now = later[k];
     const int64_t from = (int64_t)(blockIdx.x - p.chunk) * OPTIM_CHUNK;
     const int64_t to = p.count - from < OPTIM_CHUNK ? p.count : from + OPTIM_CHUNK;
     for (int64_t i = from + threadIdx.x; i < to; i += blockDim.x) Rule::at(p, rule, scale, i);
+}
+
+/* later[k] = what parameter k's next update needs: launched before a recorded optim_update. */
+template <class T, int ROOM>
+__global__ void optim_store(const __grid_constant__ optim_list<T, ROOM> list, optim_now<T> *later) {
+    const int k = (int)threadIdx.x;
+    if (k < list.n) later[k] = list.part[k].now;
 }
 
 /* sums[k] = the sum of g^2 over chunk k. */
@@ -159,8 +174,8 @@ __global__ void optim_squares(const __grid_constant__ optim_list<T, ROOM> list, 
 static unsigned chunks_of(int64_t count) { return (unsigned)((count + OPTIM_CHUNK - 1) / OPTIM_CHUNK); }
 
 template <class T> static optim_part<T> part_of(const mn__update_part &p, unsigned chunk) {
-    return {(T *)p.w, (T *)p.state[0], (T *)p.state[1], (const T *)p.g,    p.count,
-            chunk,    p.t == 1,        (T)p.lr,         (T)p.weight_decay, T(1)};
+    return {(T *)p.w, (T *)p.state[0], (T *)p.state[1], (const T *)p.g, p.count, chunk,
+            {(T)p.lr, (T)p.weight_decay, T(1), p.t == 1}};
 }
 
 /* Calls launch(list) for parameters 0 .. n-1: for all of them at once, unless there are hundreds. Empty ones
@@ -203,10 +218,14 @@ template <class T> static optim_rule<T> rule_of(const mn__update *u) {
 
 template <class Rule, class T, class Change>
 static mn_status update(const mn__update *u, const char *name, const optim_rule<T> &rule, Change change) {
+    optim_now<T> *later = (optim_now<T> *)u->later;
     auto launch = [&](const auto &list) {
         constexpr int room = sizeof list.part / sizeof *list.part;
+        optim_now<T> *const own = later;
+        if (later) later += list.n;
+        if (u->store) return LAUNCH(u->ctx, (optim_store<T, room>), 1, room, 0, list, own);
         return mn__cuda_launch(u->ctx, name, optim_update<Rule, T, room>, list.chunks, THREADS, 0, list,
-                               rule);
+                               rule, own);
     };
     return u->n <= OPTIM_FEW ? for_lists<T, OPTIM_FEW>(u, change, launch)
                              : for_lists<T, OPTIM_MANY>(u, change, launch);
@@ -219,8 +238,8 @@ template <class T> static mn_status sgd(const mn__update *u) {
 }
 template <class T>
 static void prepare_adam(const mn_optim_opt *o, optim_part<T> &to, const mn__update_part &p) {
-    to.lr = (T)(p.lr / (1 - pow(o->beta1, (double)p.t)));
-    to.root = (T)sqrt(1 - pow(o->beta2, (double)p.t));
+    to.now.lr = (T)(p.lr / (1 - pow(o->beta1, (double)p.t)));
+    to.now.root = (T)sqrt(1 - pow(o->beta2, (double)p.t));
 }
 template <class T> static mn_status adam(const mn__update *u) {
     return update<optim_adam>(
@@ -231,7 +250,7 @@ template <class T> static mn_status adamw(const mn__update *u) {
     return update<optim_adamw>(u, "adamw_update", rule_of<T>(u),
                                [u](optim_part<T> &to, const mn__update_part &p) {
                                    prepare_adam(u->opt, to, p);
-                                   to.decay = (T)(1 - p.lr * p.weight_decay);
+                                   to.now.decay = (T)(1 - p.lr * p.weight_decay);
                                });
 }
 template <class T> static mn_status rmsprop(const mn__update *u) {
@@ -242,7 +261,7 @@ template <class T> static mn_status rmsprop(const mn__update *u) {
 template <class T> static mn_status average(const mn__update *u) {
     return update<optim_average>(
         u, "average", rule_of<T>(u),
-        [u](optim_part<T> &to, const mn__update_part &) { to.lr = (T)(1 - u->decay); });
+        [u](optim_part<T> &to, const mn__update_part &) { to.now.lr = (T)(1 - u->decay); });
 }
 template <class T> static mn_status swap(const mn__update *u) {
     return update<optim_swap>(u, "swap", rule_of<T>(u), [](optim_part<T> &, const mn__update_part &) {});

@@ -36,7 +36,7 @@ mn_tensor *mn__activate_own(mn_tensor *x, mn_activation a) {
 }
 
 /* Is the only reader of x a layer that is ReLU and nothing else, in training? Nobody then looks at what x computes. */
-static bool feeds_relu(const mn__layer *x) {
+bool mn__makes_relu(const mn__layer *x) {
     const mn_model *m = x->model;
     for (int i = 0; i < m->n_layers; i++) {
         const mn__layer *l = m->layer[i];
@@ -46,10 +46,6 @@ static bool feeds_relu(const mn__layer *x) {
                mn__layer_readers(m, l->in[0]) == 1;
     }
     return false;
-}
-
-bool mn__makes_relu(const mn__layer *norm) {
-    return mn_context_device(norm->model->ctx) == MN_CPU && feeds_relu(norm);
 }
 
 /* Layers whose backward pass does not look at what they computed. */
@@ -67,9 +63,9 @@ static mn_status build(mn__layer *l) {
 static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     const mn_activation_layer *o = l->opt;
     mn__layer *x = l->model->layer[l->in[0]];
-    if (!feeds_relu(x) || !forgets(x)) return mn__activate(in[0], o->activation, o->alpha);
+    if (!mn__makes_relu(x) || !forgets(x)) return mn__activate(in[0], o->activation, o->alpha);
     x->out = NULL; /* is, or will be, the result of this layer */
-    return x->class == &mn__class_batch_normalization && mn__makes_relu(x) ? in[0] : mn__relu_over(in[0]);
+    return x->class == &mn__class_batch_normalization ? in[0] : mn__relu_over(in[0]);
 }
 
 const mn__layer_class mn__class_activation = {.name = "Activation",

@@ -27,6 +27,7 @@ mn_sym mn_layer_dropout(mn_model *m, mn_sym x, mn_dropout_layer opt) { return mn
 
 int mn_model_set_dropout(mn_model *m, double rate) {
     int n = 0;
+    mn__place_changed(m->ctx);
     for (int i = 0; i < m->n_layers; i++) {
         if (m->layer[i]->class != &mn__class_dropout) continue;
         ((mn_dropout_layer *)m->layer[i]->opt)->rate = rate;

@@ -298,6 +298,22 @@ typedef struct mn_accuracy {
 } mn_accuracy;
 mn_status mn_count_correct(const mn_tensor *logits, const int32_t *label, mn_accuracy *add_to);
 
+/* The same for many batches, with their losses, added up where they are computed: nothing waits until the sums are read. */
+typedef struct mn_tally mn_tally;
+typedef struct mn_tally_sum {
+    double loss; /* the sum over batches of mean loss times labelled rows */
+    mn_accuracy hits;
+    int64_t batches, not_finite; /* not_finite: the first batch, from 1, whose loss was NaN or infinite; 0: none */
+} mn_tally_sum;
+/* `n` entries, one a head, all zero. Owned by the context. */
+mn_tally *mn_tally_create(mn_context *c, int n);
+/* Adds a batch to entry i: loss (), logits (N,K), labels int32 (N). */
+mn_status mn_tally_add(mn_tally *t, int i, const mn_tensor *loss, const mn_tensor *logits, const mn_tensor *labels);
+/* All entries; waits for the device. */
+mn_status mn_tally_read(mn_tally *t, mn_tally_sum *out);
+/* Sets all entries; NULL: to zero. */
+mn_status mn_tally_set(mn_tally *t, const mn_tally_sum *sum);
+
 /* ---- looking ------------------------------------------------------------------------------------------ */
 
 mn_context *mn_model_context(const mn_model *m);

@@ -100,6 +100,7 @@ mn_tensor *mn_model_parameter(mn_model *m, const char *name) {
 
 int mn_model_freeze(mn_model *m, const char *pattern, bool frozen) {
     int matched = 0;
+    mn__place_changed(m->ctx);
     for (int i = 0; i < m->n_layers; i++) {
         mn__layer *l = m->layer[i];
         if (fnmatch(pattern, l->name, 0)) continue;

@@ -9,6 +9,7 @@ struct mn_ema {
     mn__update_part *part; /* w: the average, g and state[0]: the weight */
     double decay;
     int64_t updates;
+    void *later; /* see mn__update */
 };
 
 mn_ema *mn_ema_create(mn_context *c, mn_tensor **t, int n, double decay) {
@@ -20,7 +21,7 @@ mn_ema *mn_ema_create(mn_context *c, mn_tensor **t, int n, double decay) {
     *e = (mn_ema){.ctx = c, .n = n, .decay = decay};
     e->average = mn__host(c, MN_MODEL, (size_t)n * sizeof *e->average);
     e->part = mn__host(c, MN_MODEL, (size_t)n * sizeof *e->part);
-    if (!e->average || !e->part) return NULL;
+    if (!e->average || !e->part || mn__update_room(c, n, &e->later)) return NULL;
     for (int i = 0; i < n; i++) {
         mn_tensor *a = e->average[i] = mn_tensor_create(c, MN_MODEL, c->dtype, t[i]->shape);
         if (!a || mn_copy(a, t[i])) return NULL;
@@ -37,11 +38,21 @@ static const mn__update_kernels *kernels(mn_ema *e) {
     return c->error.status ? NULL : k;
 }
 
+/* One more update: launched, or, for the recorded launch of a step, its decay stored. */
+static mn_status update(mn_ema *e, bool store) {
+    double t = (double)e->updates++, begin = (t + 1) / (t + 10);
+    mn__update u = {.ctx = e->ctx, .part = e->part, .n = e->n, .decay = fmin(begin, e->decay)};
+    if (store) u.later = e->later, u.store = true;
+    return e->ctx->kernels->update[e->ctx->dtype]->average(&u);
+}
+static mn_status again(void *arg) { return update(*(mn_ema **)arg, true); }
+
 mn_status mn_ema_update(mn_ema *e) {
     const mn__update_kernels *k = e ? kernels(e) : NULL;
     if (!k) return e ? e->ctx->error.status : MN_ERR_ARG;
-    double t = (double)e->updates++, begin = (t + 1) / (t + 10);
-    return k->average(&(mn__update){.ctx = e->ctx, .part = e->part, .n = e->n, .decay = fmin(begin, e->decay)});
+    if (!e->ctx->recording) return update(e, false);
+    mn_status s = mn__step_again(e->ctx, again, &e, sizeof e);
+    return s ? s : k->average(&(mn__update){.ctx = e->ctx, .part = e->part, .n = e->n, .later = e->later});
 }
 
 mn_status mn_ema_swap(mn_ema *e) {

@@ -41,7 +41,14 @@ typedef struct mn__update {
     int n;
     double *norm2; /* device memory: the sum of the squared gradients; NULL without clip_norm */
     double decay;  /* averages */
+    /* In recorded steps (autograd/step.c): device memory for the numbers that change from step to step, MN__UPDATE_NUMBERS
+     * bytes a parameter. The recorded launch reads them there; `store` does not launch it, but puts them there. */
+    void *later;
+    bool store;
 } mn__update;
+#define MN__UPDATE_NUMBERS 32
+/* Such memory, where the device can record; *out stays NULL elsewhere. */
+mn_status mn__update_room(mn_context *c, int n, void **out);
 
 typedef mn_status (*mn__update_kernel)(const mn__update *u);
 /* What a device brings for optimisers, in one type: cpu/optim.c. */

@@ -28,6 +28,8 @@ struct mn_optim {
     int n, states; /* parameters; state tensors of each */
     slot *slot;
     mn__update_part *part; /* room for one launch */
+    int *which;            /* part[k] is parameter which[k] */
+    void *later;           /* see mn__update */
     const char **name;     /* of the state tensors */
     mn_tensor *norm2;      /* one f64: the squared norm of the gradients; NULL without clip_norm */
     mn_tensor *updates;    /* f64 (n): slot[].updates for checkpoints */
@@ -93,6 +95,12 @@ mn_status mn__check_list(mn_context *c, const char *what, mn_tensor **t, int n) 
     return MN_OK;
 }
 
+mn_status mn__update_room(mn_context *c, int n, void **out) {
+    if (!c->device->recorder) return MN_OK;
+    *out = mn__device_memory(c, MN_MODEL, (size_t)n * MN__UPDATE_NUMBERS);
+    return *out ? MN_OK : c->error.status;
+}
+
 static mn_tensor *zeros(mn_context *c, mn_dtype dtype, mn_shape shape) {
     mn_tensor *t = mn_tensor_create(c, MN_MODEL, dtype, shape);
     return t && mn_fill(t, 0) == MN_OK ? t : NULL;
@@ -124,8 +132,9 @@ mn_optim *mn_optim_create(mn_context *c, mn_tensor **params, int n, mn_optim_opt
     *o = (mn_optim){.ctx = c, .rule = rule, .opt = opt, .n = n, .states = rule->states(&opt)};
     o->slot = mn__host(c, MN_MODEL, (size_t)n * sizeof *o->slot);
     o->part = mn__host(c, MN_MODEL, (size_t)n * sizeof *o->part);
+    o->which = mn__host(c, MN_MODEL, (size_t)n * sizeof *o->which);
     o->name = mn__host(c, MN_MODEL, (size_t)(n * o->states + 1) * sizeof *o->name);
-    if (!o->slot || !o->part || !o->name) return NULL;
+    if (!o->slot || !o->part || !o->which || !o->name || mn__update_room(c, n, &o->later)) return NULL;
     for (int i = 0; i < n; i++) {
         o->slot[i] = (slot){.w = params[i], .lr_factor = 1, .weight_decay = -1};
         if (create_state(o, i)) return NULL;
@@ -142,6 +151,7 @@ mn_optim *mn_optim_create(mn_context *c, mn_tensor **params, int n, mn_optim_opt
 static mn_status take_updates(mn_optim *o) {
     if (!o->updates_shared) return MN_OK;
     o->updates_shared = false;
+    o->ctx->unread--;
     for (int i = 0; i < o->n; i++) {
         double v = mn_item(o->updates, i);
         if (!(v >= 0 && v <= 1e15))
@@ -154,43 +164,87 @@ static mn_status take_updates(mn_optim *o) {
 /* Lists the parameters that have a gradient since the last step. */
 static int collect(mn_optim *o) {
     int n = 0;
-    for (int i = 0; i < o->n; i++) {
-        slot *s = &o->slot[i];
-        if (!s->w->grad || s->w->grad_pass <= o->last_pass) continue;
-        double decay = s->weight_decay < 0 ? o->opt.weight_decay : s->weight_decay;
-        o->part[n++] =
-            (mn__update_part){.w = s->w->data,
-                              .g = s->w->grad->data,
-                              .count = s->w->count,
-                              .state = {s->state[0] ? s->state[0]->data : NULL, s->state[1] ? s->state[1]->data : NULL},
-                              .lr = o->opt.lr * s->lr_factor,
-                              .weight_decay = decay,
-                              .t = ++s->updates};
-    }
+    for (int i = 0; i < o->n; i++)
+        if (o->slot[i].w->grad && o->slot[i].w->grad_pass > o->last_pass) o->which[n++] = i;
     return n;
+}
+
+/* The list for a launch. `count`: it is one more update of each parameter. */
+static void make_parts(mn_optim *o, const int *which, int n, bool count) {
+    for (int k = 0; k < n; k++) {
+        slot *s = &o->slot[which[k]];
+        double decay = s->weight_decay < 0 ? o->opt.weight_decay : s->weight_decay;
+        if (count) s->updates++;
+        o->part[k] = (mn__update_part){.w = s->w->data,
+                                       .g = s->w->grad->data,
+                                       .count = s->w->count,
+                                       .state = {s->state[0] ? s->state[0]->data : NULL, s->state[1] ? s->state[1]->data : NULL},
+                                       .lr = o->opt.lr * s->lr_factor,
+                                       .weight_decay = decay,
+                                       .t = s->updates};
+    }
+}
+
+static mn_status check_rate(const mn_optim *o) {
+    if (o->opt.lr >= 0 && isfinite(o->opt.lr)) return MN_OK;
+    return MN__FAIL(o->ctx, MN_ERR_ARG, "%s: the learning rate is %g; wanted a number of at least 0", o->rule->name, o->opt.lr);
+}
+
+static mn_status launch(mn_optim *o, mn__update u) {
+    const mn__update_kernels *k = o->ctx->kernels->update[o->ctx->dtype];
+    u.ctx = o->ctx, u.opt = &o->opt, u.part = o->part, u.norm2 = o->norm2 ? o->norm2->data : NULL;
+    if (u.norm2 && !u.store && k->square_sum(&u)) return o->ctx->error.status;
+    return k->step[o->opt.kind](&u);
+}
+
+/* ---- in recorded steps: the update is recorded once, what changes is put where it reads ---- */
+
+typedef struct recorded_step {
+    mn_optim *o;
+    int n, which[];
+} recorded_step;
+
+static mn_status again(void *arg) {
+    const recorded_step *r = arg;
+    mn_optim *o = r->o;
+    if (take_updates(o) || check_rate(o)) return o->ctx->error.status;
+    make_parts(o, r->which, r->n, true);
+    o->last_pass = o->ctx->pass;
+    o->steps++;
+    return launch(o, (mn__update){.n = r->n, .later = o->later, .store = true});
+}
+
+static mn_status record(mn_optim *o, int n) {
+    size_t bytes = sizeof(recorded_step) + (size_t)n * sizeof(int);
+    recorded_step *r = mn_alloc(bytes);
+    if (!r) return MN__FAIL(o->ctx, MN_ERR_MEMORY, "out of host memory for recording an optimiser");
+    r->o = o, r->n = n;
+    memcpy(r->which, o->which, (size_t)n * sizeof *r->which);
+    mn_status s = mn__step_again(o->ctx, again, r, bytes);
+    mn_free(r);
+    if (s) return s;
+    make_parts(o, o->which, n, false);
+    return launch(o, (mn__update){.n = n, .later = o->later});
 }
 
 mn_status mn_optim_step(mn_optim *o) {
     if (!o) return MN_ERR_ARG;
     mn_context *c = o->ctx;
-    if (c->error.status || take_updates(o)) return c->error.status;
-    if (!(o->opt.lr >= 0 && isfinite(o->opt.lr)))
-        return MN__FAIL(c, MN_ERR_ARG, "%s: the learning rate is %g; wanted a number of at least 0", o->rule->name, o->opt.lr);
+    if (c->error.status || take_updates(o) || check_rate(o)) return c->error.status;
     int n = collect(o);
     if (n == 0)
         return MN__FAIL(c, MN_ERR_ARG,
                         "%s: no parameter has received a gradient since the last step; hint: call "
                         "mn_backward before mn_optim_step, and leave something unfrozen",
                         o->rule->name);
-    const mn__update_kernels *k = c->kernels->update[c->dtype];
-    mn__update u = {.ctx = c, .opt = &o->opt, .part = o->part, .n = n, .norm2 = o->norm2 ? o->norm2->data : NULL};
-    if (!k)
+    if (!c->kernels->update[c->dtype])
         return MN__FAIL(c, MN_ERR_UNSUPPORTED, "%s has no kernel for %s in %s", o->rule->name, c->device->name,
                         mn_dtype_name(c->dtype));
+    if (c->recording) return record(o, n);
+    make_parts(o, o->which, n, true);
     o->last_pass = c->pass;
     o->steps++;
-    if (u.norm2 && k->square_sum(&u)) return c->error.status;
-    return k->step[o->opt.kind](&u);
+    return launch(o, (mn__update){.n = n});
 }
 
 /* ---- looking and setting ---- */
@@ -228,6 +282,7 @@ mn_tensor *mn_optim_state(mn_optim *o, int i, const char **name) {
         mn_free(v);
         if (s) return NULL;
     }
+    if (!o->updates_shared) o->ctx->unread++;
     o->updates_shared = true;
     return o->updates;
 }

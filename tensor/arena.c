@@ -71,7 +71,7 @@ void mn__arena_destroy(mn__arena *a) {
 
 static bool within_limit(mn_context *c, size_t bytes) {
     if (!c->memory_limit) return true;
-    size_t held = c->model.used + c->step_data.used + c->workspace_bytes;
+    size_t held = c->model.used + c->step_data.used + c->workspace_bytes + c->side_bytes;
     if (bytes <= c->memory_limit && held <= c->memory_limit - bytes) return true;
     MN__FAIL(c, MN_ERR_MEMORY,
              "%zu MB more are needed but the memory limit is %zu MB and %zu MB are in use; "
@@ -121,6 +121,7 @@ void mn__buffer_give(mn_context *c, void *p) {
 void *mn__workspace(mn_context *c, size_t bytes) {
     if (bytes > c->workspace_bytes) {
         if (!within_limit(c, bytes - c->workspace_bytes)) return NULL;
+        mn__place_changed(c);
         if (c->workspace) c->device->release(c->device_state, c->workspace);
         c->workspace_bytes = 0;
         c->workspace = c->device->alloc(c->device_state, bytes);

@@ -46,6 +46,7 @@ mn_context *mn_context_create(const mn_context_opt *opt, mn_error *err) {
                       .memory_limit = o.memory_limit,
                       .precision = o.precision,
                       .threads = o.threads ? o.threads : processors(),
+                      .place = 1,
                       .device = device};
     if (device->open(&c->device_state, err) != MN_OK) {
         mn_free(c);
@@ -62,11 +63,14 @@ mn_context *mn_context_create(const mn_context_opt *opt, mn_error *err) {
 
 void mn_context_destroy(mn_context *c) {
     if (!c) return;
+    mn__steps_close(c);
+    mn__feeds_close(c);
     mn__arena_destroy(&c->model);
     mn__arena_destroy(&c->model_host);
     mn__arena_destroy(&c->step_data);
     mn__arena_destroy(&c->step_host);
     if (c->workspace) c->device->release(c->device_state, c->workspace);
+    if (c->side_workspace) c->device->release(c->device_state, c->side_workspace);
     c->device->close(c->device_state);
     mn_free(c);
 }
@@ -83,7 +87,7 @@ void mn_context_set_step(mn_context *c, uint64_t step) { c->step = step; }
 mn_memory_stats mn_context_memory(const mn_context *c) {
     return (mn_memory_stats){.model_bytes = c->model.reserved,
                              .step_bytes = c->step_data.reserved,
-                             .workspace_bytes = c->workspace_bytes,
+                             .workspace_bytes = c->workspace_bytes + c->side_bytes,
                              .step_used = c->step_data.used,
                              .step_peak = c->step_data.peak};
 }

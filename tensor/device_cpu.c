@@ -35,6 +35,11 @@ static mn_status cpu_zero(void *state, void *p, size_t bytes, mn_error *err) {
     memset(p, 0, bytes);
     return MN_OK;
 }
+static mn_status cpu_fill(void *state, void *p, const void *value, size_t size, int64_t count, mn_error *err) {
+    (void)state, (void)err;
+    for (int64_t i = 0; i < count; i++) memcpy((char *)p + (size_t)i * size, value, size);
+    return MN_OK;
+}
 static mn_status cpu_synchronize(void *state, mn_error *err) {
     (void)state, (void)err;
     return MN_OK;
@@ -79,6 +84,7 @@ const mn__device mn__device_cpu = {
     .download = cpu_copy,
     .copy = cpu_copy,
     .zero = cpu_zero,
+    .fill = cpu_fill,
     .synchronize = cpu_synchronize,
     .list = cpu_list,
 };

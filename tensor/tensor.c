@@ -164,6 +164,23 @@ mn_status mn_copy(mn_tensor *dst, const mn_tensor *src) {
     return dst->ctx->device->copy(dst->ctx->device_state, dst->data, src->data, bytes_of(dst), &dst->ctx->error);
 }
 
+/* Element i of a tensor's memory on the host. */
+static void put_element(void *to, mn_dtype dtype, int64_t i, double v) {
+    switch (dtype) {
+    case MN_F32:
+        ((float *)to)[i] = (float)v;
+        break;
+    case MN_F64:
+        ((double *)to)[i] = v;
+        break;
+    case MN_I32:
+        ((int32_t *)to)[i] = (int32_t)v;
+        break;
+    default:
+        ((uint8_t *)to)[i] = (uint8_t)v;
+    }
+}
+
 /* Fills element by element on the host, through a buffer of a few thousand, so that every device sees
  * the same numbers. */
 typedef double (*element_fn)(void *arg, int64_t i);
@@ -174,22 +191,7 @@ static mn_status fill_by(mn_tensor *t, element_fn f, void *arg) {
     size_t size = mn_dtype_size(t->dtype);
     for (int64_t at = 0; at < t->count; at += CHUNK) {
         int64_t n = t->count - at < CHUNK ? t->count - at : CHUNK;
-        for (int64_t i = 0; i < n; i++) {
-            double v = f(arg, at + i);
-            switch (t->dtype) {
-            case MN_F32:
-                ((float *)buffer)[i] = (float)v;
-                break;
-            case MN_F64:
-                buffer[i] = v;
-                break;
-            case MN_I32:
-                ((int32_t *)buffer)[i] = (int32_t)v;
-                break;
-            default:
-                ((uint8_t *)buffer)[i] = (uint8_t)v;
-            }
-        }
+        for (int64_t i = 0; i < n; i++) put_element(buffer, t->dtype, i, f(arg, at + i));
         mn_status s = t->ctx->device->upload(t->ctx->device_state, (char *)t->data + (size_t)at * size, buffer, (size_t)n * size,
                                              &t->ctx->error);
         if (s) return s;
@@ -197,14 +199,12 @@ static mn_status fill_by(mn_tensor *t, element_fn f, void *arg) {
     return MN_OK;
 }
 
-static double constant(void *arg, int64_t i) {
-    (void)i;
-    return *(double *)arg;
-}
 mn_status mn_fill(mn_tensor *t, double value) {
     if (!t) return MN_ERR_ARG;
     if (value == 0 && !signbit(value)) return t->ctx->device->zero(t->ctx->device_state, t->data, bytes_of(t), &t->ctx->error);
-    return fill_by(t, constant, &value);
+    double element;
+    put_element(&element, t->dtype, 0, value);
+    return t->ctx->device->fill(t->ctx->device_state, t->data, &element, mn_dtype_size(t->dtype), t->count, &t->ctx->error);
 }
 
 typedef struct draw {

@@ -193,6 +193,23 @@ mn_status mn_copy(mn_tensor *dst, const mn_tensor *src);
 size_t mn_dtype_size(mn_dtype d);
 const char *mn_dtype_name(mn_dtype d);
 
+/* ---- feeding --------------------------------------------------------------------------------------
+ * Batches on their way to the device while it still computes on the one before. A feed has room for two batches, in turn:
+ * mn_feed_put copies a batch from the host's memory, which may be used again at once, and starts its way to the device;
+ * mn_feed_tensor gives it as a tensor. On the CPU it is one copy. */
+
+typedef struct mn_feed mn_feed;
+typedef struct mn_feed_part {
+    mn_dtype dtype; /* MN_F32: floats on the host, the context's type as a tensor; MN_I32 */
+    mn_shape each;  /* of one sample */
+} mn_feed_part;
+/* For batches of at most `most` samples, each with `n` parts. Owned by the context. */
+mn_feed *mn_feed_create(mn_context *c, const mn_feed_part *part, int n, int64_t most);
+/* The next batch: `n` samples, host[i] the numbers of part i. It replaces the one before the last. */
+mn_status mn_feed_put(mn_feed *f, int64_t n, const void *const *host);
+/* Part i of the batch that was put last: an MN_STEP tensor (n, each...). */
+mn_tensor *mn_feed_tensor(mn_feed *f, int i);
+
 /* ---- random numbers ------------------------------------------------------------------------------
  * Counter-based (Philox4x32-10, Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"):
  * a number is a function of (seed, stream, index), never of what was drawn before. */
