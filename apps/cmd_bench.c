@@ -124,7 +124,7 @@ typedef struct bench {
     mn_feed *feed;
     mn_tally *tally;
     mn_tally_sum *sum; /* of each output */
-    double cpu; /* the least processor time of a step, of all threads together: what a busy machine leaves comparable */
+    double cpu;        /* the least processor time of a step, of all threads together: what a busy machine leaves comparable */
 } bench;
 
 static mn_status infer(void *arg) {

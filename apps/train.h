@@ -115,16 +115,16 @@ typedef struct train_run {
     head_map map; /* for validation */
     evaluation scores;
 
-    int64_t per_epoch;    /* batches */
-    int64_t epoch, batch; /* where it stands: batches done in this epoch, both from 0 */
-    train_tally tally;     /* as read last from `sums` */
-    mn_tally *sums;        /* the same on the device, up to the last batch */
-    mn_feed *feed;         /* the batch: pictures, then each head's labels, then the probabilities of heads that have them */
+    int64_t per_epoch;      /* batches */
+    int64_t epoch, batch;   /* where it stands: batches done in this epoch, both from 0 */
+    train_tally tally;      /* as read last from `sums` */
+    mn_tally *sums;         /* the same on the device, up to the last batch */
+    mn_feed *feed;          /* the batch: pictures, then each head's labels, then the probabilities of heads that have them */
     int soft[MN_MAX_HEADS]; /* the feed's part with head h's probabilities; 0: labels alone */
-    epoch_record *history; /* of the epochs done */
-    double seconds;        /* of this epoch, before the last interruption */
-    bool ended;            /* early stopping said so */
-    char *checkpoint;      /* path */
+    epoch_record *history;  /* of the epochs done */
+    double seconds;         /* of this epoch, before the last interruption */
+    bool ended;             /* early stopping said so */
+    char *checkpoint;       /* path */
 } train_run;
 
 /* cmd_train.c: fills *o from a command line, argv[0] being the program. A wrong word ends the program with a sentence

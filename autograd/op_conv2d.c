@@ -1,5 +1,6 @@
 /* conv2d: y[n,k,p,q] = b[k] + sum_{c,r,s} x[n, c, p*stride-top+r*dilation, q*stride-left+s*dilation] w[k,c,r,s].
  * Nothing is saved: the backward pass needs x and w, which the tape keeps anyway. */
+#include "autograd/ends_in_relu.h"
 #include "autograd/window.h"
 
 void mn_same_padding(int64_t size, int kernel, int stride, int dilation, int *before, int *after) {
@@ -103,11 +104,19 @@ static mn_tensor *example(mn_context *c, int k) {
 
 const mn_op mn__op_conv2d = {.name = "conv2d", .inputs = 3, .optional = 1 << 2, .shape = shape, .example = example};
 
-mn_tensor *mn_conv2d(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt) {
+static mn_tensor *apply(mn_tensor *in[3], mn_conv2d_opt opt, bool relu) {
     for (int i = 0; i < 2; i++) {
         if (opt.stride[i] == 0) opt.stride[i] = 1;
         if (opt.dilation[i] == 0) opt.dilation[i] = 1;
     }
     if (opt.groups == 0) opt.groups = 1;
-    return mn__apply(MN_OP_conv2d, (mn_tensor *[]){x, w, b}, 3, &opt, sizeof opt);
+    return mn__apply(MN_OP_conv2d, in, 3, &(mn__conv2d_opt){opt, relu}, sizeof(mn__conv2d_opt));
+}
+mn_tensor *mn_conv2d(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt) {
+    return apply((mn_tensor *[]){x, w, b}, opt, false);
+}
+mn_tensor *mn__conv2d_relu(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt) {
+    bool fused = mn__fuses_relu(x);
+    mn_tensor *y = apply((mn_tensor *[]){x, w, b}, opt, fused);
+    return fused ? y : mn__relu_over(y);
 }

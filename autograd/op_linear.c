@@ -1,5 +1,5 @@
 /* linear: y = x w^T + b, a fully connected layer. */
-#include "autograd/internal.h"
+#include "autograd/ends_in_relu.h"
 
 static mn_status shape(mn_node *n) {
     mn_shape x = n->in[0]->shape, w = n->in[1]->shape;
@@ -27,6 +27,12 @@ static mn_tensor *example(mn_context *c, int k) {
 
 const mn_op mn__op_linear = {.name = "linear", .inputs = 3, .optional = 4, .shape = shape, .example = example};
 
-mn_tensor *mn_linear(mn_tensor *x, mn_tensor *w, mn_tensor *b) {
-    return mn__apply(MN_OP_linear, (mn_tensor *[]){x, w, b}, 3, NULL, 0);
+static mn_tensor *apply(mn_tensor *in[3], bool relu) {
+    return mn__apply(MN_OP_linear, in, 3, &(mn__linear_opt){relu}, sizeof(mn__linear_opt));
+}
+mn_tensor *mn_linear(mn_tensor *x, mn_tensor *w, mn_tensor *b) { return apply((mn_tensor *[]){x, w, b}, false); }
+mn_tensor *mn__linear_relu(mn_tensor *x, mn_tensor *w, mn_tensor *b) {
+    bool fused = mn__fuses_relu(x);
+    mn_tensor *y = apply((mn_tensor *[]){x, w, b}, fused);
+    return fused ? y : mn__relu_over(y);
 }

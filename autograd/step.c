@@ -10,6 +10,7 @@
  * device's memory: the learning rates of all parameters (optim/), the step (dropout). Those who need them ask with
  * mn__step_again to be called before each launch. A recording is void when memory has moved: mn_context.place. */
 #include "autograd/internal.h"
+#include "autograd/profile.h"
 #include <string.h>
 
 enum { WARM = 2, MOST = 8 }; /* runs before a step is recorded; recordings that are kept */
@@ -117,7 +118,8 @@ mn_status mn_step_run(mn_context *c, mn_feed *feed, mn_step_fn step, void *arg) 
     mn_status s = mn_step_begin(c);
     if (s || c->error.status) return c->error.status;
     const mn__recorder *device = c->device->recorder;
-    recorded *r = device && device->wanted(c->device_state) ? find(c, feed, step, arg) : NULL;
+    bool wanted = device && device->wanted(c->device_state) && !mn__profile(); /* which is of single operations */
+    recorded *r = wanted ? find(c, feed, step, arg) : NULL;
     if (!r) return step(arg);
     if (r->graph && r->place != c->place) drop(c, r);
     if (!r->graph) {
@@ -134,8 +136,10 @@ mn_status mn__step_again(mn_context *c, mn_status (*run)(void *arg), const void 
     *a = (again){.run = run};
     memcpy(a + 1, arg, bytes);
     recorded *r = c->recording;
-    if (r->last) r->last->next = a;
-    else r->first = a;
+    if (r->last)
+        r->last->next = a;
+    else
+        r->first = a;
     r->last = a;
     return MN_OK;
 }

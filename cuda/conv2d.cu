@@ -10,6 +10,7 @@
  *   conv2d_implicit.cu   any shape: a product of matrices that are never written down
  *   conv2d_direct.cu     one input channel a group (grey images, depthwise): too little work a number for tiles */
 #include "cuda/conv2d.cuh"
+#include "cuda/ends_in_relu.cuh"
 #include "cuda/reduce.cuh"
 
 static bool direct(const mn__window &g) { return g.C == g.groups; }
@@ -29,7 +30,8 @@ static mn_status check_size(mn_node *n, const mn__window &g) {
 
 template <class T> static mn_status forward(mn_node *n) {
     const mn__window g = mn__conv2d_window(n);
-    const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), in<T>(n, 2), nullptr, out<T>(n), nullptr, nullptr, false, false};
+    const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), in<T>(n, 2), nullptr, out<T>(n), nullptr, nullptr, false, false,
+                             options<mn__conv2d_opt>(n)->relu};
     const mn_status s = check_size(n, g);
     if (s || n->out->count == 0) return s;
     return direct(g) ? conv2d_direct_forward(j) : conv2d_implicit_forward(j);
@@ -47,19 +49,20 @@ template <class T> struct channel_term {
 template <class T> static mn_status backward(mn_node *n) {
     const mn__window g = mn__conv2d_window(n);
     T *dx = in_grad<T>(n, 0), *dw = in_grad<T>(n, 1), *db = in_grad<T>(n, 2);
+    const relu_gradient<T> dy(n, options<mn__conv2d_opt>(n)->relu);
     auto gradient = [&](T *of_x, T *of_w) {
-        const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), nullptr, out_grad<T>(n), nullptr, of_x, of_w,
+        const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), nullptr, dy.dy, nullptr, of_x, of_w,
                                  mn__adds(n, 0), mn__adds(n, 1)};
         return direct(g) ? conv2d_direct_backward(j) : conv2d_implicit_backward(j);
     };
     auto weights = [&] {
         const mn_status s = dw ? gradient(nullptr, dw) : MN_OK;
         const int64_t pixels = g.P * g.Q;
-        const channel_term<T> term = {out_grad<T>(n), g.K, pixels};
+        const channel_term<T> term = {dy.dy, g.K, pixels};
         return s || !db ? s : reduce(n->ctx, ACROSS, term, g.K, g.N * pixels, 1, mn__adds(n, 2), db);
     };
     auto data = [&] { return gradient(dx, nullptr); };
-    mn_status s = check_size(n, g);
+    mn_status s = dy.status ? dy.status : check_size(n, g);
     if (!s && dx && dx != dw) return side_by_side(n->ctx, data, weights);
     if (!s && dx) s = data(); /* one tensor in both places: one after the other */
     return s ? s : weights();

@@ -12,6 +12,7 @@ template <class T> struct conv2d_job {
     const T *x, *w, *b, *dy;
     T *y, *dx, *dw;
     bool add_dx, add_dw;
+    bool relu = false; /* forward: y is max(0, that) */
 };
 
 template <class T> mn_status conv2d_implicit_forward(const conv2d_job<T> &j); /* any shape */

@@ -23,7 +23,8 @@ static direct_geometry geometry_of(const mn__window &g, int64_t parts) {
 /* Thread map: a thread a pixel (p,q) of OUTS outputs of one channel, k = c*M + part*OUTS + o: its window is read once
  * for all of them. blockIdx.y counts (n, c), or several of them. (R*S + OUTS) reads from the caches, OUTS writes. */
 template <class T, int OUTS>
-__global__ void conv2d_direct_forward_kernel(direct_geometry g, int64_t planes, const T *x, const T *w, const T *b, T *y) {
+__global__ void conv2d_direct_forward_kernel(direct_geometry g, int64_t planes, const T *x, const T *w, const T *b, bool relu,
+                                             T *y) {
     const int work = g.P * g.Q * (int)g.parts.d, taps = g.R * g.S;
     for (int64_t plane = blockIdx.y; plane < planes; plane += gridDim.y) {
         const T *const from = x + plane * g.H * g.W;
@@ -49,7 +50,7 @@ __global__ void conv2d_direct_forward_kernel(direct_geometry g, int64_t planes, 
                 }
 #pragma unroll
             for (int o = 0; o < OUTS; o++)
-                if (o < count) y[(n * g.K + k + o) * g.P * g.Q + pixel] = sum[o];
+                if (o < count) y[(n * g.K + k + o) * g.P * g.Q + pixel] = relu && !(sum[o] > 0) ? T(0) : sum[o];
         }
     }
 }
@@ -64,7 +65,7 @@ template <class T> mn_status conv2d_direct_forward(const conv2d_job<T> &j) {
         return mn_fail(&j.c->error, MN_ERR_SHAPE, "CUDA: conv2d: an image of %lldx%lld pixels is too large", (long long)g.H,
                        (long long)g.W);
     return LAUNCH(j.c, (several ? conv2d_direct_forward_kernel<T, OUTS> : conv2d_direct_forward_kernel<T, 1>), grid, THREADS,
-                  0, geometry_of(g, parts), planes, j.x, j.w, j.b, j.y);
+                  0, geometry_of(g, parts), planes, j.x, j.w, j.b, j.relu, j.y);
 }
 
 /* Thread map: a thread a pixel (h,w) of x; the windows that see it are those where a division comes out even. */

@@ -124,7 +124,7 @@ template <class T> struct conv_result {
     divisor pq, q;
     const T *bias; /* of channel i, or NULL */
     int channels;
-    bool add;
+    bool add, relu;
     __device__ __forceinline__ void select(int g) {
         y += g * group;
         if (bias) bias += g * channels;
@@ -135,7 +135,8 @@ template <class T> struct conv_result {
     }
     __device__ __forceinline__ void put(int i, column at, T v) const {
         T *const to = at + i * plane;
-        *to = (add ? *to : bias ? bias[i] : T(0)) + v;
+        const T sum = (add ? *to : bias ? bias[i] : T(0)) + v;
+        *to = relu && !(sum > 0) ? T(0) : sum;
     }
 };
 /* dw lies in memory as the matrix that it is. */
@@ -169,7 +170,7 @@ template <class T> mn_status conv2d_implicit_forward(const conv2d_job<T> &j) {
     conv_window<T, true> window;
     window.x = j.x, window.g = windows_of(g);
     const conv_result<T> y = {j.y, g.K * pixels, K * pixels, pixels, (int)g.Q, 1, divide_by(pixels), divide_by(g.Q), j.b,
-                              (int)K, false};
+                              (int)K, false, j.relu};
     return gemm_any<T>(j.c, (int)g.groups, K, g.N * pixels, taps, conv_weights<T>{j.w, taps, K * taps}, window, y);
 }
 
@@ -218,7 +219,7 @@ template <class T> static mn_status data_gradient(const conv2d_job<T> &j, const 
     m.pq = divide_by(pixels), m.q = divide_by(h.count), m.rs = rs, m.s = s;
     const conv_weights_back<T> w = {j.w + v.r0 * g.S + h.r0, C * RS, K * C * RS, (int)RS, (int)(v.step * g.S), (int)h.step, rs, s};
     const conv_result<T> dx = {j.dx + v.first * g.W + h.first, g.C * g.H * g.W, C * g.H * g.W, g.H * g.W,
-                               (int)(g.stride_h * g.W), (int)g.stride_w, m.pq, m.q, nullptr, 0, j.add_dx};
+                               (int)(g.stride_h * g.W), (int)g.stride_w, m.pq, m.q, nullptr, 0, j.add_dx, false};
     return gemm_any<T>(j.c, (int)g.groups, C, g.N * pixels, K * taps, w, window, dx);
 }
 

@@ -22,18 +22,19 @@ template <class T> struct gemm_rows {
     T *c;
     int64_t length;
     const T *bias;
-    bool add;
+    bool add, relu;
     __device__ __forceinline__ void select(int) {}
     __device__ __forceinline__ column column_of(int j) const { return {c + j, bias ? bias[j] : T(0)}; }
     __device__ __forceinline__ void put(int i, const column &q, T v) const {
         T *const to = q.to + i * length;
-        *to = (add ? *to : q.bias) + v;
+        const T sum = (add ? *to : q.bias) + v;
+        *to = relu && !(sum > 0) ? T(0) : sum;
     }
 };
 
 template <class T, bool TA, bool TB> static mn_status multiply(mn_context *c, const gemm_job<T> &g) {
     return gemm_any<T>(c, 1, g.m, g.n, g.k, gemm_matrix<T, !TA>{g.a, g.lda}, gemm_matrix<T, TB>{g.b, g.ldb},
-                       gemm_rows<T>{g.c, g.ldc, g.bias, g.add});
+                       gemm_rows<T>{g.c, g.ldc, g.bias, g.add, g.relu});
 }
 
 template <class T> mn_status gemm(mn_context *c, const gemm_job<T> &g) {

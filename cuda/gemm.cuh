@@ -116,6 +116,7 @@ template <class T> struct gemm_job {
     bool add;
     T *c;
     int64_t ldc;
+    bool relu = false; /* C is max(0, that) */
 };
 template <class T> mn_status gemm(mn_context *c, const gemm_job<T> &job);
 #endif

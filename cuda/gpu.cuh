@@ -7,7 +7,7 @@ typedef struct gpu {
     cudaStream_t stream; /* everything of the context runs here */
     cudaStream_t side;   /* but for branches of a graph: NULL before the first graph */
     cudaEvent_t forked, joined;
-    bool beside, branch; /* between fork and return: the streams have changed places; between fork and join */
+    bool branch; /* between fork and join, while a step is recorded */
     int processors, capability;
     bool wait;           /* MIEN_SYNC=1: wait after every launch */
     bool graphs;         /* MIEN_GRAPH=0: none */

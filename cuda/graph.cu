@@ -31,11 +31,9 @@ static void change_places(mn_context *c) {
     c->workspace = c->side_workspace, c->workspace_bytes = c->side_bytes;
     c->side_workspace = workspace, c->side_bytes = bytes;
     gpu *g = gpu_of(c);
-    if (g->branch) {
-        cudaStream_t stream = g->stream;
-        g->stream = g->side, g->side = stream;
-    }
-    g->beside = !g->beside;
+    if (!g->branch) return;
+    cudaStream_t stream = g->stream;
+    g->stream = g->side, g->side = stream;
 }
 static mn_status branched(mn_context *c, cudaError_t e) {
     return e == cudaSuccess ? MN_OK : mn__cuda_failed(&c->error, e, "branching", "; hint: MIEN_GRAPH=0");

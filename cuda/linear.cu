@@ -2,17 +2,21 @@
  *   dx (+)= dy w        dw (+)= dy^T x        db[k] (+)= sum_n dy[n,k]
  * x (N,C), w (K,C), b (K) or NULL, y (N,K). y overwritten. The kernel is cuda/gemm.cuh's, which adds the bias as it
  * stores; db is a sum of cuda/reduce.cuh. 2*N*K*C flop forward, twice that backward. */
+#include "cuda/ends_in_relu.cuh"
 #include "cuda/gemm.cuh"
 #include "cuda/reduce.cuh"
 
 template <class T> static mn_status forward(mn_node *n) {
     const int64_t N = n->out->shape.dim[0], K = n->out->shape.dim[1], C = n->in[0]->shape.dim[1];
-    return gemm<T>(n->ctx, {false, true, N, K, C, in<T>(n, 0), C, in<T>(n, 1), C, in<T>(n, 2), false, out<T>(n), K});
+    return gemm<T>(n->ctx, {false, true, N, K, C, in<T>(n, 0), C, in<T>(n, 1), C, in<T>(n, 2), false, out<T>(n), K, options<mn__linear_opt>(n)->relu});
 }
 
 template <class T> static mn_status backward(mn_node *n) {
     const int64_t N = n->out->shape.dim[0], K = n->out->shape.dim[1], C = n->in[0]->shape.dim[1];
-    const T *x = in<T>(n, 0), *w = in<T>(n, 1), *dy = out_grad<T>(n);
+    const T *x = in<T>(n, 0), *w = in<T>(n, 1);
+    const relu_gradient<T> g(n, options<mn__linear_opt>(n)->relu);
+    const T *dy = g.dy;
+    if (g.status) return g.status;
     T *dx = in_grad<T>(n, 0), *dw = in_grad<T>(n, 1), *db = in_grad<T>(n, 2);
     auto weights = [&] {
         mn_status s = MN_OK;

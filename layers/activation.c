@@ -1,4 +1,5 @@
 /* Activation: one function of every number; and the same for layers that have an activation of their own. */
+#include "autograd/ends_in_relu.h"
 #include "autograd/internal.h"
 #include "layers/internal.h"
 
@@ -31,8 +32,11 @@ mn_tensor *mn__activate(mn_tensor *x, mn_activation a, double alpha) {
     }
 }
 
-mn_tensor *mn__activate_own(mn_tensor *x, mn_activation a) {
-    return a == MN_ACT_RELU ? mn__relu_over(x) : mn__activate(x, a, 0);
+mn_tensor *mn__conv2d_activated(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt, mn_activation a) {
+    return a == MN_ACT_RELU ? mn__conv2d_relu(x, w, b, opt) : mn__activate(mn_conv2d(x, w, b, opt), a, 0);
+}
+mn_tensor *mn__linear_activated(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_activation a) {
+    return a == MN_ACT_RELU ? mn__linear_relu(x, w, b) : mn__activate(mn_linear(x, w, b), a, 0);
 }
 
 /* Is the only reader of x a layer that is ReLU and nothing else, in training? Nobody then looks at what x computes. */

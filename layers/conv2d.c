@@ -39,12 +39,11 @@ static mn_status build(mn__layer *l) {
 
 static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     const mn_conv2d_layer *o = l->opt;
-    mn_tensor *y = mn_conv2d(in[0], l->weight[0].t, l->weight[1].t,
-                             (mn_conv2d_opt){.stride = {o->strides[0], o->strides[1]},
-                                             .dilation = {o->dilation_rate[0], o->dilation_rate[1]},
-                                             .groups = o->groups,
-                                             .padding = {l->pad[0], l->pad[1], l->pad[2], l->pad[3]}});
-    return mn__activate_own(y, o->activation);
+    mn_conv2d_opt opt = {.stride = {o->strides[0], o->strides[1]},
+                         .dilation = {o->dilation_rate[0], o->dilation_rate[1]},
+                         .groups = o->groups,
+                         .padding = {l->pad[0], l->pad[1], l->pad[2], l->pad[3]}};
+    return mn__conv2d_activated(in[0], l->weight[0].t, l->weight[1].t, opt, o->activation);
 }
 
 const mn__layer_class mn__class_conv2d = {.name = "Conv2D",

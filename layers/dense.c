@@ -28,7 +28,7 @@ static mn_status build(mn__layer *l) {
 
 static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     const mn_dense_layer *o = l->opt;
-    return mn__activate_own(mn_linear(in[0], l->weight[0].t, l->weight[1].t), o->activation);
+    return mn__linear_activated(in[0], l->weight[0].t, l->weight[1].t, o->activation);
 }
 
 const mn__layer_class mn__class_dense = {.name = "Dense",

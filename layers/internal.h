@@ -157,8 +157,9 @@ mn_status mn__window_size(mn__layer *l, const int size[2], const int stride[2], 
 /* He before activations of the ReLU kind, else Xavier, where nothing else was asked for. */
 mn_init mn__init_for(mn_init asked, mn_activation next);
 mn_tensor *mn__activate(mn_tensor *x, mn_activation a, double alpha);
-/* The same for a result that nobody else has seen: ReLU writes over it. */
-mn_tensor *mn__activate_own(mn_tensor *x, mn_activation a);
+/* A convolution, a linear layer and the activation after it: ReLU costs no memory of its own. */
+mn_tensor *mn__conv2d_activated(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt, mn_activation a);
+mn_tensor *mn__linear_activated(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_activation a);
 /* Does this batch norm, in training, compute the ReLU layer after it as well? */
 bool mn__makes_relu(const mn__layer *norm);
 

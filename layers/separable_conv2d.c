@@ -47,8 +47,7 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
                                              .dilation = {o->dilation_rate[0], o->dilation_rate[1]},
                                              .groups = (int)mn__in_shape(l, 0).dim[0],
                                              .padding = {l->pad[0], l->pad[1], l->pad[2], l->pad[3]}});
-    y = mn_conv2d(y, l->weight[1].t, l->weight[2].t, (mn_conv2d_opt){0});
-    return mn__activate_own(y, o->activation);
+    return mn__conv2d_activated(y, l->weight[1].t, l->weight[2].t, (mn_conv2d_opt){0}, o->activation);
 }
 
 const mn__layer_class mn__class_separable_conv2d = {.name = "SeparableConv2D",

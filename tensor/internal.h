@@ -96,7 +96,7 @@ struct mn_context {
     void *device_state;
     mn__arena model, model_host; /* tensor data; structs and names */
     mn__arena step_data, step_host;
-    mn__buffer *buffers; /* of this step, newest first */
+    mn__buffer *buffers;              /* of this step, newest first */
     void *workspace, *side_workspace; /* side: of work that runs beside other work (cuda/graph.cu) */
     size_t workspace_bytes, side_bytes;
     /* autograd */

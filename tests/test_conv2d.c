@@ -1,6 +1,6 @@
 /* conv2d forward and all three gradients against loops in double that follow the definition, over odd shapes. */
 #include "tests/op_test.h"
-#include "autograd/internal.h"
+#include "autograd/ends_in_relu.h"
 
 typedef struct conv_case {
     int64_t N, C, H, W, K, R, S;
@@ -209,6 +209,42 @@ START_TEST(test_same_padding) {
 }
 END_TEST
 
+/* With ReLU in the same operation: the values and gradients of the two one after the other. `kept`: somebody wants to see the
+ * gradient of the result, which must not have gone through the ReLU. */
+static void one_relu(op_env *e, mn_shape xs, mn_shape ws, mn_conv2d_opt o, bool kept) {
+    mn_tensor *x = op_input(e, 0, xs, -1, 1), *w = op_input(e, 1, ws, -1, 1), *b = op_input(e, 2, MN_SHAPE(ws.dim[0]), -1, 1);
+    mn_tensor *of[] = {x, w, b}, *apart = mn_relu(mn_conv2d(x, w, b, o)), *y = mn__conv2d_relu(x, w, b, o);
+    ck_assert_msg(y != NULL, "%s", mn_context_error(e->c)->text);
+    mn_tensor *dy = op_input(e, 3, y->shape, -1, 1);
+    double *want = op_values(apart), *slope = op_values(dy), *grad[3];
+    op_expect(e, y, y->shape, want);
+    ASSERT_OK(mn_backward_from(e->c, apart, dy), mn_context_error(e->c));
+    for (int i = 0; i < 3; i++) grad[i] = op_values(of[i]->grad);
+    y->retain_grad = kept;
+    for (int pass = 0; pass < 2; pass++) { /* the second adds to the first */
+        ASSERT_OK(mn__backward_from(e->c, y, dy, pass), mn_context_error(e->c));
+        for (int i = 0; i < 3; i++) {
+            op_expect(e, of[i]->grad, of[i]->shape, grad[i]);
+            for (int64_t k = 0; k < of[i]->count; k++) grad[i][k] *= 2;
+        }
+        if (kept) op_expect(e, y->grad, y->shape, slope);
+    }
+    free(want), free(slope), free(grad[0]), free(grad[1]), free(grad[2]);
+    mn_step_begin(e->c);
+}
+static void relu(op_env *e) {
+    const mn_conv2d_opt one = {.padding = {1, 1, 1, 1}};
+    for (int kept = 0; kept < 2; kept++) {
+        one_relu(e, MN_SHAPE(2, 3, 6, 5), MN_SHAPE(4, 3, 3, 3), one, kept);
+        one_relu(e, MN_SHAPE(2, 1, 6, 5), MN_SHAPE(11, 1, 3, 3), one, kept);                                  /* grey */
+        one_relu(e, MN_SHAPE(1, 4, 5, 7), MN_SHAPE(4, 1, 3, 3), (mn_conv2d_opt){.groups = 4}, kept);          /* depthwise */
+        one_relu(e, MN_SHAPE(2, 4, 7, 5), MN_SHAPE(6, 2, 3, 2), (mn_conv2d_opt){.groups = 2, .stride = {2, 1}}, kept);
+        one_relu(e, MN_SHAPE(1, 40, 3, 3), MN_SHAPE(3, 40, 3, 3), (mn_conv2d_opt){0}, kept); /* a long sum, in slices */
+    }
+}
+START_TEST(test_relu) { for_each_backend(relu); }
+END_TEST
+
 static void errors(op_env *e) {
     mn_tensor *x = op_input(e, 0, MN_SHAPE(2, 3, 8, 8), -1, 1), *grey = op_input(e, 1, MN_SHAPE(4, 1, 3, 3), -1, 1);
     mn_tensor *w = op_input(e, 2, MN_SHAPE(4, 3, 3, 3), -1, 1), *b = op_input(e, 3, MN_SHAPE(3), -1, 1);
@@ -231,4 +267,4 @@ static void errors(op_env *e) {
 START_TEST(test_errors) { for_each_backend(errors); }
 END_TEST
 
-TEST_SUITE(conv2d, test_definition, test_accuracy, test_empty_batch, test_same_padding, test_errors)
+TEST_SUITE(conv2d, test_definition, test_accuracy, test_empty_batch, test_same_padding, test_relu, test_errors)

@@ -1,4 +1,5 @@
 /* linear against three loops in double; with and without a bias. */
+#include "autograd/ends_in_relu.h"
 #include "tests/op_test.h"
 
 static void case_of(op_env *e, int64_t N, int64_t C, int64_t K, bool bias) {
@@ -39,6 +40,22 @@ static void values(op_env *e) {
 START_TEST(test_values) { for_each_backend(values); }
 END_TEST
 
+/* With ReLU in the same operation: the values and gradients of the two one after the other. */
+static void relu(op_env *e) {
+    mn_tensor *x = op_input(e, 0, MN_SHAPE(7, 300), -1, 1), *w = op_input(e, 1, MN_SHAPE(5, 300), -1, 1);
+    mn_tensor *b = op_input(e, 2, MN_SHAPE(5), -1, 1), *dy = op_input(e, 3, MN_SHAPE(7, 5), -1, 1), *of[] = {x, w, b};
+    mn_tensor *apart = mn_relu(mn_linear(x, w, b)), *y = mn__linear_relu(x, w, b);
+    double *want = op_values(apart);
+    op_expect(e, y, MN_SHAPE(7, 5), want);
+    ASSERT_OK(mn_backward_from(e->c, apart, dy), mn_context_error(e->c));
+    double *grad[3] = {op_values(x->grad), op_values(w->grad), op_values(b->grad)};
+    ASSERT_OK(mn_backward_from(e->c, y, dy), mn_context_error(e->c));
+    for (int i = 0; i < 3; i++) op_expect(e, of[i]->grad, of[i]->shape, grad[i]), free(grad[i]);
+    free(want);
+}
+START_TEST(test_relu) { for_each_backend(relu); }
+END_TEST
+
 static void errors(op_env *e) {
     mn_tensor *x = op_input(e, 0, MN_SHAPE(2, 3), -1, 1), *w = op_input(e, 1, MN_SHAPE(5, 4), -1, 1);
     mn_tensor *images = op_input(e, 2, MN_SHAPE(2, 1, 3, 3), -1, 1), *v = op_input(e, 3, MN_SHAPE(5, 3), -1, 1);
@@ -50,4 +67,4 @@ static void errors(op_env *e) {
 START_TEST(test_errors) { for_each_backend(errors); }
 END_TEST
 
-TEST_SUITE(linear, test_values, test_errors)
+TEST_SUITE(linear, test_values, test_relu, test_errors)

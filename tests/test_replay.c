@@ -435,7 +435,8 @@ START_TEST(test_refused) {
     ck_assert_int_eq(mn_feed_put(f, 6, (const void *const[]){x}), MN_ERR_ARG);
     refused(c, "a batch of 6; wanted 1 to 5");
     mn_tally *t = mn_tally_create(c, 2);
-    mn_tensor *loss = mn_tensor_create(c, MN_STEP, MN_F32, (mn_shape){0}), *y = mn_tensor_create(c, MN_STEP, MN_F32, MN_SHAPE(3, 4));
+    mn_tensor *loss = mn_tensor_create(c, MN_STEP, MN_F32, (mn_shape){0}),
+              *y = mn_tensor_create(c, MN_STEP, MN_F32, MN_SHAPE(3, 4));
     ck_assert_int_eq(mn_tally_add(t, 2, loss, y, y), MN_ERR_ARG);
     refused(c, "no entry 2");
     ck_assert_int_eq(mn_tally_add(t, 1, loss, y, y), MN_ERR_SHAPE);
@@ -481,4 +482,5 @@ START_TEST(test_tally) {
 }
 END_TEST
 
-TEST_SUITE(replay, test_cpu, test_momentum, test_adam, test_adamw, test_rmsprop, test_branches, test_when, test_many_parameters, test_no_allocations, test_looking, test_feed, test_refused, test_tally)
+TEST_SUITE(replay, test_cpu, test_momentum, test_adam, test_adamw, test_rmsprop, test_branches, test_when, test_many_parameters,
+           test_no_allocations, test_looking, test_feed, test_refused, test_tally)

@@ -1,0 +1,25 @@
+/* Products that end in ReLU: max(0, y) in one operation. On CUDA ReLU is computed where y is stored, which saves a pass over
+ * memory; elsewhere it is written over y (mn__relu_over). */
+#ifndef MIEN_AUTOGRAD_ENDS_IN_RELU_H
+#define MIEN_AUTOGRAD_ENDS_IN_RELU_H
+#include "autograd/internal.h"
+
+/* Options as the kernels see them. */
+typedef struct mn__conv2d_opt {
+    mn_conv2d_opt of; /* first: kernels without this look at nothing else */
+    bool relu;
+} mn__conv2d_opt;
+typedef struct mn__linear_opt {
+    bool relu;
+} mn__linear_opt;
+
+mn_tensor *mn__conv2d_relu(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt);
+mn_tensor *mn__linear_relu(mn_tensor *x, mn_tensor *w, mn_tensor *b);
+/* Does x's device do so? Then the ReLU that is not an operation of its own is counted here: the numbers of operations are
+ * the keys of random numbers (mn_dropout), which are the same on every device. */
+static inline bool mn__fuses_relu(const mn_tensor *x) {
+    bool fuses = x && mn_context_device(x->ctx) == MN_CUDA;
+    if (fuses) x->ctx->next_node++;
+    return fuses;
+}
+#endif
