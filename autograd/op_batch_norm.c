@@ -63,5 +63,7 @@ mn_tensor *mn_batch_norm(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_ten
 }
 mn_tensor *mn__batch_norm_relu(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
                                mn_tensor *running_var, mn_batch_norm_opt opt) {
-    return apply((mn_tensor *[]){x, gamma, beta, running_mean, running_var}, opt, true);
+    mn_tensor *y = apply((mn_tensor *[]){x, gamma, beta, running_mean, running_var}, opt, true);
+    if (y) y->ctx->next_node++; /* it stands for two: later operations draw the same random numbers on every device */
+    return y;
 }

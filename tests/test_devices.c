@@ -95,6 +95,40 @@ END_TEST
 START_TEST(test_mini_xception) { follows("mini-xception", (mn_optim_opt){.kind = MN_ADAM, .lr = 1e-3}, 2e-3); }
 END_TEST
 
+/* What is one operation on the CPU may be two on a GPU (batch norm and ReLU), and the other way round (a convolution and
+ * ReLU). Dropout behind them draws the same mask on both. */
+static double loss_behind_dropout(mn_device device) {
+    float x[BATCH * SIZE * SIZE];
+    int32_t label[BATCH];
+    mn_context *c = mn_context_create(&(mn_context_opt){.device = device, .threads = 2, .seed = 7}, NULL);
+    if (!c) return NAN;
+    mn_model *m = mn_model_create(c, "masked");
+    mn_sym s = mn_model_input(m, "input", MN_SHAPE(1, SIZE, SIZE));
+    s = mn_layer_conv2d(m, s, (mn_conv2d_layer){.filters = 3, .kernel_size = {3, 3}, .activation = MN_ACT_RELU});
+    s = mn_layer_conv2d(m, s, (mn_conv2d_layer){.filters = 4, .kernel_size = {3, 3}, .strides = {2, 2}});
+    s = mn_layer_batch_normalization(m, s, (mn_batch_normalization_layer){0});
+    s = mn_layer_activation(m, s, (mn_activation_layer){.activation = MN_ACT_RELU});
+    s = mn_layer_dropout(m, s, (mn_dropout_layer){.rate = 0.5});
+    mn_model_output(m, mn_layer_dense(m, mn_layer_flatten(m, s, (mn_plain_layer){0}), (mn_dense_layer){.units = CLASSES}));
+    ASSERT_OK(mn_model_build(m), mn_context_error(c));
+    make_batch(0, x, label);
+    mn_step_begin(c);
+    mn_tensor *in = mn_input(c, MN_SHAPE(BATCH, 1, SIZE, SIZE), x);
+    ASSERT_OK(mn_model_forward(m, &in, true), mn_context_error(c));
+    double loss =
+        mn_item(mn_cross_entropy(mn_model_result(m, 0), mn_labels(c, BATCH, label), NULL, (mn_cross_entropy_opt){0}), 0);
+    mn_context_destroy(c);
+    return loss;
+}
+START_TEST(test_same_masks) {
+    double gpu = loss_behind_dropout(MN_CUDA), cpu = loss_behind_dropout(MN_CPU);
+    if (isnan(gpu))
+        test_skip("dropout on CUDA beside the CPU: no device");
+    else
+        ASSERT_CLOSE(gpu, cpu, 1e-5);
+}
+END_TEST
+
 /* ---- what there is ---- */
 
 START_TEST(test_list) {
@@ -166,4 +200,5 @@ START_TEST(test_lost) {
 }
 END_TEST
 
-TEST_SUITE(devices, test_seed2, test_mini_xception, test_list, test_no_device, test_no_driver, test_out_of_memory, test_lost)
+TEST_SUITE(devices, test_seed2, test_mini_xception, test_same_masks, test_list, test_no_device, test_no_driver,
+           test_out_of_memory, test_lost)
