@@ -78,7 +78,10 @@ static void follows(const char *net, mn_optim_opt opt, double tolerance) {
     ck_assert_msg(fabs(cpu.loss[STEPS - 1] - cpu.loss[0]) > 1e-3, "%s does not move: %g", net, cpu.loss[0]);
     ck_assert_int_eq(gpu.count, cpu.count);
     double worst = 0;
-    for (int64_t i = 0; i < cpu.count; i++) worst = fmax(worst, fabs((double)(gpu.weight[i] - cpu.weight[i])));
+    for (int64_t i = 0; i < cpu.count; i++) {
+        double d = fabs((double)(gpu.weight[i] - cpu.weight[i]));
+        if (!(d <= worst)) worst = d;
+    }
     ASSERT_CLOSE(worst, 0, tolerance);
     trained again;
     train(MN_CUDA, net, opt, &again); /* bit for bit */

@@ -4,6 +4,7 @@
 #include "apps/predict.h"
 #include "tests/tests.h"
 #include <fcntl.h>
+#include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
