@@ -190,6 +190,12 @@ static mn_status convert(const options *o, mn_context *c, mn_context *d, mn_mode
         ends_in(o->in, ".safetensors") ? open_weights(o, c, info, err) : mn_model_load(c, app_model_path(o->in), info, err);
     if (!m) return err->status;
     mn_status s = amend(o, m, info, err);
+    for (int i = 0; i < info->n_heads && !s; i++)
+        if (info->plain[i] && info->head[i].n_classes > 1)
+            printf(
+                "note      %s: its %d numbers are written as they are, as no softmax ends them; hint: --class-names if they are "
+                "logits\n",
+                info->head[i].name, info->head[i].n_classes);
     if (!s) s = mn_model_save(m, info, o->out, err);
     if (s) return s;
     printf("wrote     %s: %d layers, %lld parameters\n", o->out, mn_model_layers(m), (long long)mn_model_count(m).parameters);

@@ -86,6 +86,9 @@ mn_status foreign_apply(const foreign *f, mn_model_info *info, mn_error *err) {
     if (f->n_heads > info->n_heads)
         return mn_fail(err, MN_ERR_ARG, "--class-names is given for %d heads, the model has %d", f->n_heads, info->n_heads);
     mn_status s = MN_OK;
-    for (int h = 0; h < f->n_heads && !s; h++) s = name_classes(f->classes[h], &info->head[h], err);
+    for (int h = 0; h < f->n_heads && !s; h++) {
+        s = name_classes(f->classes[h], &info->head[h], err);
+        info->plain[h] = false; /* its numbers are logits of these classes */
+    }
     return s;
 }

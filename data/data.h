@@ -425,9 +425,10 @@ typedef struct mn_model_info {
     int n_heads;
     mn_head head[MN_MAX_HEADS]; /* in the order of the model's outputs */
     mn_calibration calibration[MN_MAX_HEADS];
-    char *training; /* the training record, JSON text; NULL: none */
-    char *tests;    /* each time that test rows were scored, a JSON array, oldest first; NULL: never */
-    char *card;     /* the model card, Markdown; NULL: none */
+    bool plain[MN_MAX_HEADS]; /* the head's numbers are no logits of classes: files that are written get no softmax behind it */
+    char *training;           /* the training record, JSON text; NULL: none */
+    char *tests;              /* each time that test rows were scored, a JSON array, oldest first; NULL: never */
+    char *card;               /* the model card, Markdown; NULL: none */
 } mn_model_info;
 void mn_model_info_free(mn_model_info *info);
 /* Deep copy of a head's names. */
@@ -436,7 +437,8 @@ void mn_head_free(mn_head *h);
 
 mn_status mn_model_save(mn_model *m, const mn_model_info *info, const char *path, mn_error *err);
 /* A new, built model in `c`; *info is filled and must be freed. Files of foreign origin without mien's
- * attributes give a preprocess with the input's shape and range 0..1, and heads with class names "0", "1", ... */
+ * attributes give a preprocess with the input's shape and range 0..1, and heads with class names "0", "1", ..., which are
+ * plain where no softmax ends them. */
 mn_model *mn_model_load(mn_context *c, const char *path, mn_model_info *info, mn_error *err);
 
 /* Adds `entry`, a JSON object, to the list of tests of a model file of anybody's and leaves everything else in it as it is.
@@ -455,6 +457,7 @@ typedef struct mn_export_c_opt {
 } mn_export_c_opt;
 typedef struct mn_export_c_report {
     int64_t source_bytes, arena_bytes, weights, weight_bytes;
+    int64_t prepared_bytes; /* memory for what the first call makes of the weights of 3x3 convolutions */
 } mn_export_c_report;
 /* Folds batch normalisation into m (which cannot be saved or trained afterwards) and writes self-contained C99.
  * `info` (may be NULL): preprocessing and classes; `opt`, `report` may be NULL. Layers that have no C form are named. */

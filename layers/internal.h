@@ -83,6 +83,7 @@ typedef struct mn__layer {
     mn__weight weight[MN__MAX_WEIGHTS];
     int n_weights;
     bool frozen, folded;
+    bool softmax;   /* an output that ends in softmax in its file; here it gives logits */
     bool each_step; /* applied to every step of a sequence: class sees (...), `shape` and the inputs are (T,...) */
     bool training;  /* of the running forward pass, less frozen */
     mn_tensor *out; /* of the last forward pass */

@@ -279,7 +279,10 @@ mn_status mn_model_output(mn_model *m, mn_sym x) {
     for (int i = 0; i < m->n_outputs; i++)
         if (m->output[i] == x) return mn__layer_fail(m->layer[x], MN_ERR_ARG, "is marked as an output twice");
     mn_activation *a = mn__layer_activation(m->layer[x]);
-    if (a && *a == MN_ACT_SOFTMAX) *a = MN_ACT_LINEAR; /* heads are logits: the loss and predict apply it */
+    if (a && *a == MN_ACT_SOFTMAX) { /* heads are logits: the loss and predict apply it */
+        *a = MN_ACT_LINEAR;
+        m->layer[x]->softmax = true;
+    }
     mn_sym *list = mn__host(m->ctx, MN_MODEL, ((size_t)m->n_outputs + 1) * sizeof *list);
     if (!list) return m->status = m->ctx->error.status;
     for (int i = 0; i < m->n_outputs; i++) list[i] = m->output[i];

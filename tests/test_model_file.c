@@ -1,5 +1,6 @@
 /* Model files: what is written comes back to the bit, Keras's files are understood, broken ones refused. */
-#include "data/data.h"
+#include "data/formats/model_config.h"
+#include "data/formats/model_info.h"
 #include "tests/op_test.h"
 #include <unistd.h>
 
@@ -210,6 +211,45 @@ START_TEST(test_flatten_order) {
 }
 END_TEST
 
+static mn_model *dense(mn_context *c, int units, bool bias) {
+    mn_model *m = mn_model_create(c, "little");
+    mn_sym x = mn_model_input(m, "input", MN_SHAPE(1, 3, 3));
+    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 2, .kernel_size = {2, 2}, .name = "conv"});
+    x = mn_layer_flatten(m, x, (mn_plain_layer){0});
+    mn_model_output(m, mn_layer_dense(m, x, (mn_dense_layer){.units = units, .name = "emotion", .no_bias = !bias}));
+    ASSERT_OK(mn_model_build(m), mn_context_error(c));
+    return m;
+}
+
+/* A file of another program whose output no softmax ends (numbers of a regression) gets none in the file made of it. */
+START_TEST(test_plain_outputs) {
+    for (int classes = 0; classes < 2; classes++) {
+        mn_context *c = op_context(MN_F32, 3), *d = op_context(MN_F32, 4);
+        mn_error err = {0};
+        mn_model *m = dense(c, 7, true);
+        mn_model_info info = {.n_heads = classes}, got = {0};
+        info.head[0] = (mn_head){.name = "emotion", .n_classes = 7, .class_name = emotion_names};
+        char *text = mn__config_write(m, &info, &err);
+        ck_assert_ptr_nonnull(text);
+        mn_model *again = mn__config_read(d, text, &err);
+        ck_assert_msg(again && !mn_model_build(again), "%s", err.text);
+        ASSERT_OK(mn__info_default(again, &got, &err), &err);
+        ck_assert(got.n_heads == 1 && got.plain[0] == !classes);
+        char *second = mn__config_write(again, &got, &err), *stored = mn__info_write(&got, &err);
+        ck_assert_str_eq(second, text);
+        ck_assert((strstr(text, "softmax") != NULL) == classes);
+        ck_assert((strstr(stored, "\"plain\":true") != NULL) == !classes);
+        mn_model_info_free(&got);
+        ASSERT_OK(mn__info_read(stored, again, &got, &err), &err);
+        ck_assert(got.plain[0] == !classes);
+        mn_model_info_free(&got);
+        mn_free(text), mn_free(second), mn_free(stored);
+        mn_context_destroy(c);
+        mn_context_destroy(d);
+    }
+}
+END_TEST
+
 /* The published mini-Xception files of Keras 2.0.5. */
 START_TEST(test_peers) {
     static const struct {
@@ -247,16 +287,6 @@ START_TEST(test_peers) {
 END_TEST
 
 /* ---- broken files ---- */
-
-static mn_model *dense(mn_context *c, int units, bool bias) {
-    mn_model *m = mn_model_create(c, "little");
-    mn_sym x = mn_model_input(m, "input", MN_SHAPE(1, 3, 3));
-    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 2, .kernel_size = {2, 2}, .name = "conv"});
-    x = mn_layer_flatten(m, x, (mn_plain_layer){0});
-    mn_model_output(m, mn_layer_dense(m, x, (mn_dense_layer){.units = units, .name = "emotion", .no_bias = !bias}));
-    ASSERT_OK(mn_model_build(m), mn_context_error(c));
-    return m;
-}
 
 static char *little_file(size_t *n) {
     mn_context *c = op_context(MN_F32, 1);
@@ -395,8 +425,8 @@ START_TEST(test_no_memory) {
 }
 END_TEST
 
-TEST_SUITE(model_file, test_round_trip, test_all_layers, test_flatten_order, test_peers, test_truncated, test_flipped,
-           test_sentences, test_no_file, test_no_memory)
+TEST_SUITE(model_file, test_round_trip, test_all_layers, test_flatten_order, test_plain_outputs, test_peers, test_truncated,
+           test_flipped, test_sentences, test_no_file, test_no_memory)
 #else
 START_TEST(test_missing) {
     mn_error err = {0};

@@ -7,6 +7,7 @@
 #define MIEN_DATA_EXPORT_C_H
 #include "data/internal.h"
 #include "data/formats/model_config.h"
+#include "data/formats/model_info.h"
 
 /* Text that grows; `failed` when there was no memory for it. */
 typedef struct mn__growing {
@@ -27,13 +28,15 @@ typedef struct mn__export {
     const mn_export_c_opt *opt;
     mn_error *err;
     mn__orders orders;
-    mn__growing calls;   /* one piece a layer, each begun by NEW_CALL */
-    mn__numbers weights; /* kernels: floats, or whole numbers -127..127 */
-    mn__numbers numbers; /* biases and scales */
-    int *buffer;         /* of each layer's output */
-    mn_sym *absorbed;    /* the layer that already does this one's work, or -1 */
-    int64_t *size;       /* of each buffer, in numbers; buffer 0 is the input */
-    int64_t *place;      /* of each buffer in the arena */
+    mn__growing calls;      /* one piece a layer, each begun by NEW_CALL */
+    mn__growing first_call; /* what the first call prepares */
+    int64_t points;         /* weights at Winograd's points, made by the first call */
+    mn__numbers weights;    /* kernels: floats, or whole numbers -127..127 */
+    mn__numbers numbers;    /* biases and scales */
+    int *buffer;            /* of each layer's output */
+    mn_sym *absorbed;       /* the layer that already does this one's work, or -1 */
+    int64_t *size;          /* of each buffer, in numbers; buffer 0 is the input */
+    int64_t *place;         /* of each buffer in the arena */
     int n_buffers;
     int64_t arena, calls_size;
 } mn__export;

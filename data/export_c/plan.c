@@ -278,7 +278,7 @@ static void plan_outputs(mn__export *x) {
     for (int i = 0; i < x->m->n_outputs; i++) {
         int b = x->buffer[x->m->output[i]];
         long long n = count(mn_model_output_shape(x->m, i));
-        bool classes = x->info && i < x->info->n_heads && x->info->head[i].n_classes > 1;
+        bool classes = mn__ends_in_softmax(x->m, x->info, x->m->output[i]);
         double t = classes ? x->info->calibration[i].temperature : 0;
         if (t > 0 && t != 1)
             MN__SAY("    KERNEL(rescale)(@%d, %lld, (float)%.9g, 0, out + %lld);\n    KERNEL(softmax)(out + %lld, %lld, out + "
@@ -303,6 +303,7 @@ mn_status mn__export_plan(mn__export *x) {
     for (int i = 0; i < m->n_layers; i++) x->absorbed[i] = -1;
     for (int i = 0; i < m->n_layers && s == MN_OK; i++) s = plan_layer(x, i);
     if (s == MN_OK) plan_outputs(x);
-    if (s == MN_OK && x->calls.failed) s = mn_fail(x->err, MN_ERR_MEMORY, "out of host memory for the C text");
+    if (s == MN_OK && (x->calls.failed || x->first_call.failed))
+        s = mn_fail(x->err, MN_ERR_MEMORY, "out of host memory for the C text");
     return s;
 }

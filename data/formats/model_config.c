@@ -1,5 +1,6 @@
 /* Keras's description of a model, written and read. */
 #include "data/formats/model_config.h"
+#include "data/formats/model_info.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,12 +44,6 @@ static bool needs_own_layer(const mn__layer *l) {
     return a && *a == MN_ACT_LEAKY_RELU && l->class != &mn__class_activation;
 }
 
-static bool is_head(const mn_model *m, const mn_model_info *info, mn_sym x) {
-    for (int i = 0; i < m->n_outputs && info; i++)
-        if (m->output[i] == x) return i < info->n_heads && info->head[i].n_classes > 1;
-    return false;
-}
-
 /* Can the softmax of head x be the layer's own activation? Else a layer "<name>_softmax" follows. */
 static bool own_softmax(const mn_model *m, mn_sym x) {
     const mn_activation *a = mn__layer_activation(m->layer[x]);
@@ -56,7 +51,7 @@ static bool own_softmax(const mn_model *m, mn_sym x) {
 }
 
 static bool needs_softmax_layer(const mn_model *m, const mn_model_info *info, mn_sym x) {
-    return is_head(m, info, x) && !own_softmax(m, x);
+    return mn__ends_in_softmax(m, info, x) && !own_softmax(m, x);
 }
 
 int mn__keras_followers(const mn_model *m, const mn_model_info *info, mn_sym x, bool as_output) {
@@ -121,7 +116,8 @@ static json_t *layer_config(const writer *w, mn_sym x) {
         json_object_set_new(o, "data_format", json_string("channels_last"));
     if (l->class == &mn__class_batch_normalization) json_object_set_new(o, "axis", json_integer(-1));
     if (needs_own_layer(l)) json_object_set_new(o, "activation", json_string("linear"));
-    if (is_head(w->m, w->info, x) && own_softmax(w->m, x)) json_object_set_new(o, "activation", json_string("softmax"));
+    if (mn__ends_in_softmax(w->m, w->info, x) && own_softmax(w->m, x))
+        json_object_set_new(o, "activation", json_string("softmax"));
     return o;
 }
 
@@ -297,7 +293,10 @@ static int try_layer(parser *p, json_t *layer) {
         in[i] = symbol(p->m, from[i]);
         if (in[i] < 0) return 0;
     }
-    if (n == 1 && !strcmp(class_name, "Activation") && is_own_softmax(p, name, p->m->layer[in[0]])) return 1;
+    if (n == 1 && !strcmp(class_name, "Activation") && is_own_softmax(p, name, p->m->layer[in[0]])) {
+        p->m->layer[in[0]]->softmax = true;
+        return 1;
+    }
     return mn__json_layer(p->m, class_name, name, config, in, n, &(mn__json_form){.keras = true}) < 0 ? -1 : 1;
 }
 

@@ -35,6 +35,12 @@ void mn_model_info_free(mn_model_info *info) {
     *info = (mn_model_info){0};
 }
 
+bool mn__ends_in_softmax(const mn_model *m, const mn_model_info *info, mn_sym x) {
+    for (int i = 0; i < m->n_outputs && info; i++)
+        if (m->output[i] == x) return i < info->n_heads && info->head[i].n_classes > 1 && !info->plain[i];
+    return false;
+}
+
 mn_status mn__info_default(const mn_model *m, mn_model_info *info, mn_error *err) {
     mn_shape s = mn_model_input_shape(m, 0);
     const int64_t *image = s.dim + (s.ndim > 3); /* of a picture, or of a frame of a clip */
@@ -44,6 +50,7 @@ mn_status mn__info_default(const mn_model *m, mn_model_info *info, mn_error *err
     for (int i = 0; i < mn_model_outputs(m) && i < MN_MAX_HEADS && status == MN_OK; i++) {
         mn_shape out = mn_model_output_shape(m, i);
         if (out.ndim != 1 || out.dim[0] > MN_MAX_CLASSES) break;
+        info->plain[i] = !m->layer[m->output[i]]->softmax;
         mn_head *h = &info->head[info->n_heads++];
         status = make_head(h, mn_model_output_name(m, i), (int)out.dim[0], err);
         for (int k = 0; k < h->n_classes && status == MN_OK; k++) {
@@ -61,7 +68,7 @@ mn_status mn__info_default(const mn_model *m, mn_model_info *info, mn_error *err
 
 /* ---- writing ---- */
 
-static json_t *head_json(const mn_head *h, const mn_calibration *c) {
+static json_t *head_json(const mn_head *h, const mn_calibration *c, bool plain) {
     json_t *classes = json_array();
     char number[16];
     for (int k = 0; k < h->n_classes; k++) {
@@ -72,6 +79,7 @@ static json_t *head_json(const mn_head *h, const mn_calibration *c) {
     json_t *j = json_pack("{s:s,s:o}", "name", h->name, "classes", classes);
     if (c->temperature != 0) json_object_set_new(j, "temperature", json_real(c->temperature));
     if (c->unsure != 0) json_object_set_new(j, "unsure", json_real(c->unsure));
+    if (plain) json_object_set_new(j, "plain", json_true());
     return j;
 }
 
@@ -79,7 +87,8 @@ char *mn__info_write(const mn_model_info *info, mn_error *err) {
     const mn_preprocess *p = &info->preprocess;
     json_t *heads = json_array();
     bool ok = true;
-    for (int i = 0; i < info->n_heads; i++) ok &= !json_array_append_new(heads, head_json(&info->head[i], &info->calibration[i]));
+    for (int i = 0; i < info->n_heads; i++)
+        ok &= !json_array_append_new(heads, head_json(&info->head[i], &info->calibration[i], info->plain[i]));
     char steps[80];
     json_t *root = json_pack("{s:{s:s,s:i,s:i,s:i,s:s,s:[f,f],s:[f,f,f],s:[f,f,f],s:b,s:f},s:o}", "preprocess", "pipeline",
                              mn_pipeline_text(p, steps, sizeof steps), "channels", p->channels, "height", p->height, "width",
@@ -196,6 +205,7 @@ mn_status mn__info_read(const char *text, const mn_model *m, mn_model_info *info
     if (s == MN_OK && (!json_is_array(heads) || json_array_size(heads) > MN_MAX_HEADS)) s = bad(err, "heads");
     for (size_t i = 0; s == MN_OK && i < json_array_size(heads); i++) {
         s = read_calibration(json_array_get(heads, i), &info->calibration[i], err);
+        info->plain[i] = json_is_true(json_object_get(json_array_get(heads, i), "plain"));
         if (s == MN_OK) s = read_head(json_array_get(heads, i), &info->head[info->n_heads++], err);
     }
     json_decref(root);

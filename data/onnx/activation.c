@@ -150,7 +150,10 @@ mn_status mn__onnx_softmax(reader *r) {
                              "of a tensor of %d dimensions along axis %d; wanted (samples, features), axis 1", rank, axis);
     mn_sym x = mn__onnx_plain(r, in, 1);
     if (x < 0) return r->err->status;
-    if (mn__onnx_is_final(r) && r->m->layer[x]->class != &mn__class_input) return mn__onnx_give(r, x);
+    if (mn__onnx_is_final(r) && r->m->layer[x]->class != &mn__class_input) {
+        r->m->layer[x]->softmax = true;
+        return mn__onnx_give(r, x);
+    }
     if (logarithm) return mn__onnx_fail(r, MN_ERR_UNSUPPORTED, "is supported at the end of a network only");
     return activate(r, MN_ACT_SOFTMAX, 0);
 }

@@ -11,12 +11,6 @@ enum { IR_VERSION = 7, OPSET = 13 };
 /* ---- heads ---- */
 
 /* In the file a head of several classes gives probabilities. */
-static bool is_head(const mn_model *m, const mn_model_info *info, mn_sym x) {
-    for (int i = 0; i < m->n_outputs && info; i++)
-        if (m->output[i] == x) return i < info->n_heads && info->head[i].n_classes > 1;
-    return false;
-}
-
 /* ---- the graph ---- */
 
 static mn_status put_weights(mn__onnx_writer *w, const mn__layer *l) {
@@ -52,7 +46,7 @@ static mn_status put_layer(mn__onnx_writer *w, mn_sym x) {
     if (s == MN_OK) s = w->b.err->status;
     if (s == MN_OK) s = mn__onnx_layer(w, l, in);
     if (s) return s;
-    bool head = is_head(w->m, w->info, x) && !l->each_step;
+    bool head = mn__ends_in_softmax(w->m, w->info, x) && !l->each_step;
     char *name = mn__onnx_text(&w->b, "%s%s", l->name, head ? ":logits" : l->each_step ? ":steps" : "");
     if (!name) return w->b.err->status;
     w->b.last->output[0] = name;
