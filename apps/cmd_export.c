@@ -230,8 +230,11 @@ static mn_status run(const options *o, mn_error *err) {
     mn_status s = m ? foreign_apply(&o->foreign, &info, err) : err->status;
     if (!s) s = mn_model_export_c(m, &info, &opt, o->c, &r, err);
     if (!s)
-        printf("%s: %.0f kB of source, %lld weights in %.0f kB, %.0f kB of memory for what lies between layers\n", o->c,
-               (double)r.source_bytes / 1e3, (long long)r.weights, (double)r.weight_bytes / 1e3, (double)r.arena_bytes / 1e3);
+        printf(
+            "%s: %.0f kB of source, %lld weights in %.0f kB; memory: %.0f kB for what lies between layers, %.0f kB for weights "
+            "made ready\n",
+            o->c, (double)r.source_bytes / 1e3, (long long)r.weights, (double)r.weight_bytes / 1e3, (double)r.arena_bytes / 1e3,
+            (double)r.prepared_bytes / 1e3);
     mn_model_info_free(&info);
     mn_context_destroy(c);
     if (s || !o->int8) return s;

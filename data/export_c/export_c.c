@@ -17,6 +17,7 @@ static mn_status export(mn__export *x, const char *path, mn_export_c_report *rep
     if (s == MN_OK && report)
         *report = (mn_export_c_report){.source_bytes = bytes,
                                        .arena_bytes = x->arena * 4,
+                                       .prepared_bytes = x->points * 4,
                                        .weights = x->weights.n,
                                        .weight_bytes = x->weights.n * (x->opt->int8 ? 1 : 4) + x->numbers.n * 4};
     return s;
@@ -32,6 +33,7 @@ mn_status mn_model_export_c(mn_model *m, const mn_model_info *info, const mn_exp
     mn_status s = export(&x, path, report);
     mn__orders_free(&x.orders);
     mn_free(x.calls.text);
+    mn_free(x.first_call.text);
     mn_free(x.weights.at);
     mn_free(x.numbers.at);
     mn_free(x.buffer);

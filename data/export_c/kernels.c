@@ -17,6 +17,41 @@ static void decode(void) {
     }
 }
 
+/*@ points */
+/* Winograd's F(4x4, 3x3): four results in a row of a 3-tap filter are the product of two polynomials, which six of its
+ * values determine. Each value is one multiplication, so that 16 pixels of a 3x3 convolution cost 36 products, not 144.
+ * The six points are 0, +-POINT_A, +-POINT_B and infinity; other points round worse. */
+#define POINT_A 0.625f
+#define POINT_B 1.5f
+#define AA (POINT_A * POINT_A)
+#define BB (POINT_B * POINT_B)
+
+/* The values at the six points of three weights `from` apart, divided by what the other transforms leave out. */
+static void weights_at_points(const float *g, size_t from, float *u, size_t to) {
+    const float a = 1 / (2 * AA * (AA - BB)), b = 1 / (2 * BB * (BB - AA)), g0 = g[0], g1 = g[from], g2 = g[2 * from];
+    u[0] = g0 / (AA * BB);
+    u[to] = a * (g0 + AA * g2 + POINT_A * g1);
+    u[2 * to] = a * (g0 + AA * g2 - POINT_A * g1);
+    u[3 * to] = b * (g0 + BB * g2 + POINT_B * g1);
+    u[4 * to] = b * (g0 + BB * g2 - POINT_B * g1);
+    u[5 * to] = g2;
+}
+
+/* All weights of a layer at the 36 points: both are blocks of 16 filters (the last one of 8, where 8 are left). */
+static void prepare_points(const weight *w, int channels, int filters, float *u) {
+    const size_t point = (size_t)channels * (size_t)filters;
+    int k, i, r;
+    for (k = 0; k < filters; k += 16) {
+        const int n = channels * (filters - k > 8 ? 16 : 8);
+        for (i = 0; i < n; i++) {
+            float rows[18];
+            for (r = 0; r < 3; r++) weights_at_points(w + r * 3 * n + i, (size_t)n, rows + r * 6, 1);
+            for (r = 0; r < 6; r++) weights_at_points(rows + r, 6, u + (size_t)r * point + i, 6 * point);
+        }
+        w += 9 * n, u += n;
+    }
+}
+
 /*@ vectors */
 /* Eight numbers at once. GCC and Clang have a type for them on every processor; elsewhere it is an array. `a` is
  * a variable of that type; x is one number, p points to eight of them, w to eight weights. */
@@ -182,6 +217,92 @@ TARGET static void KERNEL(conv)(const float *x, const window *s, const weight *w
             else KERNEL(tile)(s, from, w, bias + k, low, 1, to, n);
         }
         w += (size_t)length * (n > 8 ? 16 : 8);
+    }
+}
+
+/*@ winograd */
+/* Eight channels side by side: six pixels `from` apart to their values at the six points. */
+TARGET INLINE void KERNEL(to_points)(const float *d, int from, float *v, int to) {
+    int l;
+    for (l = 0; l < 8; l++) {
+        const float d0 = d[l], d1 = d[from + l], d2 = d[2 * from + l], d3 = d[3 * from + l], d4 = d[4 * from + l];
+        const float even_a = d4 - BB * d2, odd_a = POINT_A * (d3 - BB * d1);
+        const float even_b = d4 - AA * d2, odd_b = POINT_B * (d3 - AA * d1);
+        v[l] = AA * BB * d0 - (AA + BB) * d2 + d4;
+        v[to + l] = even_a + odd_a;
+        v[2 * to + l] = even_a - odd_a;
+        v[3 * to + l] = even_b + odd_b;
+        v[4 * to + l] = even_b - odd_b;
+        v[5 * to + l] = AA * BB * d1 - (AA + BB) * d3 + d[5 * from + l];
+    }
+}
+
+/* And back: six products to four pixels. */
+TARGET INLINE void KERNEL(from_points)(const float *m, int from, float *y, int to) {
+    int l;
+    for (l = 0; l < 8; l++) {
+        const float m1 = m[from + l], m2 = m[2 * from + l], m3 = m[3 * from + l], m4 = m[4 * from + l];
+        const float sum_a = m1 + m2, odd_a = POINT_A * (m1 - m2), sum_b = m3 + m4, odd_b = POINT_B * (m3 - m4);
+        y[l] = m[l] + sum_a + sum_b;
+        y[to + l] = odd_a + odd_b;
+        y[2 * to + l] = AA * sum_a + BB * sum_b;
+        y[3 * to + l] = AA * odd_a + BB * odd_b + m[5 * from + l];
+    }
+}
+
+/* The 6x6 pixels that a tile of 4x4 sees, n channels, to 36 points `to` apart. */
+TARGET static void KERNEL(tile_to_points)(const float *x, int row, int n, float *v, int to) {
+    int c, i;
+    for (c = 0; c < n; c += 8) {
+        float half[6 * 6 * 8], whole[6 * 6 * 8];
+        for (i = 0; i < 6; i++) KERNEL(to_points)(x + i * n + c, row, half + i * 8, 48);
+        for (i = 0; i < 6; i++) KERNEL(to_points)(half + i * 48, 8, whole + i * 48, 8);
+        for (i = 0; i < 36; i++) memcpy(v + i * to + c, whole + i * 8, 8 * sizeof *v);
+    }
+}
+
+/* y = max(low, pixels + bias) of one tile; down and right: how much of it lies in the image. */
+TARGET static void KERNEL(tile_from_points)(const float *m, int from, const float *bias, float low, int n, float *y,
+                                            int row, int down, int right) {
+    int k, i, j, l;
+    for (k = 0; k < n; k += 8) {
+        float half[4 * 6 * 8], whole[4 * 4 * 8];
+        for (i = 0; i < 6; i++) KERNEL(from_points)(m + i * from + k, 6 * from, half + i * 8, 48);
+        for (i = 0; i < 4; i++) KERNEL(from_points)(half + i * 48, 8, whole + i * 32, 8);
+        for (i = 0; i < down; i++)
+            for (j = 0; j < right; j++)
+                for (l = 0; l < 8; l++) {
+                    const float v = whole[i * 32 + j * 8 + l] + bias[k + l];
+                    y[i * row + j * n + k + l] = v > low ? v : low;
+                }
+    }
+}
+
+/* A 3x3 convolution, `block` tiles at a time: to points, 36 products of matrices, back. x has its padding around it, and
+ * more on the right and below where the size is no multiple of 4; behind the bias lie as many zeros. */
+TARGET static void KERNEL(winograd)(const float *x, int height, int width, int channels, int filters, const float *u,
+                                    const float *bias, float low, int block, float *work, float *y) {
+    const int across = (width + 3) / 4, tiles = (height + 3) / 4 * across, row = (4 * across + 2) * channels;
+    const int apart = block * channels + 16, out_apart = block * filters + 16; /* 16: not all points in one place of a cache */
+    float *products = work + 36 * apart;
+    int first, t, p;
+    for (first = 0; first < tiles; first += block) {
+        const int n = tiles - first < block ? tiles - first : block;
+        window s = {0};
+        s.right = s.run = channels, s.runs_y = s.runs_x = s.height = 1, s.width = n, s.filters = s.channels = filters;
+        for (t = 0; t < n; t++) {
+            const int down = (first + t) / across * 4, right = (first + t) % across * 4;
+            KERNEL(tile_to_points)(x + (size_t)down * (size_t)row + right * channels, row, channels, work + t * channels, apart);
+        }
+        for (p = 0; p < 36; p++)
+            KERNEL(conv)(work + p * apart, &s, u + (size_t)p * (size_t)channels * (size_t)filters, bias + filters, -FLT_MAX,
+                         products + p * out_apart);
+        for (t = 0; t < n; t++) {
+            const int down = (first + t) / across * 4, right = (first + t) % across * 4;
+            KERNEL(tile_from_points)(products + t * filters, out_apart, bias, low, filters,
+                                     y + ((size_t)down * (size_t)width + (size_t)right) * (size_t)filters, width * filters,
+                                     height - down < 4 ? height - down : 4, width - right < 4 ? width - right : 4);
+        }
     }
 }
 

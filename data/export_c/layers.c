@@ -57,11 +57,39 @@ static void say_depthwise(mn__export *x, const conv *c, mn__pointer from, mn__pa
     MN__SAY(",\n        weights + %lld, numbers + %lld, %s, %s);\n", (long long)w.weights, (long long)w.numbers, low, to.text);
 }
 
+/* Does Winograd's algorithm pay? Its weights are four times as many, in memory; so not where that is short (constants),
+ * where the image is small, or where weights are whole numbers. */
+static bool worth_winograd(const mn__export *x, const conv *c) {
+    for (int i = 0; i < 2; i++)
+        if (c->kernel[i] != 3 || c->stride[i] != 1 || c->dilation[i] != 1) return false;
+    return c->groups == 1 && !x->opt->int8 && !x->opt->constants && c->in[0] % 8 == 0 && c->out[0] % 8 == 0 && c->in[0] >= 16 &&
+           c->out[0] >= 16 && c->out[1] * c->out[2] >= 64;
+}
+
+static mn_status plan_winograd(mn__export *x, const mn__call *call, conv *c) {
+    mn__packed w = {0};
+    mn_status s = mn__export_pack_layer(x, call->l, 0, 1, 1, true, &w);
+    int64_t in = c->in[0], out = c->out[0], block = 3072 / (in + out) / 6 * 6; /* what lies between stays in the cache */
+    for (int64_t k = 0; k < out && s == MN_OK; k++) s = mn__export_number(x, 0);
+    block = block < 12 ? 12 : block;
+    for (int i = 0; i < 2; i++) c->pad[2 * i + 1] += (int)(3 - (c->out[1 + i] + 3) % 4);
+    mn__pointer from = say_pad(x, c, call->from);
+    int work = mn__export_buffer(x, 36 * ((in + out) * block + 32));
+    MN__SAY("    KERNEL(winograd)(%s, %lld, %lld, %lld, %lld,\n        at_points + %lld, numbers + %lld, %s, %lld, @%d, %s);\n",
+            from.text, (long long)c->out[1], (long long)c->out[2], (long long)in, (long long)out, (long long)x->points,
+            (long long)w.numbers, call->after.low, (long long)block, work, call->to.text);
+    mn__grow(&x->first_call, "            prepare_points(weights + %lld, %lld, %lld, at_points + %lld);\n", (long long)w.weights,
+             (long long)in, (long long)out, (long long)x->points);
+    x->points += 36 * in * out;
+    return s;
+}
+
 mn_status mn__plan_conv2d(mn__export *x, const mn__call *call) {
     const mn_conv2d_layer *o = call->l->opt;
     conv c = conv_of(call->l, call->in, call->out, o->kernel_size, o->strides, o->dilation_rate);
     mn__packed w = {0};
     c.groups = o->groups;
+    if (worth_winograd(x, &c)) return plan_winograd(x, call, &c);
     mn_status s = mn__export_pack_layer(x, call->l, 0, 1, c.groups, true, &w);
     mn__pointer from = say_pad(x, &c, call->from);
     say_conv(x, &c, from, w, call->after.low, call->to);

@@ -148,7 +148,7 @@ static void put_head_comment(const out *o) {
             " * One call at a time: its memory is static, %lld bytes%s.\n",
             o->name, o->name, (long long)mn_shape_count(in), mn_shape_text(file, text, sizeof text),
             in.ndim >= 3 ? " (height, width, channels last)" : "", o->upper,
-            (long long)(x->arena + (o->words ? x->weights.n : 0)) * 4, o->words ? ", weights included" : "");
+            (long long)(x->arena + x->points + (o->words ? x->weights.n : 0)) * 4, o->words ? ", weights included" : "");
     if (is_picture(x)) put_preprocess(o);
     fprintf(f, " * Weights: %lld %s%s. */\n", (long long)x->weights.n,
             x->opt->int8 ? "numbers of 8 bits, one scale a filter" : "floats",
@@ -237,6 +237,7 @@ static void put_weights(const out *o) {
 
 static bool calls(const mn__export *x, const char *name) {
     char text[64];
+    if (!strcmp(name, "conv") && x->points) return true; /* Winograd's products */
     snprintf(text, sizeof text, "KERNEL(%s)", name);
     return strstr(x->calls.text, text) != NULL;
 }
@@ -271,7 +272,7 @@ static void put_code(const out *o) {
 
 static void put_kernels(const out *o) {
     const mn__export *x = o->x;
-    bool windows = strstr(x->calls.text, "const window)") != NULL, vectors = windows || calls(x, "dense");
+    bool windows = strstr(x->calls.text, "const window)") || x->points, vectors = windows || calls(x, "dense");
     FILE *f = o->f;
     if (o->words) fprintf(f, "\n%s", section("decode"));
     if (vectors) {
@@ -287,6 +288,7 @@ static void put_kernels(const out *o) {
             "enum { LINEAR, RELU, LEAKY_RELU, ELU, SIGMOID, TANH, GELU, SILU, SOFTPLUS };\n"
             "static float arena[%lld];\n\n",
             (long long)(x->arena ? x->arena : 1));
+    if (x->points) fprintf(f, "static float at_points[%lld];\n\n%s", (long long)x->points, section("points"));
     fprintf(f, "%s", section("any"));
     put_code(o);
     fprintf(f, "%s", section("avx2"));
@@ -323,7 +325,10 @@ static void put_entry(const out *o) {
     }
     fprintf(f, "\nint %s_predict(const float *in, float *out) {\n    if (!in || !out) return 1;\n", o->name);
     if (o->words)
-        fprintf(f, "    {\n        static int decoded;\n        if (!decoded) decode();\n        decoded = 1;\n    }\n");
+        fprintf(f,
+                "    {\n        static int decoded;\n        if (!decoded) {\n            decode();\n%s        }\n        "
+                "decoded = 1;\n    }\n",
+                o->x->first_call.text ? o->x->first_call.text : "");
     fprintf(f, "    RUN(in, out);\n    return 0;\n}\n");
 }
 
