@@ -1,4 +1,4 @@
-/* A training run: its options, its parts, its loop. cmd_train.c fills the options. */
+/* A training run: its options, its parts, its loop. train_options.c fills the options. */
 #ifndef MIEN_TRAIN_H
 #define MIEN_TRAIN_H
 
@@ -48,7 +48,7 @@ typedef struct train_options {
     double teacher_temperature, teacher_weight;
     double sample; /* 0: every row once an epoch; else mn_loader_opt's balance */
     bool allow_leak, no_baseline;
-    bool near; /* near copies stay on one side of the cut */
+    bool near;                             /* near copies stay on one side of the cut */
     double unsure;                         /* the share of the validation rows that may go without an answer */
     bool balanced, keep_checkpoint, quiet; /* quiet: only errors and the bar */
     double smoothing, ema;
@@ -127,10 +127,13 @@ typedef struct train_run {
     char *checkpoint;       /* path */
 } train_run;
 
-/* cmd_train.c: fills *o from a command line, argv[0] being the program. A wrong word ends the program with a sentence
+/* train_options.c: fills *o from a command line, argv[0] being the program. A wrong word ends the program with a sentence
  * and status 2; false: something is missing, which has been said. Strings stay the caller's. */
 bool train_parse(train_options *o, int argc, char **argv);
-/* What train_parse allocated. */
+/* The same for mien train itself, which also knows --resume: then the checkpoint's command line comes first, and *words
+ * owns the strings (train_words_free). APP_OK, or the exit status after a sentence. */
+int train_command_line(train_options *o, char ***words, int argc, char **argv);
+/* What either allocated. */
 void train_options_free(train_options *o);
 
 /* Gradual unfreezing (Howard and Ruder 2018): at first the heads learn alone, and every --unfreeze-every epochs the next
