@@ -368,7 +368,7 @@ START_TEST(test_foreign) {
     ASSERT_EXIT(2, "eval --model f.h5 --data rendered:40,size=16 --input-range 1,0");
     ASSERT_SAYS("--input-range is \"1,0\"; wanted two numbers");
     ASSERT_EXIT(0, "export f.h5 --c f.c --int8 --data rendered:40,size=16 --class-names mood=a,b,c,d,e,f,g");
-    ASSERT_SAYS("on 40 pictures");
+    ASSERT_SAYS("on 40 rows of rendered:40");
     ck_assert(exists("f.c"));
     ASSERT_EXIT(0, "convert f.h5 f2.h5 --class-names mood:a,b,c,d,e,f,g --input-range -1,1");
     ASSERT_EXIT(0, "info f2.h5");
