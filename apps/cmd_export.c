@@ -59,7 +59,7 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(s, "one model at a time: \"%s\" is too many", arg);
-        o->model = arg;
+        o->model = app_model_path(arg);
         return 0;
     case ARGP_KEY_END:
         if (!o->model) argp_error(s, "a model file is missing");

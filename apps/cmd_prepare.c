@@ -43,7 +43,7 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         o->out = arg;
         return 0;
     case 'm':
-        o->model = arg;
+        o->model = app_model_path(arg);
         return 0;
     case 's':
         o->size = (int)app_parse_int(s, "--size", arg, 8, 4096);
