@@ -1,4 +1,6 @@
 /* The tape: how an operation is applied and recorded, and how gradients flow back. */
+#include "autograd/batch_norm.h"
+#include "autograd/ends_in_relu.h"
 #include "autograd/guided.h"
 #include "autograd/internal.h"
 #include "autograd/profile.h"
@@ -213,9 +215,25 @@ static mn_status node_backward(mn_node *n, uint64_t pass, uint64_t base) {
     return s;
 }
 
-static bool rectifies(mn_op_id id) {
-    return id == MN_OP_relu || id == MN_OP_leaky_relu || id == MN_OP_elu || id == MN_OP_gelu || id == MN_OP_silu ||
-           id == MN_OP_clamp;
+/* Does the operation end in a rectifier: is it one, or has it a ReLU in its options? */
+static bool rectifies(const mn_node *n) {
+    switch (n->id) {
+    case MN_OP_relu:
+    case MN_OP_leaky_relu:
+    case MN_OP_elu:
+    case MN_OP_gelu:
+    case MN_OP_silu:
+    case MN_OP_clamp:
+        return true;
+    case MN_OP_conv2d:
+        return ((const mn__conv2d_opt *)n->opt)->relu;
+    case MN_OP_linear:
+        return ((const mn__linear_opt *)n->opt)->relu;
+    case MN_OP_batch_norm:
+        return ((const mn__batch_norm_opt *)n->opt)->relu;
+    default:
+        return false;
+    }
 }
 
 /* For guided backpropagation: g = max(g, 0). Through the host, for it is one picture that somebody looks at. */
@@ -248,7 +266,7 @@ static mn_status walk_back(mn_context *c, mn_tensor *y, const mn_tensor *dy, boo
     y->grad_pass = pass;
     for (mn_node *n = c->tape_last; n && s == MN_OK; n = n->previous) {
         if (!n->out->grad || n->out->grad_pass != pass) continue;
-        if (guided && rectifies(n->id)) s = keep_positive(n->out->grad);
+        if (guided && rectifies(n)) s = keep_positive(n->out->grad);
         if (s == MN_OK) s = node_backward(n, pass, c->base_pass);
     }
     return s;

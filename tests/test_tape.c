@@ -1,4 +1,7 @@
 /* The rules of the tape: overwrite, accumulate, reuse, no-gradient mode, errors, drawing. */
+#include "autograd/batch_norm.h"
+#include "autograd/ends_in_relu.h"
+#include "autograd/guided.h"
 #include "tests/op_test.h"
 
 static mn_tensor *one_element(op_env *e, double v) {
@@ -96,4 +99,35 @@ START_TEST(test_drawing) {
 }
 END_TEST
 
-TEST_SUITE(tape, test_rules, test_retained, test_no_gradient, test_errors, test_drawing)
+/* Guided backpropagation stops what is negative at a ReLU that another operation has taken in, too. */
+static void same_guided(op_env *e, mn_tensor *x, mn_tensor *fused, mn_tensor *apart) {
+    ck_assert_msg(fused && apart, "%s", mn_context_error(e->c)->text);
+    mn_tensor *dy = op_input(e, 9, apart->shape, -1, 1);
+    ASSERT_OK(mn_backward_guided(e->c, apart, dy), mn_context_error(e->c));
+    double *want = op_values(x->grad);
+    ASSERT_OK(mn_backward_guided(e->c, fused, dy), mn_context_error(e->c));
+    op_expect(e, x->grad, x->shape, want);
+    ASSERT_OK(mn_backward_from(e->c, fused, dy), mn_context_error(e->c)); /* which is something else */
+    double *plain = op_values(x->grad), most = 0;
+    for (int64_t i = 0; i < x->count; i++) most = fmax(most, fabs(plain[i] - want[i]));
+    ck_assert(most > 0.01);
+    free(want), free(plain);
+    mn_step_begin(e->c);
+}
+static void guided(op_env *e) {
+    mn_tensor *x = op_input(e, 0, MN_SHAPE(2, 3, 5, 4), -1, 1), *w = op_input(e, 1, MN_SHAPE(4, 3, 3, 3), -1, 1);
+    mn_tensor *rows = op_input(e, 2, MN_SHAPE(3, 5), -1, 1), *v = op_input(e, 3, MN_SHAPE(4, 5), -1, 1);
+    mn_tensor *mean = op_input(e, 4, MN_SHAPE(3), -0.3, 0.3), *var = op_input(e, 5, MN_SHAPE(3), 0.2, 2);
+    const mn_conv2d_opt pad = {.padding = {1, 1, 1, 1}};
+    same_guided(e, x, mn__conv2d_relu(x, w, NULL, pad), mn_relu(mn_conv2d(x, w, NULL, pad)));
+    same_guided(e, rows, mn__linear_relu(rows, v, NULL), mn_relu(mn_linear(rows, v, NULL)));
+    for (int training = 0; training < 2; training++) {
+        const mn_batch_norm_opt o = {.training = training, .momentum = -1};
+        mn_tensor *fused = mn__batch_norm_relu(x, NULL, NULL, mean, var, o);
+        same_guided(e, x, fused, mn_relu(mn_batch_norm(x, NULL, NULL, mean, var, o)));
+    }
+}
+START_TEST(test_guided) { for_each_backend(guided); }
+END_TEST
+
+TEST_SUITE(tape, test_rules, test_retained, test_no_gradient, test_errors, test_drawing, test_guided)
