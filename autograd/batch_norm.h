@@ -7,7 +7,11 @@ typedef struct mn__batch_norm_opt {
     bool relu;
 } mn__batch_norm_opt;
 
-/* relu(batch_norm(...)) in one operation, which passes over memory once less forward and backward. */
+/* The end of a residual block in one operation: batch_norm(...) + more, and relu of that. `more` has x's shape and may be x.
+ * More NULL: without the sum. Each that is taken in passes over memory once less, forward and backward. */
+mn_tensor *mn__batch_norm_add(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean, mn_tensor *running_var,
+                              mn_tensor *more, bool relu, mn_batch_norm_opt opt);
+/* relu(batch_norm(...)) */
 mn_tensor *mn__batch_norm_relu(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
                                mn_tensor *running_var, mn_batch_norm_opt opt);
 #endif

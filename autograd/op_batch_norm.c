@@ -1,5 +1,6 @@
 /* batch_norm: y = (x - mean) / sqrt(var + eps) * gamma + beta for each channel.
- * Inputs: x, gamma, beta, running_mean, running_var. Saved for backward: mean and 1/sqrt(var + eps), each (C). */
+ * Inputs: x, gamma, beta, running_mean, running_var, and what is added to the result (autograd/batch_norm.h). Saved for
+ * backward: mean and 1/sqrt(var + eps), each (C). */
 #include "autograd/batch_norm.h"
 
 static mn_status check_vector(mn_node *n, int i, const char *what, int64_t channels) {
@@ -23,6 +24,11 @@ static mn_status shape(mn_node *n) {
         mn_status s = check_vector(n, i, names[i], x.dim[1]);
         if (s) return s;
     }
+    if (n->in[5] && !mn_shape_equal(n->in[5]->shape, x)) {
+        char more[64];
+        return mn__op_fail(n, MN_ERR_SHAPE, "what is added is %s, wanted the shape of the input, %s",
+                           mn_shape_text(n->in[5]->shape, more, sizeof more), text);
+    }
     if (!(o->eps > 0)) return mn__op_fail(n, MN_ERR_ARG, "eps is %g, wanted more than 0, or 0 for 1e-5", o->eps);
     if (!(o->momentum <= 1)) return mn__op_fail(n, MN_ERR_ARG, "momentum is %g, wanted at most 1", o->momentum);
     if (!n->in[3] != !n->in[4])
@@ -38,32 +44,36 @@ static mn_status shape(mn_node *n) {
 }
 
 static mn_tensor *example(mn_context *c, int k) {
-    if (k > 4) return NULL;
+    if (k > 6) return NULL;
     bool plain = k == 2, flat = k == 1 || k == 4; /* no gamma, beta, running_*; an input (N,C) */
-    mn_batch_norm_opt o = {.training = k < 3, .momentum = k == 1 ? -1 : 0, .eps = k == 1 ? 1e-2 : 0};
+    mn_batch_norm_opt o = {.training = k < 3 || k > 4, .momentum = k == 1 ? -1 : 0, .eps = k == 1 ? 1e-2 : 0};
     mn_tensor *x = mn__example_input(c, 0, flat ? MN_SHAPE(5, 3) : MN_SHAPE(2, 3, 2, 3), -1, 1);
     mn_tensor *v[4] = {0};
     for (int i = 0; i < 4 && !plain; i++)
         if (!(v[i] = mn__example_input(c, i + 1, MN_SHAPE(3), i == 1 || i == 2 ? -1 : 0.5, 1.5))) return NULL;
     if (!plain) v[2]->requires_grad = v[3]->requires_grad = false;
-    return mn_batch_norm(x, v[0], v[1], v[2], v[3], o);
+    mn_tensor *more = k == 5 ? mn__example_input(c, 9, x->shape, -1, 1) : k == 6 ? x : NULL;
+    return mn__batch_norm_add(x, v[0], v[1], v[2], v[3], more, false, o);
 }
 
-const mn_op mn__op_batch_norm = {.name = "batch_norm", .inputs = 5, .optional = 0x1e, .constant = 0x18, .shape = shape,
+const mn_op mn__op_batch_norm = {.name = "batch_norm", .inputs = 6, .optional = 0x3e, .constant = 0x18, .shape = shape,
                                  .example = example};
 
-static mn_tensor *apply(mn_tensor *in[5], mn_batch_norm_opt opt, bool relu) {
+mn_tensor *mn__batch_norm_add(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean, mn_tensor *running_var,
+                              mn_tensor *more, bool relu, mn_batch_norm_opt opt) {
+    mn_tensor *in[] = {x, gamma, beta, running_mean, running_var, more};
     if (opt.momentum == 0) opt.momentum = 0.1;
     if (opt.eps == 0) opt.eps = 1e-5;
-    return mn__apply(MN_OP_batch_norm, in, 5, &(mn__batch_norm_opt){opt, relu}, sizeof(mn__batch_norm_opt));
+    mn_tensor *y = mn__apply(MN_OP_batch_norm, in, 6, &(mn__batch_norm_opt){opt, relu}, sizeof(mn__batch_norm_opt));
+    /* It counts as those that it stands for: later operations draw the same random numbers either way. */
+    if (y) y->ctx->next_node += (uint64_t)relu + (more ? 1 : 0);
+    return y;
 }
 mn_tensor *mn_batch_norm(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
                          mn_tensor *running_var, mn_batch_norm_opt opt) {
-    return apply((mn_tensor *[]){x, gamma, beta, running_mean, running_var}, opt, false);
+    return mn__batch_norm_add(x, gamma, beta, running_mean, running_var, NULL, false, opt);
 }
 mn_tensor *mn__batch_norm_relu(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
                                mn_tensor *running_var, mn_batch_norm_opt opt) {
-    mn_tensor *y = apply((mn_tensor *[]){x, gamma, beta, running_mean, running_var}, opt, true);
-    if (y) y->ctx->next_node++; /* it stands for two: later operations draw the same random numbers on every device */
-    return y;
+    return mn__batch_norm_add(x, gamma, beta, running_mean, running_var, NULL, true, opt);
 }

@@ -6,7 +6,8 @@
  *   dbeta (+)= sum dy,   dgamma (+)= sum dy * xhat
  *   dx (+)= gamma * rstd * (dy - dbeta'/M - xhat * dgamma'/M)   in training (' : of this pass alone)
  *   dx (+)= gamma * rstd * dy                                    else
- * With the option relu, y is max(0, that), and dy counts where y > 0: recomputed from x, which is read anyway.
+ * With `more` (N,C,H,W), y is that + more, and dmore (+)= dy. With the option relu, y is max(0, that), and dy counts where
+ * y > 0: asked of y where there is `more`, else recomputed from x, which is read anyway.
  * x, y (N,C,H,W) or (N,C); gamma, beta, mean, var (C). y overwritten. One thread a channel, plane by plane: x is read
  * twice forward (statistics, result), x and dy twice backward (sums, dx). */
 #include "autograd/batch_norm.h"
@@ -63,8 +64,13 @@ static void move_running(const mn_node *n, layout a, int64_t c, double mean, dou
     running_var[c] = (REAL)((1 - f) * (double)running_var[c] + f * var);
 }
 
-static void write_plane(int64_t count, line l, bool relu, const REAL *x, REAL *y) {
-    if (relu)
+static void write_plane(int64_t count, line l, bool relu, const REAL *x, const REAL *more, REAL *y) {
+    if (more)
+        for (int64_t i = 0; i < count; i++) {
+            REAL z = (x[i] - l.mean) * l.factor + l.beta + more[i];
+            y[i] = z > 0 || !relu ? z : 0;
+        }
+    else if (relu)
         for (int64_t i = 0; i < count; i++) {
             REAL z = (x[i] - l.mean) * l.factor + l.beta;
             y[i] = z > 0 ? z : 0;
@@ -78,6 +84,7 @@ mn_status FWD(batch_norm)(mn_node *n) {
     const mn_batch_norm_opt *o = options(n);
     const layout a = layout_of(n);
     const REAL *x = in(n, 0), *running_mean = in(n, 3), *running_var = in(n, 4);
+    const REAL *more = in(n, 5);
     REAL *y = out(n), *saved_mean = n->saved[0] ? n->saved[0]->data : NULL;
     REAL *saved_rstd = n->saved[1] ? n->saved[1]->data : NULL;
 #pragma omp parallel for num_threads(n->ctx->threads) if (n->out->count > MN__PARALLEL_MIN)
@@ -93,26 +100,27 @@ mn_status FWD(batch_norm)(mn_node *n) {
         if (saved_mean) saved_mean[c] = l.mean, saved_rstd[c] = (REAL)(1 / sqrt(var + o->eps));
         for (int64_t i = 0; i < a.N; i++) {
             int64_t at = (i * a.C + c) * a.pixels;
-            write_plane(a.pixels, l, with_relu(n), x + at, y + at);
+            write_plane(a.pixels, l, with_relu(n), x + at, more ? more + at : NULL, y + at);
         }
     }
     return MN_OK;
 }
 
-/* What of dy[i] comes through the ReLU. */
-INLINE REAL through(bool relu, line l, REAL x, REAL dy) {
-    return !relu || (x - l.mean) * l.factor + l.beta > 0 ? dy : 0;
+/* Where dy comes through: everywhere, where (x - mean) * factor + beta > 0, where y > 0. */
+typedef enum gate { OPEN, BY_X, BY_Y } gate;
+INLINE REAL through(gate g, line l, REAL x, REAL y, REAL dy) {
+    return g == OPEN || (g == BY_Y ? y : (x - l.mean) * l.factor + l.beta) > 0 ? dy : 0;
 }
 
 /* sum dy and sum dy * (x - mean) over channel c. */
-INLINE void sums(bool relu, layout a, const REAL *x, const REAL *dy, int64_t c, line l, double *sum, double *product) {
+INLINE void sums(gate way, layout a, const REAL *x, const REAL *y, const REAL *dy, int64_t c, line l, double *sum, double *product) {
     *sum = *product = 0;
     for (int64_t n = 0; n < a.N; n++) {
         int64_t at = (n * a.C + c) * a.pixels;
         REAL s = 0, p = 0;
 #pragma omp simd reduction(+ : s, p)
         for (int64_t i = at; i < at + a.pixels; i++) {
-            REAL g = through(relu, l, x[i], dy[i]);
+            REAL g = through(way, l, x[i], y[i], dy[i]);
             s += g, p += g * (x[i] - l.mean);
         }
         *sum += (double)s;
@@ -121,43 +129,61 @@ INLINE void sums(bool relu, layout a, const REAL *x, const REAL *dy, int64_t c, 
 }
 
 /* dx (+)= factor * dy - slope * (x - mean) - shift over a plane. dx may lie where dy lies. */
-INLINE void gradient(bool relu, int64_t count, line l, REAL slope, REAL shift, const REAL *x, const REAL *dy, bool add, REAL *dx) {
+INLINE void gradient(gate way, int64_t count, line l, REAL slope, REAL shift, const REAL *x, const REAL *y, const REAL *dy,
+                     bool add, REAL *dx) {
     if (add)
 #pragma omp simd
         for (int64_t k = 0; k < count; k++)
-            dx[k] += l.factor * through(relu, l, x[k], dy[k]) - slope * (x[k] - l.mean) - shift;
+            dx[k] += l.factor * through(way, l, x[k], y[k], dy[k]) - slope * (x[k] - l.mean) - shift;
     else
 #pragma omp simd
         for (int64_t k = 0; k < count; k++)
-            dx[k] = l.factor * through(relu, l, x[k], dy[k]) - slope * (x[k] - l.mean) - shift;
+            dx[k] = l.factor * through(way, l, x[k], y[k], dy[k]) - slope * (x[k] - l.mean) - shift;
+}
+
+/* The same with dmore (+)= dy, which dx may be written over. Either may be NULL, and both may be the same. */
+INLINE void both_gradients(gate way, int64_t count, line l, REAL slope, REAL shift, const REAL *x, const REAL *y, const REAL *dy,
+                           bool add, REAL *dx, bool add_more, REAL *dmore) {
+#pragma omp simd
+    for (int64_t k = 0; k < count; k++) {
+        const REAL g = through(way, l, x[k], y[k], dy[k]);
+        if (dx) dx[k] = (add ? dx[k] : 0) + (l.factor * g - slope * (x[k] - l.mean) - shift);
+        if (dmore) dmore[k] = (add_more ? dmore[k] : 0) + g;
+    }
+}
+
+/* `way` is a constant in each place where this is called: three loops without a question in them. */
+INLINE void channel_backward(gate way, const mn_node *n, layout a, int64_t c) {
+    const mn_batch_norm_opt *o = options(n);
+    const REAL *x = in(n, 0), *y = out(n), *dy = out_grad(n), *means = n->saved[0]->data, *rstds = n->saved[1]->data;
+    REAL *dx = in_grad(n, 0), *dgamma = in_grad(n, 1), *dbeta = in_grad(n, 2), *dmore = in_grad(n, 5);
+    const line l = line_of(n, c, means[c], rstds[c]);
+    const REAL rstd = rstds[c];
+    double sum = 0, product = 0, M = (double)(a.N * a.pixels);
+    if (dgamma || dbeta || o->training) sums(way, a, x, y, dy, c, l, &sum, &product);
+    const REAL shift = o->training ? (REAL)((double)l.factor * sum / M) : 0;
+    const REAL slope = o->training ? (REAL)((double)l.factor * (double)rstd * (double)rstd * product / M) : 0;
+    for (int64_t i = 0; i < a.N; i++) {
+        int64_t at = (i * a.C + c) * a.pixels;
+        if (dmore)
+            both_gradients(way, a.pixels, l, slope, shift, x + at, y + at, dy + at, mn__adds(n, 0), dx ? dx + at : NULL,
+                           mn__adds(n, 5), dmore + at);
+        else if (dx)
+            gradient(way, a.pixels, l, slope, shift, x + at, y + at, dy + at, mn__adds(n, 0), dx + at);
+    }
+    if (dgamma) dgamma[c] = (mn__adds(n, 1) ? dgamma[c] : 0) + (REAL)(product * (double)rstd);
+    if (dbeta) dbeta[c] = (mn__adds(n, 2) ? dbeta[c] : 0) + (REAL)sum;
 }
 
 mn_status BWD(batch_norm)(mn_node *n);
 mn_status BWD(batch_norm)(mn_node *n) {
-    const mn_batch_norm_opt *o = options(n);
     const layout a = layout_of(n);
-    const bool relu = with_relu(n);
-    const REAL *x = in(n, 0), *dy = out_grad(n), *means = n->saved[0]->data, *rstds = n->saved[1]->data;
-    REAL *dx = in_grad(n, 0), *dgamma = in_grad(n, 1), *dbeta = in_grad(n, 2);
-    bool add_x = mn__adds(n, 0), add_gamma = mn__adds(n, 1), add_beta = mn__adds(n, 2);
+    const gate way = !with_relu(n) ? OPEN : n->in[5] ? BY_Y : BY_X;
 #pragma omp parallel for num_threads(n->ctx->threads) if (n->out->count > MN__PARALLEL_MIN)
     for (int64_t c = 0; c < a.C; c++) {
-        const line l = line_of(n, c, means[c], rstds[c]);
-        const REAL rstd = rstds[c];
-        double sum = 0, product = 0, M = (double)(a.N * a.pixels);
-        if (dgamma || dbeta || o->training) {
-            if (relu) sums(true, a, x, dy, c, l, &sum, &product);
-            else sums(false, a, x, dy, c, l, &sum, &product);
-        }
-        const REAL shift = o->training ? (REAL)((double)l.factor * sum / M) : 0;
-        const REAL slope = o->training ? (REAL)((double)l.factor * (double)rstd * (double)rstd * product / M) : 0;
-        for (int64_t i = 0; i < a.N && dx; i++) {
-            int64_t at = (i * a.C + c) * a.pixels;
-            if (relu) gradient(true, a.pixels, l, slope, shift, x + at, dy + at, add_x, dx + at);
-            else gradient(false, a.pixels, l, slope, shift, x + at, dy + at, add_x, dx + at);
-        }
-        if (dgamma) dgamma[c] = (add_gamma ? dgamma[c] : 0) + (REAL)(product * (double)rstd);
-        if (dbeta) dbeta[c] = (add_beta ? dbeta[c] : 0) + (REAL)sum;
+        if (way == OPEN) channel_backward(OPEN, n, a, c);
+        else if (way == BY_X) channel_backward(BY_X, n, a, c);
+        else channel_backward(BY_Y, n, a, c);
     }
     return MN_OK;
 }

@@ -1,7 +1,8 @@
 /* batch_norm: y = (x - mean) * rstd * gamma + beta for each channel c, rstd = 1/sqrt(var + eps).
  *   training:  mean = 1/M sum x,  var = 1/M sum (x - mean)^2  over the M = N*H*W elements of the channel;
  *              running = (1-momentum)*running + momentum*batch  (variance times M/(M-1) unless
- * biased_running) else:      mean and var are the running ones. Backward, with xhat = (x - mean) * rstd:
+ *              biased_running)
+ *   else:      mean and var are the running ones. Backward, with xhat = (x - mean) * rstd:
  *   dbeta (+)= sum dy,   dgamma (+)= sum dy * xhat
  *   dx (+)= gamma * rstd * (dy - dbeta'/M - xhat * dgamma'/M)   in training (' : of this pass alone)
  *   dx (+)= gamma * rstd * dy                                    else
@@ -18,8 +19,9 @@
  * depends on the shape alone. x is read twice and y written forward; x and dy read twice and dx written
  * backward.
  *
- * With the option relu, y is max(0, that), and dy counts where y > 0: recomputed from x, which is read anyway. So ReLU
- * costs no pass over memory in either direction. */
+ * With `more` (N,C,H,W), the other end of a residual block, y is that + more, and dmore (+)= dy. With the option relu, y is
+ * max(0, that), and dy counts where y > 0: asked of y where there is `more`, else recomputed from x, which is read anyway.
+ * So ReLU costs no pass over memory in either direction, and the sum none but the reading of more and the writing of dmore. */
 #include "autograd/batch_norm.h"
 #include "cuda/reduce.cuh"
 
@@ -45,13 +47,23 @@ template <class T> struct batch_norm_channel {
 };
 template <class T> struct batch_norm_channels {
     const T *gamma, *beta, *mean, *rstd;
+    const T *more, *y; /* y: of the backward pass */
     bool relu;
     __device__ __forceinline__ batch_norm_channel<T> at(int64_t c) const {
         return {mean[c], gamma ? rstd[c] * gamma[c] : rstd[c], beta ? beta[c] : T(0)};
     }
+    /* y[i] of x */
+    __device__ __forceinline__ T of(const batch_norm_channel<T> &k, T x, int64_t i) const {
+        const T v = more ? k.of(x) + more[i] : k.of(x);
+        return relu && !(v > 0) ? T(0) : v;
+    }
+    /* What of dy[i] = g comes through the ReLU. */
+    __device__ __forceinline__ T through(const batch_norm_channel<T> &k, T x, int64_t i, T g) const {
+        return relu && !((more ? y[i] : k.of(x)) > 0) ? T(0) : g;
+    }
 };
 template <class T> static batch_norm_channels<T> channels_of(const mn_node *n, const T *mean, const T *rstd) {
-    return {in<T>(n, 1), in<T>(n, 2), mean, rstd, options<mn__batch_norm_opt>(n)->relu};
+    return {in<T>(n, 1), in<T>(n, 2), mean, rstd, in<T>(n, 5), out<T>(n), options<mn__batch_norm_opt>(n)->relu};
 }
 
 /* ---- 1. two sums for each channel ---- */
@@ -77,7 +89,7 @@ template <class T> struct batch_norm_of_dy {
     batch_norm_channels<T> channels;
     __device__ __forceinline__ channel at(int64_t c) const { return channels.at(c); }
     __device__ __forceinline__ batch_norm_pair operator()(const channel &k, int64_t i) const {
-        const double g = channels.relu && !(k.of(x[i]) > 0) ? 0.0 : (double)dy[i];
+        const double g = (double)channels.through(k, x[i], i, dy[i]);
         return {g, g * ((double)x[i] - (double)k.mean)};
     }
 };
@@ -174,8 +186,7 @@ template <class T, class Index>
 __global__ void batch_norm_forward(int64_t count, batch_norm_layout a, const T *x, batch_norm_channels<T> channels, T *y) {
     GRID_STRIDE(k, count) {
         const Index c = (Index)k / (Index)a.pixels % (Index)a.C;
-        const T v = channels.at(c).of(x[k]);
-        y[k] = channels.relu && !(v > 0) ? T(0) : v;
+        y[k] = channels.of(channels.at(c), x[k], k);
     }
 }
 
@@ -234,14 +245,15 @@ __global__ void batch_norm_lines(batch_norm_layout a, const batch_norm_pair *sum
 }
 
 template <class T, class Index>
-__global__ void batch_norm_backward(int64_t count, batch_norm_layout a, const T *x, const T *dy,
-                                    batch_norm_channels<T> channels, const batch_norm_line<T> *line, bool add, T *dx) {
+__global__ void batch_norm_backward(int64_t count, batch_norm_layout a, const T *x, const T *dy, batch_norm_channels<T> channels,
+                                    const batch_norm_line<T> *line, bool add, T *dx, bool add_more, T *dmore) {
     GRID_STRIDE(k, count) {
         const Index c = (Index)k / (Index)a.pixels % (Index)a.C;
         const batch_norm_line<T> l = line[c];
-        const T through = channels.relu && !(channels.at(c).of(x[k]) > 0) ? T(0) : dy[k];
+        const T through = channels.through(channels.at(c), x[k], k, dy[k]);
         const T g = l.factor * through - l.slope * (x[k] - channels.mean[c]) - l.shift;
-        dx[k] = add ? dx[k] + g : g;
+        if (dx) dx[k] = add ? dx[k] + g : g;
+        if (dmore) dmore[k] = add_more ? dmore[k] + through : through;
     }
 }
 
@@ -249,7 +261,7 @@ template <class T> static mn_status backward(mn_node *n) {
     const bool training = options<mn_batch_norm_opt>(n)->training;
     const batch_norm_layout a = layout_of(n);
     const int64_t count = n->out->count;
-    T *dx = in_grad<T>(n, 0), *dgamma = in_grad<T>(n, 1), *dbeta = in_grad<T>(n, 2);
+    T *dx = in_grad<T>(n, 0), *dgamma = in_grad<T>(n, 1), *dbeta = in_grad<T>(n, 2), *dmore = in_grad<T>(n, 5);
     const T *rstd = saved<T>(n, 1);
     const batch_norm_channels<T> of_c = channels_of(n, (const T *)saved<T>(n, 0), rstd);
     void *channels;
@@ -262,9 +274,10 @@ template <class T> static mn_status backward(mn_node *n) {
     if (!s)
         s = LAUNCH(n->ctx, batch_norm_lines<T>, grid_for(a.C), THREADS, 0, a, sums, training, in<T>(n, 1),
                    rstd, mn__adds(n, 1), dgamma, mn__adds(n, 2), dbeta, line);
-    if (s || !dx) return s;
+    if (s || !(dx || dmore)) return s;
     return LAUNCH(
         n->ctx, (fits_32(count) ? batch_norm_backward<T, uint32_t> : batch_norm_backward<T, int64_t>),
-        grid_for(count), THREADS, 0, count, a, in<T>(n, 0), out_grad<T>(n), of_c, line, mn__adds(n, 0), dx);
+        grid_for(count), THREADS, 0, count, a, in<T>(n, 0), out_grad<T>(n), of_c, line, mn__adds(n, 0), dx,
+        mn__adds(n, 5), dmore);
 }
 MN__EXPORT(batch_norm, forward, backward)

@@ -39,23 +39,39 @@ mn_tensor *mn__linear_activated(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_act
     return a == MN_ACT_RELU ? mn__linear_relu(x, w, b) : mn__activate(mn_linear(x, w, b), a, 0);
 }
 
-/* Is the only reader of x a layer that is ReLU and nothing else, in training? Nobody then looks at what x computes. */
-bool mn__makes_relu(const mn__layer *x) {
+mn__layer *mn__only_reader(const mn__layer *x) {
     const mn_model *m = x->model;
-    for (int i = 0; i < m->n_layers; i++) {
-        const mn__layer *l = m->layer[i];
-        if (l->n_in != 1 || m->layer[l->in[0]] != x || l->class != &mn__class_activation) continue;
-        const mn_activation_layer *o = l->opt;
-        return o->activation == MN_ACT_RELU && x->training && !x->each_step && !l->each_step &&
-               mn__layer_readers(m, l->in[0]) == 1;
+    for (int i = 0; i < m->n_layers && !x->each_step; i++) {
+        mn__layer *l = m->layer[i];
+        for (int k = 0; k < l->n_in; k++)
+            if (m->layer[l->in[k]] == x) return !l->each_step && mn__layer_readers(m, l->in[k]) == 1 ? l : NULL;
     }
-    return false;
+    return NULL;
+}
+
+/* Does only a ReLU layer read x? */
+static bool ends_in_relu(const mn__layer *x) {
+    const mn__layer *l = mn__only_reader(x);
+    return l && l->class == &mn__class_activation && ((const mn_activation_layer *)l->opt)->activation == MN_ACT_RELU;
+}
+
+bool mn__makes_relu(const mn__layer *x) {
+    const mn__layer *norm = x->class == &mn__class_add ? mn__makes_sum(x) : x;
+    return norm && norm->training && ends_in_relu(x);
+}
+
+mn__layer *mn__makes_sum(const mn__layer *add) {
+    if (add->class != &mn__class_add || add->n_in != 2) return NULL;
+    mn_sym last = add->in[add->in[1] > add->in[0]]; /* what it is added to has been computed by then */
+    mn__layer *norm = add->model->layer[last];
+    bool can = norm->class == &mn__class_batch_normalization && norm->training && mn__only_reader(norm) == add;
+    return can ? norm : NULL;
 }
 
 /* Layers whose backward pass does not look at what they computed. */
 static bool forgets(const mn__layer *x) {
     const mn_activation *own = mn__layer_activation(x);
-    return x->class == &mn__class_batch_normalization ||
+    return x->class == &mn__class_batch_normalization || x->class == &mn__class_add ||
            (own && *own == MN_ACT_LINEAR && (x->class == &mn__class_conv2d || x->class == &mn__class_separable_conv2d));
 }
 
@@ -69,7 +85,7 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     mn__layer *x = l->model->layer[l->in[0]];
     if (!mn__makes_relu(x) || !forgets(x)) return mn__activate(in[0], o->activation, o->alpha);
     x->out = NULL; /* is, or will be, the result of this layer */
-    return x->class == &mn__class_batch_normalization ? in[0] : mn__relu_over(in[0]);
+    return x->class == &mn__class_batch_normalization || x->class == &mn__class_add ? in[0] : mn__relu_over(in[0]);
 }
 
 const mn__layer_class mn__class_activation = {.name = "Activation",

@@ -32,8 +32,9 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     mn__weight *w = l->weight;
     double move = o->momentum < 1 ? 1 - o->momentum : -1; /* autograd's momentum is the batch's share; -1: stand still */
     mn_batch_norm_opt opt = {.training = l->training, .momentum = move, .eps = o->epsilon, .biased_running = true};
-    bool relu = mn__makes_relu(l);
-    return (relu ? mn__batch_norm_relu : mn_batch_norm)(in[0], w[0].t, w[1].t, w[2].t, w[3].t, opt);
+    mn__layer *next = mn__only_reader(l), *sum = next && mn__makes_sum(next) == l ? next : NULL;
+    mn_tensor *more = sum ? l->model->layer[sum->in[l->model->layer[sum->in[0]] == l]]->out : NULL;
+    return mn__batch_norm_add(in[0], w[0].t, w[1].t, w[2].t, w[3].t, more, mn__makes_relu(sum ? sum : l), opt);
 }
 
 const mn__layer_class mn__class_batch_normalization = {.name = "BatchNormalization",

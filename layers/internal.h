@@ -161,8 +161,13 @@ mn_tensor *mn__activate(mn_tensor *x, mn_activation a, double alpha);
 /* A convolution, a linear layer and the activation after it: ReLU costs no memory of its own. */
 mn_tensor *mn__conv2d_activated(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt, mn_activation a);
 mn_tensor *mn__linear_activated(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_activation a);
-/* Does this batch norm, in training, compute the ReLU layer after it as well? */
-bool mn__makes_relu(const mn__layer *norm);
+/* The layer that reads x, if there is only one and neither works step by step; else NULL. */
+mn__layer *mn__only_reader(const mn__layer *x);
+/* The batch norm that, in training, computes this sum of two as well: the later of its inputs. NULL: none. */
+mn__layer *mn__makes_sum(const mn__layer *add);
+/* Does x (a batch norm, or a sum that one computes) compute the ReLU layer after it as well? Other layers: could it, in
+ * training, be overwritten by that? Nobody then looks at what x computes. */
+bool mn__makes_relu(const mn__layer *x);
 
 /* Fills defaults in and checks the ranges. */
 mn_status mn__fields_check(mn__layer *l);

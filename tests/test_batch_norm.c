@@ -112,37 +112,63 @@ static void definition(op_env *e) {
 START_TEST(test_definition) { for_each_backend(definition); }
 END_TEST
 
-/* With ReLU in the same operation: the values and gradients of the two one after the other. */
-static void one_relu(op_env *e, mn_shape s, bool training) {
+/* With a sum and ReLU in the same operation: the values and gradients of them one after the other. sum 2: x itself is added. */
+static void one_relu(op_env *e, mn_shape s, bool training, int sum, bool relu) {
     int64_t C = s.dim[1];
     mn_tensor *x = op_input(e, 0, s, -1, 1), *dy = op_input(e, 1, s, -1, 1), *var = op_input(e, 4, MN_SHAPE(C), 0.2, 2);
     mn_tensor *gamma = op_input(e, 2, MN_SHAPE(C), -1.5, 1.5), *beta = op_input(e, 3, MN_SHAPE(C), -0.5, 0.5);
-    mn_tensor *of[] = {x, gamma, beta}, *mean = op_input(e, 5, MN_SHAPE(C), -0.3, 0.3);
+    mn_tensor *mean = op_input(e, 5, MN_SHAPE(C), -0.3, 0.3), *more = sum == 1 ? op_input(e, 6, s, -1, 1) : sum ? x : NULL;
+    mn_tensor *of[] = {x, gamma, beta, more}; /* sum 2: the last is the first once more */
     mn_batch_norm_opt o = {.training = training, .momentum = -1};
-    mn_tensor *apart = mn_relu(mn_batch_norm(x, gamma, beta, mean, var, o));
-    mn_tensor *y = mn__batch_norm_relu(x, gamma, beta, mean, var, o);
-    double *want = op_values(apart), *grad[3];
+    mn_tensor *apart = mn_batch_norm(x, gamma, beta, mean, var, o);
+    if (sum) apart = mn_add(apart, more);
+    if (relu) apart = mn_relu(apart);
+    uint64_t before = e->c->next_node;
+    mn_tensor *y = mn__batch_norm_add(x, gamma, beta, mean, var, more, relu, o);
+    ck_assert_uint_eq(e->c->next_node - before, 1 + (sum > 0) + relu);
+    int n = sum ? 4 : 3;
+    double *want = op_values(apart), *grad[4];
     op_expect(e, y, s, want);
     ASSERT_OK(mn_backward_from(e->c, apart, dy), mn_context_error(e->c));
-    for (int i = 0; i < 3; i++) grad[i] = op_values(of[i]->grad);
+    for (int i = 0; i < n; i++) grad[i] = op_values(of[i]->grad);
     for (int pass = 0; pass < 2; pass++) { /* the second adds to the first */
         ASSERT_OK(mn__backward_from(e->c, y, dy, pass), mn_context_error(e->c));
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < n; i++) {
             op_expect(e, of[i]->grad, of[i]->shape, grad[i]);
             for (int64_t k = 0; k < of[i]->count; k++) grad[i][k] *= 2;
         }
     }
-    free(want), free(grad[0]), free(grad[1]), free(grad[2]);
+    for (int i = 0; i < n; i++) free(grad[i]);
+    free(want);
     mn_step_begin(e->c);
 }
 static void relu(op_env *e) {
-    for (int training = 0; training < 2; training++) {
-        one_relu(e, MN_SHAPE(7, 5), training);
-        one_relu(e, MN_SHAPE(3, 5, 7, 11), training);
-        one_relu(e, MN_SHAPE(4, 9, 33, 30), training);
+    for (int k = 0; k < 10; k++) {
+        bool training = k % 2, relu = k < 6;
+        int sum = k < 6 ? k / 2 : k / 2 - 2;
+        one_relu(e, MN_SHAPE(7, 5), training, sum, relu);
+        one_relu(e, MN_SHAPE(3, 5, 7, 11), training, sum, relu);
+        if (sum < 2) one_relu(e, MN_SHAPE(4, 9, op_size(e, 33, 11), 30), training, sum, relu); /* two threads */
+    }
+}
+/* Nobody asks for the gradient of x, or of what is added. */
+static void partly(op_env *e) {
+    for (int k = 0; k < 2; k++) {
+        mn_tensor *x = op_input(e, 0, MN_SHAPE(2, 3, 5, 3), -1, 1), *more = op_input(e, 1, x->shape, -1, 1);
+        mn_tensor *dy = op_input(e, 2, x->shape, -1, 1), *kept = k ? x : more;
+        (k ? more : x)->requires_grad = false;
+        mn_batch_norm_opt o = {.training = true};
+        ASSERT_OK(mn_backward_from(e->c, mn_relu(mn_add(mn_batch_norm(x, NULL, NULL, NULL, NULL, o), more)), dy), mn_context_error(e->c));
+        double *want = op_values(kept->grad);
+        ASSERT_OK(mn_backward_from(e->c, mn__batch_norm_add(x, NULL, NULL, NULL, NULL, more, true, o), dy), mn_context_error(e->c));
+        op_expect(e, kept->grad, kept->shape, want);
+        free(want);
+        mn_step_begin(e->c);
     }
 }
 START_TEST(test_relu) { for_each_backend(relu); }
+END_TEST
+START_TEST(test_partly) { for_each_backend(partly); }
 END_TEST
 
 static void errors(op_env *e) {
@@ -157,9 +183,10 @@ static void errors(op_env *e) {
     op_expect_error(e, mn_batch_norm(x, v, v, v, v, (mn_batch_norm_opt){.eps = -1}), MN_ERR_ARG, "eps is -1");
     op_expect_error(e, mn_batch_norm(x, v, v, v, v, (mn_batch_norm_opt){.momentum = 2}), MN_ERR_ARG, "momentum is 2");
     op_expect_error(e, mn_batch_norm(one, v, v, v, v, t), MN_ERR_SHAPE, "one value a channel");
+    op_expect_error(e, mn__batch_norm_add(x, v, v, v, v, one, true, t), MN_ERR_SHAPE, "what is added is (1,3)");
     ck_assert_ptr_null(mn_batch_norm(NULL, v, v, v, v, t));
 }
 START_TEST(test_errors) { for_each_backend(errors); }
 END_TEST
 
-TEST_SUITE(batch_norm, test_numbers, test_definition, test_relu, test_errors)
+TEST_SUITE(batch_norm, test_numbers, test_definition, test_relu, test_partly, test_errors)

@@ -98,8 +98,8 @@ END_TEST
 START_TEST(test_mini_xception) { follows("mini-xception", (mn_optim_opt){.kind = MN_ADAM, .lr = 1e-3}, 2e-3); }
 END_TEST
 
-/* What is one operation on the CPU may be two on a GPU (batch norm and ReLU), and the other way round (a convolution and
- * ReLU). Dropout behind them draws the same mask on both. */
+/* What is one operation may stand for several (batch norm, a sum and ReLU), and on a GPU for more than on the CPU (a
+ * convolution and ReLU). Dropout behind them draws the same mask on both. */
 static double loss_behind_dropout(mn_device device) {
     float x[BATCH * SIZE * SIZE];
     int32_t label[BATCH];
@@ -110,6 +110,10 @@ static double loss_behind_dropout(mn_device device) {
     s = mn_layer_conv2d(m, s, (mn_conv2d_layer){.filters = 3, .kernel_size = {3, 3}, .activation = MN_ACT_RELU});
     s = mn_layer_conv2d(m, s, (mn_conv2d_layer){.filters = 4, .kernel_size = {3, 3}, .strides = {2, 2}});
     s = mn_layer_batch_normalization(m, s, (mn_batch_normalization_layer){0});
+    s = mn_layer_activation(m, s, (mn_activation_layer){.activation = MN_ACT_RELU});
+    mn_sym y = mn_layer_conv2d(m, s, (mn_conv2d_layer){.filters = 4, .kernel_size = {3, 3}, .padding = MN_SAME});
+    y = mn_layer_batch_normalization(m, y, (mn_batch_normalization_layer){0});
+    s = mn_layer_add(m, (const mn_sym[]){y, s}, 2, (mn_plain_layer){0});
     s = mn_layer_activation(m, s, (mn_activation_layer){.activation = MN_ACT_RELU});
     s = mn_layer_dropout(m, s, (mn_dropout_layer){.rate = 0.5});
     mn_model_output(m, mn_layer_dense(m, mn_layer_flatten(m, s, (mn_plain_layer){0}), (mn_dense_layer){.units = CLASSES}));

@@ -105,23 +105,39 @@ START_TEST(test_run_errors) {
 }
 END_TEST
 
-/* A ReLU that alone reads its input takes that input's place in training. The same network with those
- * inputs among its outputs has to keep them: both give the same gradients. */
+/* conv, batch norm: an end of a residual block. */
+static mn_sym normed(mn_model *m, mn_sym x, int size) {
+    x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 4, .kernel_size = {size, size}, .padding = MN_SAME, .no_bias = true});
+    return mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){0});
+}
+static mn_sym sum_of(mn_model *m, mn_sym a, mn_sym b) {
+    return mn_layer_add(m, (const mn_sym[]){a, b}, 2, (mn_plain_layer){0});
+}
+
+/* A ReLU that alone reads its input takes that input's place in training, and so do a sum after batch norm and the ReLU
+ * after that. The same network with those inputs among its outputs has to keep them: both give the same gradients. */
 static mn_model *with_relus(mn_context *c, bool kept) {
     mn_model *m = mn_model_create(c, "relus");
     mn_activation_layer relu = {.activation = MN_ACT_RELU};
-    mn_sym x = mn_model_input(m, "input", MN_SHAPE(2, 9, 8)), before[3];
+    mn_sym x = mn_model_input(m, "input", MN_SHAPE(2, 9, 8)), before[6], side;
     before[0] = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 5, .kernel_size = {3, 3}});
     x = mn_layer_activation(m, before[0], relu);
     x = mn_layer_separable_conv2d(m, x, (mn_separable_conv2d_layer){.filters = 4, .kernel_size = {2, 3}, .no_bias = true});
     before[1] = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){0});
     x = mn_layer_activation(m, before[1], relu);
+    before[3] = normed(m, x, 3);
+    x = mn_layer_activation(m, sum_of(m, x, before[3]), relu);
+    side = normed(m, x, 1);
+    before[4] = normed(m, x, 3); /* of two, the later one takes the sum */
+    x = mn_layer_activation(m, sum_of(m, before[4], side), relu);
+    before[5] = normed(m, x, 3);
+    x = sum_of(m, before[5], x); /* no ReLU after this one */
     x = mn_layer_conv2d(m, x, (mn_conv2d_layer){.filters = 3, .kernel_size = {1, 1}, .activation = MN_ACT_RELU});
     x = mn_layer_dense(m, mn_layer_flatten(m, x, (mn_plain_layer){0}), (mn_dense_layer){.units = 6});
     before[2] = mn_layer_batch_normalization(m, x, (mn_batch_normalization_layer){0});
     x = mn_layer_activation(m, before[2], relu);
     mn_model_output(m, mn_layer_dense(m, x, (mn_dense_layer){.units = 3, .activation = MN_ACT_RELU}));
-    for (int i = 0; i < 3 && kept; i++) mn_model_output(m, before[i]);
+    for (int i = 0; i < 6 && kept; i++) mn_model_output(m, before[i]);
     ASSERT_OK(mn_model_build(m), mn_context_error(c));
     return m;
 }
@@ -140,6 +156,10 @@ START_TEST(test_relu_in_place) {
         ck_assert_int_eq(mn_model_activation(m, "batch_normalization") != NULL, kept);
         ck_assert_int_eq(mn_model_activation(m, "conv2d") != NULL, kept);
         ck_assert_ptr_nonnull(mn_model_activation(m, "activation"));
+        static const char *const taken[] = {"batch_normalization_1", "batch_normalization_3", "batch_normalization_4"};
+        for (int i = 0; i < 3; i++) ck_assert_int_eq(mn_model_activation(m, taken[i]) != NULL, kept);
+        ck_assert_int_eq(mn_model_activation(m, "add") != NULL, kept);
+        ck_assert(mn_model_activation(m, "batch_normalization_2") && mn_model_activation(m, "add_2"));
         ASSERT_OK(mn_backward(c, mn_sum(mn_square(mn_model_result(m, 0)))), err);
         for (int i = 0; i < n; i++) {
             double *got = op_values(p[i]->grad);
