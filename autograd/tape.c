@@ -54,15 +54,18 @@ mn_status mn__save(mn_node *n, int k, mn_dtype dtype, mn_shape shape) {
     return n->saved[k] ? MN_OK : n->ctx->error.status;
 }
 
+static double per_row(const mn_tensor *w) { return (double)(w->count / w->shape.dim[0]); }
+
 /* What a node computed and moved; backward, a product is computed once for each of its factors. */
 static void measure(mn_profile *p, const mn_node *n, int direction, double seconds) {
-    bool backward = direction == MN__BACKWARD, product = n->id == MN_OP_conv2d || n->id == MN_OP_linear;
+    bool backward = direction == MN__BACKWARD;
     double size = (double)mn_dtype_size(n->ctx->dtype), factors = backward ? 2 : 1, bytes = factors * (double)n->out->count * size;
     for (int i = 0; i < n->n_in; i++) bytes += n->in[i] ? factors * (double)n->in[i]->count * size : 0;
-    const mn_tensor *w = product ? n->in[1] : NULL;
-    double flop = w ? 2 * factors * (double)n->out->count * (double)(w->count / w->shape.dim[0]) : 0;
+    double products = 0; /* for each number of the result */
+    if (n->id == MN_OP_conv2d || n->id == MN_OP_linear) products = per_row(n->in[1]);
+    if (n->id == MN_OP_separable_conv2d) products = per_row(n->in[2]) + (double)n->in[1]->count / (double)n->in[2]->shape.dim[0];
     mn__profile_add(p, (mn_profile_row){.layer = n->scope, .op = mn__op(n->id)->name, .backward = backward, .seconds = seconds,
-                                        .flop = flop, .bytes = bytes});
+                                        .flop = 2 * factors * (double)n->out->count * products, .bytes = bytes});
 }
 
 /* 0 and the seconds since, by the device's clock; or a clock that stands for the processor. */

@@ -31,6 +31,7 @@ static inline void chunk_of(int64_t size, int chunks, int t, int64_t *from, int6
     *to = size * (t + 1) / chunks;
 }
 
+static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 /* Rounds a number of elements up, so that what follows it in scratch starts a cache line of its own. */
 static inline int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 

@@ -2,29 +2,12 @@
  *   y'[i] = sum_{r,s} w[r,s] * x'[i + r*down + s*right]
  * dx is the same of dy with the kernel rotated; for dw the rows of dy' end in zeros, and the sum over i is exact.
  * Planes of some 60x60 stay in the first cache. 2*N*C*P*W'*R*S flop; cpu/conv2d_depthwise.c is the plain reference. */
-#include "cpu/conv2d_frame.h"
+#include "cpu/depthwise_3x3.h"
 
 static bool fits(const mn__window *g) {
     return g->groups == g->C && g->K == g->C && g->groups > 1 && g->stride_h == 1 && g->stride_w == 1 && g->R <= 7 &&
            g->S <= 7;
 }
-
-/* Rows of three neighbours, as a 3x3 kernel wants them: with registers as long as cache lines two of three loads would
- * meet two lines each, so neighbours are shifted together from whole vectors. Begins with first(p), goes on with next(p). */
-#if defined(__AVX512F__) && defined(REAL_IS_F32)
-INLINE void neighbours(const REAL *p, vec *here, vec v[3]) {
-    vec after = load(p + LANES);
-    v[0] = *here;
-    v[1] = SHUFFLE(*here, after, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
-    v[2] = SHUFFLE(*here, after, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17);
-    *here = after;
-}
-#else
-INLINE void neighbours(const REAL *p, vec *here, vec v[3]) {
-    (void)here;
-    v[0] = load(p), v[1] = load(p + 1), v[2] = load(p + 2);
-}
-#endif
 
 /* `slide` for a 3x3 kernel without dilation. */
 static void slide_3x3(int64_t count, int64_t down, const REAL *x, const REAL *w, REAL *y) {

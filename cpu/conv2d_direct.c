@@ -18,8 +18,6 @@ static bool fits(const mn__window *g) {
     return g->R == 3 && g->S == 3 && g->stride_h == 1 && g->stride_w == 1 && g->groups == 1 && (g->C < 16 || g->K < 16);
 }
 
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
 /* result[row][0 .. count) = sum over p of w[p][row] * planes[offset[p] + 0 .. count), for ROWS rows `step` apart. */
 static void multiply(int64_t count, int64_t depth, const REAL *w, const REAL *planes, const int64_t *offset, REAL *result,
                      int64_t step) {

@@ -32,7 +32,6 @@ typedef struct layer {
     int64_t step_in, step_out, step_kernel;    /* from one point's matrix to the next */
 } layer;
 
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 static int64_t clamp(int64_t n, int64_t low, int64_t high) { return n < low ? low : n > high ? high : n; }
 
 /* The matrices of the 36 points are written side by side. One cache line more than they need keeps them from lying a

@@ -1,4 +1,5 @@
 /* SeparableConv2D: a depthwise convolution, then a 1x1 one over its channels, then bias (Chollet 2017). */
+#include "autograd/separable_conv2d.h"
 #include "layers/internal.h"
 
 static const mn__field fields[] = {
@@ -40,8 +41,16 @@ static mn_status build(mn__layer *l) {
     return mn__weight_add(l, (mn__weight){.name = "bias", .shape = MN_SHAPE(k), .init = MN_INIT_ZEROS, .absent = o->no_bias});
 }
 
+/* May both halves be one operation? (The bias is the one that folding batch norm makes, too.) */
+static bool whole(const mn__layer *l) {
+    const mn_separable_conv2d_layer *o = l->opt;
+    bool steps = o->strides[0] == 1 && o->strides[1] == 1 && o->dilation_rate[0] == 1 && o->dilation_rate[1] == 1;
+    return steps && !l->weight[2].t && o->activation == MN_ACT_LINEAR;
+}
+
 static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     const mn_separable_conv2d_layer *o = l->opt;
+    if (whole(l)) return mn__separable_conv2d(in[0], l->weight[0].t, l->weight[1].t, l->pad);
     mn_tensor *y = mn_conv2d(in[0], l->weight[0].t, NULL,
                              (mn_conv2d_opt){.stride = {o->strides[0], o->strides[1]},
                                              .dilation = {o->dilation_rate[0], o->dilation_rate[1]},
