@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -62,6 +64,20 @@ char *app_text(const char *format, ...) {
     if (n >= 0) return text;
     fputs("mien: out of memory\n", stderr);
     exit(APP_FAILED);
+}
+
+uint64_t app_hash(uint64_t h, const void *bytes, size_t n) {
+    const unsigned char *p = bytes;
+    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 0x100000001b3u;
+    return h;
+}
+
+char *app_folder(void) {
+    char program[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0) return NULL;
+    program[n] = 0;
+    return app_text("%s", dirname(program));
 }
 
 double app_seconds(void) {

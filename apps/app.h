@@ -31,6 +31,11 @@ int app_fail(const mn_error *err);
 void *app_alloc(size_t count, size_t size);
 /* printf into a new string; free with free. */
 char *app_text(const char *format, ...) MN_PRINTF(1, 2);
+/* FNV-1a, 64 bits: goes on from h, which begins as APP_HASH. */
+#define APP_HASH 0xcbf29ce484222325u
+uint64_t app_hash(uint64_t h, const void *bytes, size_t n);
+/* The folder of the running program, in a new string; NULL where the system does not say. Free with free. */
+char *app_folder(void);
 /* Seconds on a clock that only goes forward. */
 double app_seconds(void);
 /* Writes a whole file: temporary file, fsync, rename. */

@@ -43,8 +43,8 @@ double calibrate_temperature(const float *p, const int32_t *label, int64_t n, in
 
 void calibrate_apply(float *p, int64_t n, int classes, double temperature) {
     if (temperature <= 0 || temperature == 1) return;
-    for (int64_t i = 0; i < n * classes; i++) p[i] = (float)(log(fmax(p[i], 1e-30)) / temperature);
-    metrics_softmax(p, n, classes);
+    for (int64_t i = 0; i < n * classes; i++) p[i] = (float)log(fmax(p[i], 1e-30));
+    metrics_softmax(p, n, classes, temperature);
 }
 
 /* ---- when to give no answer ---- */

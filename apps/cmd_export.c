@@ -166,7 +166,8 @@ static mn_status compare_on_data(pair *p, const options *o, mn_error *err) {
     data_rows d = {0};
     head_map map = {0};
     int head[MN_MAX_HEADS], n = 0;
-    mn_status s = data_open(&d, o->data, o->n_data, o->threads, err);
+    mn_status s = evaluation_fits(p->m[0], &p->info, o->model, err);
+    if (!s) s = data_open(&d, o->data, o->n_data, o->threads, err);
     if (!s) s = head_map_create(&map, p->info.head, p->info.n_heads, d.all, err);
     for (int h = 0; h < p->info.n_heads && !s; h++)
         if (map.at[h] >= 0) head[n++] = map.at[h];
@@ -177,15 +178,7 @@ static mn_status compare_on_data(pair *p, const options *o, mn_error *err) {
     return s;
 }
 
-/* Softmax where the head has several classes, in place. */
-static void probabilities(double *row, int64_t n) {
-    double high = row[0], sum = 0;
-    for (int64_t i = 1; i < n; i++) high = fmax(high, row[i]);
-    for (int64_t i = 0; i < n; i++) sum += row[i] = exp(row[i] - high);
-    for (int64_t i = 0; i < n; i++) row[i] /= sum;
-}
-
-static mn_status random_outputs(mn_model *m, int head, int n, double *out) {
+static mn_status random_outputs(mn_model *m, int head, int n, float *out) {
     mn_context *c = mn_model_context(m);
     mn_shape s = mn_model_input_shape(m, 0), batch = {.ndim = s.ndim + 1, .dim = {n}};
     for (int i = 0; i < s.ndim; i++) batch.dim[i + 1] = s.dim[i];
@@ -199,18 +192,19 @@ static mn_status random_outputs(mn_model *m, int head, int n, double *out) {
     mn_no_grad_begin(c);
     mn_status status = mn_model_forward(m, &x, false);
     mn_no_grad_end(c);
-    return status ? status : mn_get_f64(mn_model_result(m, head), out);
+    return status ? status : mn_get(mn_model_result(m, head), out);
 }
 
 static mn_status compare_on_noise(pair *p, mn_error *err) {
     enum { PICTURES = 64 };
     for (int h = 0; h < p->info.n_heads; h++) {
         int64_t k = p->info.head[h].n_classes, count = PICTURES * k;
-        double *out = app_alloc((size_t)(2 * count), sizeof *out), largest = 0;
+        float *out = app_alloc((size_t)(2 * count), sizeof *out);
+        double largest = 0;
         for (int i = 0; i < 2; i++)
             if (random_outputs(p->m[i], h, PICTURES, out + i * count))
                 return free(out), mn_fail(err, MN_ERR_ARG, "%s", mn_context_error(p->c[i])->text);
-        for (int64_t i = 0; i < 2 * PICTURES && k > 1; i++) probabilities(out + i * k, k);
+        if (k > 1) metrics_softmax(out, 2 * PICTURES, (int)k, 1);
         for (int64_t i = 0; i < count; i++) largest = fmax(largest, fabs(out[i] - out[count + i]));
         printf("int8      %s: the largest change of %s is %.4f on %d pictures of noise; --data measures it on faces\n",
                p->info.head[h].name, k > 1 ? "a probability" : "the output", largest, PICTURES);

@@ -88,7 +88,8 @@ static void print_heads(const mn_model_info *info) {
         putchar('\n');
         const mn_calibration *c = &info->calibration[h];
         if (c->temperature > 0 || c->unsure > 0)
-            printf("          temperature %.3f, \"unsure\" below %.1f %%\n", c->temperature > 0 ? c->temperature : 1, 100 * c->unsure);
+            printf("          temperature %.3f, \"unsure\" below %.1f %%\n", c->temperature > 0 ? c->temperature : 1,
+                   100 * c->unsure);
     }
 }
 
@@ -105,8 +106,7 @@ static void print_preprocess(const mn_preprocess *p) {
         printf(", numbers %g..%g", p->lo, p->hi);
     for (int c = 0; c < p->channels && !p->standardize; c++)
         if (p->mean[c] != 0 || (p->deviation[c] != 0 && p->deviation[c] != 1))
-            printf("%s%.4g) / %.4g", c ? ", (x - " : ", then (x - ", p->mean[c],
-                   p->deviation[c] != 0 ? p->deviation[c] : 1);
+            printf("%s%.4g) / %.4g", c ? ", (x - " : ", then (x - ", p->mean[c], p->deviation[c] != 0 ? p->deviation[c] : 1);
     if (!p->standardize) putchar('\n');
     if (p->steps) printf("clips     1 to %d frames of %d x %d, below each other\n", p->steps, p->width, p->height / p->steps);
     char steps[80];
@@ -120,8 +120,7 @@ static const char *text_of(const json_t *j, const char *key) {
 }
 
 static void print_training(const char *text) {
-    json_t *j = json_loads(text, 0, NULL), *best = json_object_get(j, "best"),
-           *rows = json_object_get(j, "rows"), *head;
+    json_t *j = json_loads(text, 0, NULL), *best = json_object_get(j, "best"), *rows = json_object_get(j, "rows"), *head;
     if (!json_is_object(j)) {
         puts("training  (a record that is not understood)");
         json_decref(j);
@@ -134,8 +133,7 @@ static void print_training(const char *text) {
            (long long)json_integer_value(json_object_get(j, "epochs_run")),
            (long long)json_integer_value(json_object_get(j, "seed")));
     if (json_is_object(best)) {
-        printf("          best epoch %lld: validation loss %.4f",
-               (long long)json_integer_value(json_object_get(best, "epoch")),
+        printf("          best epoch %lld: validation loss %.4f", (long long)json_integer_value(json_object_get(best, "epoch")),
                json_number_value(json_object_get(best, "valid_loss")));
         const char *name;
         json_object_foreach(json_object_get(best, "heads"), name, head)
@@ -166,17 +164,18 @@ static int describe(const options *o, mn_context *c, mn_error *err) {
         int n = 0;
         while (mn_net_names[n]) n++;
         const char *near = app_nearest(o->what, mn_net_names, n);
-        mn_fail(err, MN_ERR_IO,
-                "\"%s\" is neither a file nor a network%s%s%s; `mien info` lists the networks", o->what,
+        mn_fail(err, MN_ERR_IO, "\"%s\" is neither a file nor a network%s%s%s; `mien info` lists the networks", o->what,
                 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     } else if (file) {
         m = mn_model_load(c, o->what, &info, err);
     } else {
-        m = mn_net_open(c, o->what,
-                        &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
+        m = mn_net_open(c, o->what, &(mn_net_opt){.channels = o->channels, .height = o->size, .width = o->size});
         if (!m) mn_fail(err, mn_context_error(c)->status, "%s", mn_context_error(c)->text);
     }
-    mn_status s = !m ? err->status : o->svg ? draw(o, m, err) : o->dot ? mn_model_dot(m, stdout) : mn_model_summary(m, stdout, 79);
+    mn_status s = !m       ? err->status
+                  : o->svg ? draw(o, m, err)
+                  : o->dot ? mn_model_dot(m, stdout)
+                           : mn_model_summary(m, stdout, 79);
     if (m && s && !o->svg) mn_fail(err, s, "%s", mn_context_error(c)->text);
     if (!s && file && !o->dot && !o->svg) {
         putchar('\n');

@@ -2,6 +2,7 @@
 #include "apps/app.h"
 #include "apps/crop.h"
 #include "apps/device.h"
+#include "apps/evaluate.h"
 #include "apps/look_draw.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -69,8 +70,7 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
 
 static const char doc[] =
     "Draws the inside of a network into a folder: kernels.png, the first kernels; LAYER.png, what layers compute for the "
-    "picture; "
-    "answers.png, for each answer the picture, where Grad-CAM says that it is seen (orange), and guided backpropagation."
+    "picture; answers.png, for each answer the picture, where Grad-CAM says that it is seen (orange), and guided backpropagation."
     "\vA warm place says that the answer depends on it, not that the answer is right. docs/look.md says what the pictures "
     "mean.\n\n"
     "Examples:\n"
@@ -102,15 +102,7 @@ static mn_status open_model(looking *l, mn_error *err) {
     mn_context_opt opt = {.threads = l->o->threads};
     const char *path = app_model_path(l->o->word[0]);
     if (!(l->c = device_open(l->o->device, &opt, err)) || !(l->m = mn_model_load(l->c, path, &l->info, err))) return err->status;
-    const mn_preprocess *p = &l->info.preprocess;
-    bool fits = l->info.n_heads == mn_model_outputs(l->m);
-    for (int h = 0; h < l->info.n_heads && fits; h++)
-        fits = l->info.head[h].n_classes <= MN_MAX_CLASSES &&
-               mn_shape_equal(mn_model_output_shape(l->m, h), MN_SHAPE(l->info.head[h].n_classes));
-    if (fits && mn_model_inputs(l->m) == 1 &&
-        mn_shape_equal(mn_model_input_shape(l->m, 0), MN_SHAPE(p->channels, p->height, p->width)))
-        return MN_OK;
-    return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: wanted a network with one input, a picture, and named answers", path);
+    return evaluation_fits(l->m, &l->info, path, err);
 }
 
 static mn_status cut_face(const looking *l, mn_image *im, mn_error *err) {
@@ -153,13 +145,12 @@ static mn_status kernels(const looking *l, mn_error *err) {
     return s;
 }
 
+/* What a layer computed in the last run. */
 static mn_status activation(const looking *l, const char *layer, mn_error *err) {
     look_maps maps = {0};
     mn_image sheet = {0};
     char caption[160];
-    double p[MN_MAX_CLASSES];
-    mn_status s = look_answer(l->m, l->x, 0, 0, p, err);
-    if (!s) s = look_activation(l->m, layer, &maps, err);
+    mn_status s = look_activation(l->m, layer, &maps, err);
     if (!s) snprintf(caption, sizeof caption, "%.100s: %d x %d x %d", layer, maps.channels, maps.height, maps.width);
     if (!s) s = look_draw_maps(&maps, caption, &sheet, err);
     if (!s) s = save(l, &sheet, layer, err);
@@ -180,7 +171,8 @@ static mn_status activations(const looking *l, mn_error *err) {
     const char *usual[2] = {first_maps(l->m), look_last_maps(l->m)};
     const char *const *layer = l->o->n_layers ? l->o->layer : usual;
     int n = l->o->n_layers ? l->o->n_layers : !usual[0] ? 0 : usual[0] == usual[1] ? 1 : 2;
-    mn_status s = MN_OK;
+    double p[MN_MAX_CLASSES];
+    mn_status s = look_answer(l->m, l->x, 0, 0, p, err);
     for (int k = 0; k < n && !s; k++) s = activation(l, layer[k], err);
     return s;
 }

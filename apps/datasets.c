@@ -8,27 +8,21 @@
 
 static const char *const split_name[3] = {"train", "valid", "test"};
 
-/* FNV-1a, 64 bits */
-static uint64_t mix(uint64_t h, const void *bytes, size_t n) {
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 0x100000001b3u;
-    return h;
-}
-
 /* Labels, groups and splits of all rows and the pixels of a few (never of test rows). */
 static mn_status fingerprint(const mn_dataset *d, uint64_t *out, mn_error *err) {
-    uint64_t h = mix(0xcbf29ce484222325u, &d->length, sizeof d->length);
+    uint64_t h = app_hash(APP_HASH, &d->length, sizeof d->length);
     mn_image im = {0};
     mn_status s = MN_OK;
     for (int64_t i = 0; i < d->length && !s; i++) {
         mn_sample_info info;
         if ((s = d->info(d, i, &info, err))) break;
-        h = mix(h, info.label, (size_t)d->n_heads * sizeof *info.label);
-        h = mix(h, &info.group, sizeof info.group);
+        h = app_hash(h, info.label, (size_t)d->n_heads * sizeof *info.label);
+        h = app_hash(h, &info.group, sizeof info.group);
         int32_t split = info.split;
-        h = mix(h, &split, sizeof split);
+        h = app_hash(h, &split, sizeof split);
         if (i % (d->length / 8 + 1) != 0 || split == MN_SPLIT_TEST) continue;
-        if (!(s = d->pixels(d, i, &im, err))) h = mix(h, im.pixels, (size_t)im.width * (size_t)im.height * (size_t)im.channels);
+        if (!(s = d->pixels(d, i, &im, err)))
+            h = app_hash(h, im.pixels, (size_t)im.width * (size_t)im.height * (size_t)im.channels);
     }
     mn_image_free(&im);
     *out = h;

@@ -149,7 +149,7 @@ static mn_status open_model(eval *e, mn_error *err) {
     mn_context_opt opt = {.threads = e->o->threads, .memory_limit = e->o->memory_limit};
     if (!(e->c = device_open(e->o->device, &opt, err)) || !(e->m = mn_model_load(e->c, e->path, &e->info, err)))
         return err->status;
-    if (foreign_apply(&e->o->foreign, &e->info, err)) return err->status;
+    if (foreign_apply(&e->o->foreign, &e->info, err) || evaluation_fits(e->m, &e->info, e->path, err)) return err->status;
     e->record = e->info.training ? json_loads(e->info.training, 0, NULL) : NULL;
     e->stats = mn_model_count(e->m);
     if (mn_model_compile(e->m) < 0) return mn_fail(err, mn_context_error(e->c)->status, "%s", mn_context_error(e->c)->text);

@@ -6,7 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int class_of(const mn_head *h, const char *name) {
+mn_status evaluation_fits(const mn_model *m, const mn_model_info *info, const char *path, mn_error *err) {
+    const mn_preprocess *p = &info->preprocess;
+    int outputs = mn_model_outputs(m);
+    if (mn_model_inputs(m) != 1 || outputs < 1 || outputs > MN_MAX_HEADS || info->n_heads != outputs)
+        return mn_fail(
+            err, MN_ERR_UNSUPPORTED,
+            "%s: has %d inputs and %d outputs with %d named heads; wanted a network with one input, a picture, and 1 to "
+            "%d named answers",
+            path, mn_model_inputs(m), outputs, info->n_heads, MN_MAX_HEADS);
+    if (!mn_shape_equal(mn_model_input_shape(m, 0), MN_SHAPE(p->channels, p->height, p->width)))
+        return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: takes no pictures of %dx%d with %d channels, which its preprocessing makes",
+                       path, p->width, p->height, p->channels);
+    for (int i = 0; i < outputs; i++) {
+        const mn_head *h = &info->head[i];
+        if (h->n_classes < 1 || !mn_shape_equal(mn_model_output_shape(m, i), MN_SHAPE(h->n_classes)))
+            return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: head \"%s\" has %d names for another number of outputs", path, h->name,
+                           h->n_classes);
+    }
+    return MN_OK;
+}
+
+int head_class(const mn_head *h, const char *name) {
     for (int k = 0; k < h->n_classes; k++)
         if (!strcmp(h->class_name[k], name)) return k;
     return -1;
@@ -16,7 +37,7 @@ static mn_status map_classes(head_map *m, int h, const mn_head *model, const mn_
                              mn_error *err) {
     m->class_of[h] = app_alloc((size_t)data->n_classes, sizeof(int32_t));
     for (int k = 0; k < data->n_classes; k++) {
-        m->class_of[h][k] = class_of(model, data->class_name[k]);
+        m->class_of[h][k] = head_class(model, data->class_name[k]);
         if (m->class_of[h][k] < 0)
             return mn_fail(err, MN_ERR_SHAPE,
                            "%s has the %s class \"%s\", which the model does not know; its %d classes are \"%s\"%s", data_name,
@@ -83,13 +104,11 @@ static mn_status forward(mn_model *m, const float *x, int64_t n, mn_error *err) 
 
 /* n rows of logits become probabilities. */
 static mn_status to_probabilities(float *x, int64_t n, int classes, double temperature, int64_t first, mn_error *err) {
-    for (int64_t i = 0; i < n * classes; i++) {
+    for (int64_t i = 0; i < n * classes; i++)
         if (!isfinite(x[i]))
             return mn_fail(err, MN_ERR_NUMERIC, "the model gives numbers that are not finite (sample %lld)",
                            (long long)(first + i / classes));
-        if (temperature > 0) x[i] = (float)(x[i] / temperature);
-    }
-    metrics_softmax(x, n, classes);
+    metrics_softmax(x, n, classes, temperature);
     return MN_OK;
 }
 

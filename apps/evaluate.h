@@ -5,6 +5,13 @@
 #include "apps/metrics.h"
 #include "data/data.h"
 
+/* Can the model label pictures? One input, the picture that its preprocessing makes, and one to MN_MAX_HEADS outputs, each a
+ * number for every class of the head it belongs to. `path` names the model in the sentence of the failure. */
+mn_status evaluation_fits(const mn_model *m, const mn_model_info *info, const char *path, mn_error *err);
+
+/* The class of that name; -1: the head has none. */
+int head_class(const mn_head *h, const char *name);
+
 /* Where a model's heads are in a data set, and which class of the model each of the data's classes is. */
 typedef struct head_map {
     int n_heads;

@@ -117,8 +117,10 @@ static void measure(graph *g) {
 static const char *details(const node *a, char *buf, size_t size) {
     char shape[64];
     mn_shape_text(a->look.shape, shape, sizeof shape);
-    if (!a->look.parameters) snprintf(buf, size, "%s", shape);
-    else snprintf(buf, size, "%s   %lld parameters", shape, (long long)a->look.parameters);
+    if (!a->look.parameters)
+        snprintf(buf, size, "%s", shape);
+    else
+        snprintf(buf, size, "%s   %lld parameters", shape, (long long)a->look.parameters);
     return buf;
 }
 
@@ -137,8 +139,8 @@ static void draw_box(FILE *f, const graph *g, const node *a) {
     char text[128];
     double x = g->x[a->column], y = top(a);
     const char *fill = a->look.is_output ? "#f7e8d8" : a->look.n_in == 0 ? "#e3f2e1" : "#e8eef7";
-    fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"6\" fill=\"%s\" stroke=\"%s\"/>\n", x - a->width / 2,
-            y, a->width, BOX, fill, SVG_QUIET);
+    fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"6\" fill=\"%s\" stroke=\"%s\"/>\n",
+            x - a->width / 2, y, a->width, BOX, fill, SVG_QUIET);
     svg_text(f, x, y + 16, NAME_SIZE, SVG_MIDDLE, SVG_INK, a->look.name);
     svg_text(f, x, y + 30, SMALL_SIZE, SVG_MIDDLE, SVG_INK, a->look.kind);
     svg_text(f, x, y + 43, SMALL_SIZE, SVG_MIDDLE, SVG_QUIET, details(a, text, sizeof text));
@@ -165,7 +167,8 @@ static int *find_lanes(graph *g, int n_edges) {
             const node *a = &g->node[from], *b = &g->node[i];
             bool straight = b->row - a->row < 2;
             int own = is_free(g, a->column, a->row + 1, b->row - 1, from) ? a->column : b->column;
-            if (!straight && !is_free(g, own, a->row + 1, b->row - 1, from)) own = (a->column > b->column ? a->column : b->column) + 1;
+            if (!straight && !is_free(g, own, a->row + 1, b->row - 1, from))
+                own = (a->column > b->column ? a->column : b->column) + 1;
             lane[e++] = straight ? a->column : take(g, own, a->row + 1, b->row - 1, from);
         }
     return lane;
@@ -176,8 +179,8 @@ static char *draw(graph *g, const mn_model *m, const int *lane, size_t *size) {
     double wide = 2 * MARGIN - BETWEEN;
     for (int c = 0; c < g->columns; c++) wide += g->wide[c] + BETWEEN;
     mn_model_stats s = mn_model_count(m);
-    snprintf(title, sizeof title, "%.200s: %lld parameters, %lld multiply-adds a sample", mn_model_name(m), (long long)s.parameters,
-             (long long)s.macs);
+    snprintf(title, sizeof title, "%.200s: %lld parameters, %lld multiply-adds a sample", mn_model_name(m),
+             (long long)s.parameters, (long long)s.macs);
     double words = (double)strlen(title) * 7.2 + 2 * MARGIN;
     FILE *f = svg_open(&text, size, (int)(wide > words ? wide : words), 2 * MARGIN + 24 + g->rows * ROW - GAP, title);
     svg_text(f, MARGIN, MARGIN + 6, NAME_SIZE, SVG_START, SVG_INK, title);

@@ -15,8 +15,8 @@ const char *look_last_maps(const mn_model *m);
 /* The first kernels that read the picture, (K,C,R,S); NULL: there are none. */
 mn_tensor *look_first_kernels(mn_model *m);
 
-/* Runs the model on one picture, x (C,H,W); p gets the probabilities of head `head`, softmax(logits / temperature) (0: 1). Freezes
- * the model's weights. */
+/* Runs the model on one picture, x (C,H,W); p gets the probabilities of head `head`, softmax(logits / temperature) (0: 1).
+ * Freezes the model's weights. */
 mn_status look_answer(mn_model *m, const float *x, int head, double temperature, double *p, mn_error *err);
 /* What a layer computed in the last run: maps, or other shapes as one row. */
 mn_status look_activation(mn_model *m, const char *layer, look_maps *out, mn_error *err);

@@ -12,11 +12,12 @@ int metrics_argmax(const float *x, int classes) {
     return best;
 }
 
-void metrics_softmax(float *x, int64_t n, int classes) {
+void metrics_softmax(float *x, int64_t n, int classes, double temperature) {
+    double T = temperature > 0 ? temperature : 1;
     for (int64_t i = 0; i < n; i++, x += classes) {
         double largest = x[metrics_argmax(x, classes)], sum = 0;
-        for (int k = 0; k < classes; k++) sum += exp(x[k] - largest);
-        for (int k = 0; k < classes; k++) x[k] = (float)(exp(x[k] - largest) / sum);
+        for (int k = 0; k < classes; k++) sum += exp((x[k] - largest) / T);
+        for (int k = 0; k < classes; k++) x[k] = (float)(exp((x[k] - largest) / T) / sum);
     }
 }
 

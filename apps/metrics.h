@@ -33,8 +33,8 @@ void metrics_free(metrics *m);
 /* The interval of Wilson (1927) for `hits` of `n`: never leaves 0..1, right for few samples and for 0 or all
  * hits. */
 void metrics_wilson(int64_t hits, int64_t n, double *lo, double *hi);
-/* In place: rows of logits become probabilities. */
-void metrics_softmax(float *x, int64_t n, int classes);
+/* In place: rows of logits become probabilities, softmax(logits / temperature); temperature 0: 1. */
+void metrics_softmax(float *x, int64_t n, int classes, double temperature);
 /* Position of the largest; the first of equals. */
 int metrics_argmax(const float *x, int classes);
 

@@ -1,7 +1,5 @@
 /* The models that come with mien, by name. */
 #include "apps/app.h"
-#include <libgen.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,12 +18,11 @@ static char *within(const char *folder, const char *name) {
 
 /* Beside a program that runs from where it was built, build/mien: apps/models. */
 static char *in_source_tree(const char *name) {
-    char program[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n <= 0) return NULL;
-    program[n] = 0;
-    char *folder = app_text("%s/../apps/models", dirname(program)), *path = within(folder, name);
+    char *program = app_folder();
+    if (!program) return NULL;
+    char *folder = app_text("%s/../apps/models", program), *path = within(folder, name);
     free(folder);
+    free(program);
     return path;
 }
 

@@ -1,7 +1,7 @@
 /* Model files run on batches of faces. */
 #include "apps/predictor.h"
 #include "apps/app.h"
-#include <math.h>
+#include "apps/evaluate.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,28 +10,13 @@ static size_t plane_of(const predictor_model *m) {
     return (size_t)q->channels * (size_t)q->height * (size_t)q->width;
 }
 
-static mn_status add_heads(predictor *p, int index, mn_error *err) {
+static void add_heads(predictor *p, int index) {
     predictor_model *m = &p->model[index];
-    int outputs = mn_model_outputs(m->model);
-    if (mn_model_inputs(m->model) != 1 || outputs < 1 || outputs > MN_MAX_HEADS || m->info.n_heads != outputs)
-        return mn_fail(err, MN_ERR_UNSUPPORTED,
-                       "%s: has %d inputs and %d outputs with %d named heads; wanted a network for faces, "
-                       "with one input and 1 to %d outputs",
-                       m->path, mn_model_inputs(m->model), outputs, m->info.n_heads, MN_MAX_HEADS);
-    const mn_preprocess *q = &m->info.preprocess;
-    if (!mn_shape_equal(mn_model_input_shape(m->model, 0), MN_SHAPE(q->channels, q->height, q->width)))
-        return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: takes no pictures of %dx%d with %d channels, which its preprocessing makes",
-                       m->path, q->width, q->height, q->channels);
-    for (int i = 0; i < outputs; i++) {
+    for (int i = 0; i < m->info.n_heads; i++) {
         mn_head *h = &m->info.head[i];
-        mn_shape s = mn_model_output_shape(m->model, i);
-        if (s.ndim != 1 || s.dim[0] != h->n_classes || h->n_classes < 1)
-            return mn_fail(err, MN_ERR_UNSUPPORTED, "%s: head \"%s\" has %d names for another number of outputs", m->path,
-                           h->name, h->n_classes);
         p->head[p->heads++] = (predictor_head){h->name, h->class_name, h->n_classes, p->values, index, m->info.calibration[i]};
         p->values += h->n_classes;
     }
-    return MN_OK;
 }
 
 static mn_status open_model(predictor *p, const char *path, mn_error *err) {
@@ -40,13 +25,14 @@ static mn_status open_model(predictor *p, const char *path, mn_error *err) {
     m->model = mn_model_load(p->ctx, path, &m->info, err);
     if (!m->model) return err->status;
     p->models++;
+    if (evaluation_fits(m->model, &m->info, path, err)) return err->status;
     if (mn_model_compile(m->model) < 0) {
         const mn_error *e = mn_context_error(p->ctx);
         return mn_fail(err, e->status, "%s: %s", path, e->text);
     }
-    mn_status s = add_heads(p, p->models - 1, err);
-    if (s == MN_OK) m->planes = app_alloc((size_t)p->capacity * (p->flip ? 2 : 1) * plane_of(m), sizeof *m->planes);
-    return s;
+    add_heads(p, p->models - 1);
+    m->planes = app_alloc((size_t)p->capacity * (p->flip ? 2 : 1) * plane_of(m), sizeof *m->planes);
+    return MN_OK;
 }
 
 mn_status predictor_open(predictor *p, const char *const *path, int n, int capacity, device_choice device, int threads, bool flip,
@@ -92,20 +78,14 @@ mn_status predictor_add(predictor *p, const mn_image *crop, mn_error *err) {
     return s;
 }
 
-/* out[face] = mean over the views of softmax(logits / temperature): logits (faces*views, classes). */
-static void write_head(const predictor *p, const predictor_head *h, const float *logits, int views, float *out) {
-    double T = h->calibration.temperature > 0 ? h->calibration.temperature : 1;
+/* out[face] = mean over the views of softmax(logits / temperature): logits (faces*views, classes), which become probabilities. */
+static void write_head(const predictor *p, const predictor_head *h, float *logits, int views, float *out) {
+    metrics_softmax(logits, (int64_t)p->waiting * views, h->classes, h->calibration.temperature);
     for (int f = 0; f < p->waiting; f++) {
         float *to = out + (size_t)f * (size_t)p->values + h->offset;
         for (int k = 0; k < h->classes; k++) to[k] = 0;
-        for (int v = 0; v < views; v++) {
-            const float *row = logits + ((size_t)f * (size_t)views + (size_t)v) * (size_t)h->classes;
-            double top = row[0], sum = 0;
-            for (int k = 1; k < h->classes; k++)
-                if (row[k] > top) top = row[k];
-            for (int k = 0; k < h->classes; k++) sum += exp((row[k] - top) / T);
-            for (int k = 0; k < h->classes; k++) to[k] += (float)(exp((row[k] - top) / T) / sum / views);
-        }
+        for (int v = 0; v < views; v++)
+            for (int k = 0; k < h->classes; k++) to[k] += logits[(f * views + v) * h->classes + k] / (float)views;
     }
 }
 

@@ -122,7 +122,7 @@ static mn_status predict(regression *r, const probe *p, const int64_t *rows, int
         mn_no_grad_end(r->c);
         if (s || mn_get(mn_model_result(r->m, 0), out + at * p->f->classes)) s = failed(r, err);
     }
-    if (!s) metrics_softmax(out, n_rows, p->f->classes);
+    if (!s) metrics_softmax(out, n_rows, p->f->classes, 1);
     return s;
 }
 

@@ -4,8 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-const char *const svg_palette[7] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                    "#E69F00", "#56B4E9", "#000000"};
+const char *const svg_palette[7] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
 
 /* Markup is escaped, control characters are left out. */
 static void svg_escape(FILE *f, const char *text) {
@@ -25,16 +24,14 @@ static void svg_escape(FILE *f, const char *text) {
 
 void svg_text(FILE *f, double x, double y, int size, svg_anchor a, const char *colour, const char *text) {
     static const char *const names[] = {"start", "middle", "end"};
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%d\" text-anchor=\"%s\" fill=\"%s\">", x, y, size,
-            names[a], colour);
+    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%d\" text-anchor=\"%s\" fill=\"%s\">", x, y, size, names[a], colour);
     svg_escape(f, text);
     fputs("</text>\n", f);
 }
 
 void svg_line(FILE *f, double x1, double y1, double x2, double y2, const char *colour, double width) {
-    fprintf(f,
-            "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%.1f\"/>\n",
-            x1, y1, x2, y2, colour, width);
+    fprintf(f, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"%.1f\"/>\n", x1, y1, x2, y2,
+            colour, width);
 }
 
 FILE *svg_open(char **text, size_t *size, int width, int height, const char *title) {

@@ -74,18 +74,12 @@ typedef struct teacher {
     uint64_t hash;                     /* of its weights */
 } teacher;
 
-static int class_named(const mn_head *h, const char *name) {
-    for (int k = 0; k < h->n_classes; k++)
-        if (!strcmp(h->class_name[k], name)) return k;
-    return -1;
-}
-
 /* The same classes, in any order. */
 static mn_status match_classes(teacher *t, int h, const mn_head *own, mn_error *err) {
     const mn_head *its = &t->info.head[t->head[h]];
     t->class_of[h] = app_alloc((size_t)own->n_classes, sizeof(int32_t));
     for (int k = 0; k < own->n_classes; k++)
-        if ((t->class_of[h][k] = class_named(its, own->class_name[k])) < 0)
+        if ((t->class_of[h][k] = head_class(its, own->class_name[k])) < 0)
             return mn_fail(err, MN_ERR_SHAPE,
                            "--teacher %s: it does not know the %s class \"%s\"; wanted a model of the same classes; hint: "
                            "--classes",
@@ -115,12 +109,6 @@ static mn_status match_heads(teacher *t, const train_run *r, mn_error *err) {
 static mn_status match_pictures(const teacher *t, const train_run *r, mn_error *err) {
     const mn_preprocess *a = &t->info.preprocess, *b = &r->info.preprocess;
     char its[80], own[80];
-    bool fits = mn_model_inputs(t->m) == 1 && t->info.n_heads == mn_model_outputs(t->m) &&
-                mn_shape_equal(mn_model_input_shape(t->m, 0), MN_SHAPE(a->channels, a->height, a->width));
-    for (int h = 0; h < t->info.n_heads && fits; h++)
-        fits = mn_shape_equal(mn_model_output_shape(t->m, h), MN_SHAPE(t->info.head[h].n_classes));
-    if (!fits)
-        return mn_fail(err, MN_ERR_SHAPE, "--teacher %s: wanted a network with one input, a picture, and named answers", t->path);
     if (a->detect == b->detect && a->margin == b->margin && a->align == b->align) return MN_OK;
     return mn_fail(err, MN_ERR_ARG,
                    "--teacher %s: its pictures are cut out by the pipeline \"%s\", this run's by \"%s\": it would answer about "
@@ -263,11 +251,10 @@ static mn_status ask(teacher *t, const train_run *r, taught *to, int at, mn_erro
 static uint64_t weights_hash(mn_model *m) {
     int n;
     mn_tensor **w = mn_model_parameters(m, NULL, &n);
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+    uint64_t h = APP_HASH;
     for (int i = 0; i < n; i++) {
         double *v = app_alloc((size_t)w[i]->count, sizeof *v);
-        if (mn_get_f64(w[i], v) == MN_OK)
-            for (size_t k = 0; k < (size_t)w[i]->count * sizeof *v; k++) h = (h ^ ((unsigned char *)v)[k]) * 0x100000001b3u;
+        if (mn_get_f64(w[i], v) == MN_OK) h = app_hash(h, v, (size_t)w[i]->count * sizeof *v);
         free(v);
     }
     return h;
@@ -293,7 +280,8 @@ static mn_status open_teacher(teacher *t, train_run *r, mn_error *err) {
     mn_context_opt opt = {.threads = r->o.threads, .memory_limit = r->o.memory_limit};
     if (!(t->c = device_open(r->o.device, &opt, err)) || !(t->m = mn_model_load(t->c, t->path, &t->info, err)))
         return err->status;
-    mn_status s = match_heads(t, r, err);
+    mn_status s = evaluation_fits(t->m, &t->info, t->path, err);
+    if (!s) s = match_heads(t, r, err);
     if (!s) s = match_pictures(t, r, err);
     if (!s) s = check_rows(t, r, err);
     t->hash = weights_hash(t->m); /* as they are in the file, which compiling changes */

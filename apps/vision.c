@@ -3,8 +3,6 @@
 #include "apps/vision.h"
 #include "apps/app.h"
 #include <dlfcn.h>
-#include <libgen.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,13 +27,11 @@ static void load_from(const char *folder, const char *way) {
 
 /* Beside the program as built, or where `make install` puts it. */
 static void load(void) {
-    char program[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n <= 0 || !MN_HAVE_OPENCV) return;
-    program[n] = 0;
-    const char *folder = dirname(program);
+    char *folder = MN_HAVE_OPENCV ? app_folder() : NULL;
+    if (!folder) return;
     load_from(folder, "");
     load_from(folder, "/../lib/mien");
+    free(folder);
 }
 
 const char *vision_missing(void) {

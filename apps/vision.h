@@ -61,10 +61,9 @@ mn_status vision_show(const char *title, const mn_image *im, int wait_ms, bool *
 /* The functions above as libmien_vision.so exports them, under the name vision_opencv. */
 #define CALL(name) __typeof__(&vision_##name) name;
 typedef struct vision_calls {
-    CALL(detector_open) CALL(detector_close) CALL(detect) CALL(find_eyes)
-    CALL(video_open) CALL(camera_open) CALL(video_close) CALL(video_read) CALL(list_cameras)
-    CALL(writer_open) CALL(writer_write) CALL(writer_close)
-    CALL(check_screen) CALL(show)
+    CALL(detector_open)
+    CALL(detector_close) CALL(detect) CALL(find_eyes) CALL(video_open) CALL(camera_open) CALL(video_close) CALL(video_read)
+        CALL(list_cameras) CALL(writer_open) CALL(writer_write) CALL(writer_close) CALL(check_screen) CALL(show)
 } vision_calls;
 #undef CALL
 

@@ -23,7 +23,9 @@ void mn_error_prefix(mn_error *err, const char *format, ...) {
     va_start(args, format);
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text) snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+    if (n < 0 || (size_t)n >= sizeof err->text) return;
+    int room = (int)sizeof err->text - n - 3; /* beside ": " and the end */
+    if (room > 0) snprintf(err->text + n, sizeof err->text - (size_t)n, ": %.*s", room, old);
 }
 
 void mn_error_clear(mn_error *err) {

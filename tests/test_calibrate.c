@@ -40,11 +40,11 @@ START_TEST(test_temperature_found_again) {
     mn_rng r = mn_rng_create(4, 0);
     for (int i = 0; i < N; i++) {
         for (int k = 0; k < K; k++) p[i][k] = (float)mn_rng_uniform(&r, -2, 2), sharp[i][k] = 2.5f * p[i][k];
-        metrics_softmax(p[i], 1, K);
+        metrics_softmax(p[i], 1, K, 1);
         double u = mn_rng_uniform(&r, 0, 1);
         for (label[i] = 0; label[i] < K - 1 && u > p[i][label[i]]; label[i]++) u -= p[i][label[i]];
     }
-    metrics_softmax(sharp[0], N, K);
+    metrics_softmax(sharp[0], N, K, 1);
     double T = calibrate_temperature(p[0], label, N, K), T_sharp = calibrate_temperature(sharp[0], label, N, K);
     ASSERT_CLOSE(T, 1, .08);
     ASSERT_CLOSE(T_sharp, 2.5 * T, 1e-3);

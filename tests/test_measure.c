@@ -419,8 +419,49 @@ START_TEST(test_unsure) {
 }
 END_TEST
 
-TEST_SUITE(measure, test_leak, test_own_cut, test_no_choice_on_test, test_people, test_log_and_card, test_copies_and_groups,
-           test_flip_against, test_unsure)
+/* ---- models that label no pictures ---- */
+
+static void save_model(mn_model *m, const char *path) {
+    mn_error err = {0};
+    ASSERT_OK(mn_model_build(m), mn_context_error(mn_model_context(m)));
+    ASSERT_OK(mn_model_save(m, &(mn_model_info){0}, test_path(path), &err), &err);
+}
+
+static mn_sym answer(mn_model *m, mn_sym x, int units) {
+    return mn_layer_dense(m, mn_layer_flatten(m, x, (mn_plain_layer){0}), (mn_dense_layer){.units = units});
+}
+
+START_TEST(test_not_for_pictures) {
+    mn_error err = {0};
+    mn_context *c = mn_context_create(NULL, &err);
+    mn_model *many = mn_model_create(c, "many"), *vector = mn_model_create(c, "vector"), *two = mn_model_create(c, "two");
+    mn_sym x = mn_model_input(many, "x", MN_SHAPE(1, 8, 8));
+    for (int k = 0; k < MN_MAX_HEADS + 1; k++) mn_model_output(many, answer(many, x, 2));
+    save_model(many, "many.h5");
+    mn_model_output(vector, answer(vector, mn_model_input(vector, "x", MN_SHAPE(5)), 2));
+    save_model(vector, "vector.h5");
+    mn_sym a = mn_model_input(two, "a", MN_SHAPE(1, 8, 8)), b = mn_model_input(two, "b", MN_SHAPE(1, 8, 8));
+    mn_model_output(two, answer(two, mn_layer_add(two, (mn_sym[]){a, b}, 2, (mn_plain_layer){0}), 2));
+    save_model(two, "two.h5");
+    mn_context_destroy(c);
+    save_faces("few", 0, 4);
+    const char *command[] = {"eval --data folder:few --split all --model %s.h5",
+                             "predict --whole few/happy/p001.png --model %s.h5", "look %s.h5 few/happy/p001.png",
+                             "train --data folder:few --net logreg --size 8 --teacher %s.h5 --out t.h5"};
+    const char *model[] = {"many", "vector", "two"};
+    const char *says[] = {"1 inputs and 5 outputs", "1 outputs with 0 named heads", "2 inputs and 1 outputs"};
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 3; i++) {
+            char line[200];
+            snprintf(line, sizeof line, command[k], model[i]);
+            ASSERT_EXIT(1, "%s", line);
+            ASSERT_SAYS(says[i]);
+        }
+}
+END_TEST
+
+TEST_SUITE(measure, test_not_for_pictures, test_leak, test_own_cut, test_no_choice_on_test, test_people, test_log_and_card,
+           test_copies_and_groups, test_flip_against, test_unsure)
 #else
 START_TEST(test_nothing) { test_skip("measuring needs libhdf5, jansson and libpng"); }
 END_TEST

@@ -94,10 +94,13 @@ END_TEST
 
 START_TEST(test_softmax) {
     float x[2][3] = {{1000, 1001, 1002}, {-50, -50, -50}};
-    metrics_softmax(x[0], 2, 3);
+    metrics_softmax(x[0], 2, 3, 0);
     ASSERT_CLOSE(x[0][2], 1 / (1 + exp(-1) + exp(-2)), 1e-7);
     ASSERT_CLOSE(x[0][0], exp(-2) / (1 + exp(-1) + exp(-2)), 1e-7);
     ASSERT_CLOSE(x[1][1], 1 / 3., 1e-7);
+    float warm[2] = {4, 0};
+    metrics_softmax(warm, 1, 2, 2);
+    ASSERT_CLOSE(warm[0], 1 / (1 + exp(-2)), 1e-7);
     ck_assert_int_eq(metrics_argmax(x[1], 3), 0);
 }
 END_TEST
