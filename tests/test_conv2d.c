@@ -134,6 +134,9 @@ static const conv_case cases[] = {
     {2, 16, 3, 3, 18, 3, 3, true, {.groups = 1}},
     {2, 17, 5, 18, 16, 3, 3, false, {.padding = {2, 2, 3, 3}}},
     {7, 24, 10, 9, 40, 3, 3, true, {.padding = {1, 1, 1, 1}}},
+    {11, 5, 9, 11, 6, 3, 3, true, {.stride = {2, 2}, .padding = {1, 1, 1, 1}}}, /* several images in one product */
+    {9, 6, 6, 5, 6, 3, 3, false, {.groups = 3, .stride = {2, 1}, .padding = {0, 1, 0, 1}}},
+    {2, 3, 9, 75, 4, 3, 3, true, {.stride = {2, 2}, .padding = {0, 1, 0, 1}}}, /* wide and with stride */
 };
 
 static void definition(op_env *e) {
