@@ -5,6 +5,7 @@
 typedef struct mn__batch_norm_opt {
     mn_batch_norm_opt of; /* first */
     bool relu;
+    bool pending; /* may be */
 } mn__batch_norm_opt;
 
 /* The end of a residual block in one operation: batch_norm(...) + more, and relu of that. `more` has x's shape and may be x.
@@ -14,4 +15,11 @@ mn_tensor *mn__batch_norm_add(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, m
 /* relu(batch_norm(...)) */
 mn_tensor *mn__batch_norm_relu(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
                                mn_tensor *running_var, mn_batch_norm_opt opt);
+
+/* Batch norm is two operations a number; writing its result to memory and reading it again costs more. So in training it may
+ * be left pending: only the statistics are computed, the result's data are those of x, and kernels that know of it compute
+ * the result as they read x (cpu/line.h), in the backward pass again. For all others the tape settles it (mn__settle).
+ * Otherwise as mn__batch_norm_add without a sum. */
+mn_tensor *mn__batch_norm_pending(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
+                                  mn_tensor *running_var, bool relu, mn_batch_norm_opt opt);
 #endif

@@ -32,6 +32,8 @@ typedef struct mn_node {
     void *workspace;                 /* during a kernel: that many bytes of undefined contents */
     bool recording;                  /* goes on the tape: save what backward needs */
     bool over;                       /* the output lies where the input lay (set by the shape rule) */
+    bool pending;                    /* batch norm whose readers compute it: autograd/batch_norm.h */
+    bool settling;                   /* batch norm whose statistics are there, and whose result is wanted after all */
     unsigned accumulate;             /* during backward: bit i: add to in[i]'s gradient, else overwrite it */
     uint64_t number;                 /* in this step, from 0: the stream of its random numbers */
     const char *scope;               /* the layer it ran in, or NULL */
@@ -44,6 +46,7 @@ typedef struct mn_op {
     unsigned optional; /* may be NULL */
     unsigned integers; /* may be MN_I32 */
     unsigned constant; /* never receive a gradient (labels, running statistics) */
+    unsigned through;  /* may be pending: the kernel computes them as it reads, or settles them (autograd/batch_norm.h) */
     bool view;         /* the output shares the input's data: nothing is computed */
     /* Checks inputs and options; calls mn__out and mn__save; sets workspace_bytes. */
     mn_status (*shape)(mn_node *n);
@@ -79,6 +82,10 @@ mn_tensor *mn__relu_over(mn_tensor *x);
 /* For what a step does on the host beside starting kernels (an optimiser counts its steps): while a step is recorded, asks
  * that run(arg) be called before each launch of it, this time included. `bytes` at `arg` are copied. */
 mn_status mn__step_again(mn_context *c, mn_status (*run)(void *arg), const void *arg, size_t bytes);
+
+/* The batch norm that has left its result t to the readers of t, else NULL; and computing it after all. */
+static inline const mn_node *mn__pending(const mn_tensor *t) { return t && t->node && t->node->pending ? t->node : NULL; }
+mn_status mn__settle(mn_tensor *t);
 
 /* mn_backward_from, or its accumulating form. */
 mn_status mn__backward_from(mn_context *c, mn_tensor *y, const mn_tensor *dy, bool accumulate);

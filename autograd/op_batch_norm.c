@@ -38,6 +38,8 @@ static mn_status shape(mn_node *n) {
     if (o->training && n->in[0]->count && n->in[0]->count <= x.dim[1])
         return mn__op_fail(n, MN_ERR_SHAPE, "input %s has one value a channel, which has no variance; hint: a batch of 2 "
                            "or more when training", text);
+    const mn__batch_norm_opt *with = n->opt;
+    n->pending = with->pending && o->training && n->recording && !n->in[5] && x.ndim == 4 && n->ctx->device_kind == MN_CPU;
     mn_status s = mn__out(n, x);
     if (!s) s = mn__save(n, 0, n->ctx->dtype, MN_SHAPE(x.dim[1]));
     return s ? s : mn__save(n, 1, n->ctx->dtype, MN_SHAPE(x.dim[1]));
@@ -59,15 +61,21 @@ static mn_tensor *example(mn_context *c, int k) {
 const mn_op mn__op_batch_norm = {.name = "batch_norm", .inputs = 6, .optional = 0x3e, .constant = 0x18, .shape = shape,
                                  .example = example};
 
+static mn_tensor *apply(mn_tensor *in[6], mn__batch_norm_opt opt) {
+    if (opt.of.momentum == 0) opt.of.momentum = 0.1;
+    if (opt.of.eps == 0) opt.of.eps = 1e-5;
+    mn_tensor *y = mn__apply(MN_OP_batch_norm, in, 6, &opt, sizeof opt);
+    /* It counts as those that it stands for: later operations draw the same random numbers either way. */
+    if (y) y->ctx->next_node += (uint64_t)opt.relu + (in[5] ? 1 : 0);
+    return y;
+}
 mn_tensor *mn__batch_norm_add(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean, mn_tensor *running_var,
                               mn_tensor *more, bool relu, mn_batch_norm_opt opt) {
-    mn_tensor *in[] = {x, gamma, beta, running_mean, running_var, more};
-    if (opt.momentum == 0) opt.momentum = 0.1;
-    if (opt.eps == 0) opt.eps = 1e-5;
-    mn_tensor *y = mn__apply(MN_OP_batch_norm, in, 6, &(mn__batch_norm_opt){opt, relu}, sizeof(mn__batch_norm_opt));
-    /* It counts as those that it stands for: later operations draw the same random numbers either way. */
-    if (y) y->ctx->next_node += (uint64_t)relu + (more ? 1 : 0);
-    return y;
+    return apply((mn_tensor *[]){x, gamma, beta, running_mean, running_var, more}, (mn__batch_norm_opt){opt, relu, false});
+}
+mn_tensor *mn__batch_norm_pending(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
+                                  mn_tensor *running_var, bool relu, mn_batch_norm_opt opt) {
+    return apply((mn_tensor *[]){x, gamma, beta, running_mean, running_var, NULL}, (mn__batch_norm_opt){opt, relu, true});
 }
 mn_tensor *mn_batch_norm(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
                          mn_tensor *running_var, mn_batch_norm_opt opt) {

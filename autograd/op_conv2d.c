@@ -102,7 +102,7 @@ static mn_tensor *example(mn_context *c, int k) {
                      mn__example_input(c, 1, MN_SHAPE(w[0], w[1], w[2], w[3]), -1, 1), b, cases[k].opt);
 }
 
-const mn_op mn__op_conv2d = {.name = "conv2d", .inputs = 3, .optional = 1 << 2, .shape = shape, .example = example};
+const mn_op mn__op_conv2d = {.name = "conv2d", .inputs = 3, .optional = 1 << 2, .through = 1, .shape = shape, .example = example};
 
 static mn_tensor *apply(mn_tensor *in[3], mn_conv2d_opt opt, bool relu) {
     for (int i = 0; i < 2; i++) {

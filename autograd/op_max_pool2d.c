@@ -71,7 +71,7 @@ static mn_tensor *example(mn_context *c, int k) {
     return mn_max_pool2d(distinct_input(c, k == 2 ? MN_SHAPE(1, 2, 5, 7) : MN_SHAPE(2, 3, 6, 4)), opts[k]);
 }
 
-const mn_op mn__op_max_pool2d = {.name = "max_pool2d", .inputs = 1, .shape = shape, .example = example};
+const mn_op mn__op_max_pool2d = {.name = "max_pool2d", .inputs = 1, .through = 1, .shape = shape, .example = example};
 
 mn_tensor *mn_max_pool2d(mn_tensor *x, mn_pool2d_opt opt) {
     opt = mn__pool2d_defaults(opt);

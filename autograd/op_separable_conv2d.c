@@ -46,7 +46,7 @@ static mn_tensor *example(mn_context *c, int k) {
                                 mn__example_input(c, 2, MN_SHAPE(4, 3, 1, 1), -1, 1), padding[k]);
 }
 
-const mn_op mn__op_separable_conv2d = {.name = "separable_conv2d", .inputs = 3, .shape = shape, .example = example};
+const mn_op mn__op_separable_conv2d = {.name = "separable_conv2d", .inputs = 3, .through = 1, .shape = shape, .example = example};
 
 mn_tensor *mn__separable_conv2d(mn_tensor *x, mn_tensor *depth, mn_tensor *point, const int padding[4]) {
     options o;

@@ -40,7 +40,7 @@ mn_status mn__op_fail(mn_node *n, mn_status status, const char *format, ...) {
 }
 
 mn_status mn__out(mn_node *n, mn_shape shape) {
-    bool view = mn__op(n->id)->view || n->over;
+    bool view = mn__op(n->id)->view || n->over || n->pending;
     n->out = view ? mn__tensor_shell(n->ctx, MN_STEP, n->ctx->dtype, shape)
                   : mn_tensor_create(n->ctx, MN_STEP, n->ctx->dtype, shape);
     if (!n->out) return n->ctx->error.status;
@@ -85,6 +85,24 @@ static mn_status run(mn_node *n, int direction) {
     double begun = p ? op_clock(c, false) : 0;
     mn_status s = kernel(n);
     if (p) measure(p, n, direction, op_clock(c, true) - begun);
+    return s;
+}
+
+mn_status mn__settle(mn_tensor *t) {
+    if (!mn__pending(t)) return MN_OK;
+    mn_node *n = t->node;
+    void *data = mn__device_memory(n->ctx, MN_STEP, (size_t)t->count * mn_dtype_size(t->dtype));
+    if (!data) return n->ctx->error.status;
+    t->data = data;
+    n->pending = false, n->settling = true;
+    return run(n, MN__FORWARD);
+}
+
+/* Inputs that are pending, for a kernel that knows nothing of it. */
+static mn_status settle_inputs(const mn_node *n) {
+    mn_status s = MN_OK;
+    for (int i = 0; i < n->n_in && !s; i++)
+        if (!(mn__op(n->id)->through >> i & 1)) s = mn__settle(n->in[i]);
     return s;
 }
 
@@ -138,7 +156,7 @@ mn_tensor *mn__apply(mn_op_id id, mn_tensor **in, int n_in, const void *opt, siz
     if (n_in < 1 || n_in > MN__MAX_INPUTS)
         return MN__FAIL(c, MN_ERR_ARG, "%s: %d inputs; wanted 1 to %d", op->name, n_in, MN__MAX_INPUTS), NULL;
     mn_node *n = new_node(c, id, in, n_in, opt, opt_bytes);
-    if (!n || check_inputs(n, op) || op->shape(n)) return NULL;
+    if (!n || check_inputs(n, op) || settle_inputs(n) || op->shape(n)) return NULL;
     if (!op->view && n->out->count > 0 && run(n, MN__FORWARD)) return NULL;
     n->out->node = n;
     n->out->requires_grad = n->recording;

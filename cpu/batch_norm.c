@@ -10,8 +10,7 @@
  * y > 0: asked of y where there is `more`, else recomputed from x, which is read anyway.
  * x, y (N,C,H,W) or (N,C); gamma, beta, mean, var (C). y overwritten. One thread a channel, plane by plane: x is read
  * twice forward (statistics, result), x and dy twice backward (sums, dx). */
-#include "autograd/batch_norm.h"
-#include "cpu/vector.h"
+#include "cpu/line.h"
 
 typedef struct layout {
     int64_t N, C, pixels; /* element i of channel c in image n stands at (n*C + c)*pixels + i */
@@ -43,16 +42,6 @@ static void statistics(layout a, const REAL *x, int64_t c, double *mean, double 
 }
 
 static const mn_batch_norm_opt *options(const mn_node *n) { return &((const mn__batch_norm_opt *)n->opt)->of; }
-static bool with_relu(const mn_node *n) { return ((const mn__batch_norm_opt *)n->opt)->relu; }
-
-/* What y is made of: (x - mean) * factor + beta. */
-typedef struct line {
-    REAL mean, factor, beta;
-} line;
-static line line_of(const mn_node *n, int64_t c, REAL mean, REAL rstd) {
-    const REAL *gamma = in(n, 1), *beta = in(n, 2);
-    return (line){mean, rstd * (gamma ? gamma[c] : 1), beta ? beta[c] : 0};
-}
 
 static void move_running(const mn_node *n, layout a, int64_t c, double mean, double var) {
     const mn_batch_norm_opt *o = options(n);
@@ -64,43 +53,45 @@ static void move_running(const mn_node *n, layout a, int64_t c, double mean, dou
     running_var[c] = (REAL)((1 - f) * (double)running_var[c] + f * var);
 }
 
-static void write_plane(int64_t count, line l, bool relu, const REAL *x, const REAL *more, REAL *y) {
-    if (more)
-        for (int64_t i = 0; i < count; i++) {
-            REAL z = (x[i] - l.mean) * l.factor + l.beta + more[i];
-            y[i] = z > 0 || !relu ? z : 0;
-        }
-    else if (relu)
-        for (int64_t i = 0; i < count; i++) {
-            REAL z = (x[i] - l.mean) * l.factor + l.beta;
-            y[i] = z > 0 ? z : 0;
-        }
-    else
-        for (int64_t i = 0; i < count; i++) y[i] = (x[i] - l.mean) * l.factor + l.beta;
+static void write_plane(int64_t count, line l, const REAL *x, const REAL *more, REAL *y) {
+    if (!more) {
+        follow_line(count, l, x, y);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        REAL z = (x[i] - l.mean) * l.factor + l.beta + more[i];
+        y[i] = z > 0 || !l.relu ? z : 0;
+    }
+}
+
+/* Mean and rstd of channel c, which are saved where there is a backward pass. */
+static line channel_line(const mn_node *n, layout a, int64_t c) {
+    const mn_batch_norm_opt *o = options(n);
+    REAL *saved_mean = n->saved[0] ? n->saved[0]->data : NULL, *saved_rstd = n->saved[1] ? n->saved[1]->data : NULL;
+    double mean, var;
+    if (n->settling) return line_of(n, c);
+    if (o->training) {
+        statistics(a, in(n, 0), c, &mean, &var);
+        move_running(n, a, c, mean, var);
+    } else {
+        mean = (double)in(n, 3)[c], var = (double)in(n, 4)[c];
+    }
+    const REAL rstd = (REAL)(1 / sqrt(var + o->eps));
+    if (saved_mean) saved_mean[c] = (REAL)mean, saved_rstd[c] = rstd;
+    return line_with(n, c, (REAL)mean, rstd);
 }
 
 mn_status FWD(batch_norm)(mn_node *n);
 mn_status FWD(batch_norm)(mn_node *n) {
-    const mn_batch_norm_opt *o = options(n);
     const layout a = layout_of(n);
-    const REAL *x = in(n, 0), *running_mean = in(n, 3), *running_var = in(n, 4);
-    const REAL *more = in(n, 5);
-    REAL *y = out(n), *saved_mean = n->saved[0] ? n->saved[0]->data : NULL;
-    REAL *saved_rstd = n->saved[1] ? n->saved[1]->data : NULL;
+    const REAL *x = in(n, 0), *more = in(n, 5);
+    REAL *y = out(n);
 #pragma omp parallel for num_threads(n->ctx->threads) if (n->out->count > MN__PARALLEL_MIN)
     for (int64_t c = 0; c < a.C; c++) {
-        double mean, var;
-        if (o->training) {
-            statistics(a, x, c, &mean, &var);
-            move_running(n, a, c, mean, var);
-        } else {
-            mean = (double)running_mean[c], var = (double)running_var[c];
-        }
-        const line l = line_of(n, c, (REAL)mean, (REAL)(1 / sqrt(var + o->eps)));
-        if (saved_mean) saved_mean[c] = l.mean, saved_rstd[c] = (REAL)(1 / sqrt(var + o->eps));
-        for (int64_t i = 0; i < a.N; i++) {
+        const line l = channel_line(n, a, c);
+        for (int64_t i = 0; i < a.N && !n->pending; i++) {
             int64_t at = (i * a.C + c) * a.pixels;
-            write_plane(a.pixels, l, with_relu(n), x + at, more ? more + at : NULL, y + at);
+            write_plane(a.pixels, l, x + at, more ? more + at : NULL, y + at);
         }
     }
     return MN_OK;
@@ -155,9 +146,9 @@ INLINE void both_gradients(gate way, int64_t count, line l, REAL slope, REAL shi
 /* `way` is a constant in each place where this is called: three loops without a question in them. */
 INLINE void channel_backward(gate way, const mn_node *n, layout a, int64_t c) {
     const mn_batch_norm_opt *o = options(n);
-    const REAL *x = in(n, 0), *y = out(n), *dy = out_grad(n), *means = n->saved[0]->data, *rstds = n->saved[1]->data;
+    const REAL *x = in(n, 0), *y = out(n), *dy = out_grad(n), *rstds = n->saved[1]->data;
     REAL *dx = in_grad(n, 0), *dgamma = in_grad(n, 1), *dbeta = in_grad(n, 2), *dmore = in_grad(n, 5);
-    const line l = line_of(n, c, means[c], rstds[c]);
+    const line l = line_of(n, c);
     const REAL rstd = rstds[c];
     double sum = 0, product = 0, M = (double)(a.N * a.pixels);
     if (dgamma || dbeta || o->training) sums(way, a, x, y, dy, c, l, &sum, &product);
@@ -178,7 +169,7 @@ INLINE void channel_backward(gate way, const mn_node *n, layout a, int64_t c) {
 mn_status BWD(batch_norm)(mn_node *n);
 mn_status BWD(batch_norm)(mn_node *n) {
     const layout a = layout_of(n);
-    const gate way = !with_relu(n) ? OPEN : n->in[5] ? BY_Y : BY_X;
+    const gate way = !((const mn__batch_norm_opt *)n->opt)->relu ? OPEN : n->in[5] ? BY_Y : BY_X;
 #pragma omp parallel for num_threads(n->ctx->threads) if (n->out->count > MN__PARALLEL_MIN)
     for (int64_t c = 0; c < a.C; c++) {
         if (way == OPEN) channel_backward(OPEN, n, a, c);

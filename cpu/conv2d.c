@@ -25,6 +25,14 @@ static const conv2d_path *choose(const mn__window *g) {
     return paths[i];
 }
 
+/* x as it is, or pending where the path takes it so. */
+static mn_status take_x(mn_node *n, conv2d_job *j, const conv2d_path *path) {
+    bool through = path->through && path->through(&j->g);
+    mn_status s = through ? MN_OK : mn__settle(n->in[0]);
+    j->x = in(n, 0), j->norm = mn__pending(n->in[0]);
+    return s;
+}
+
 static mn_status take_scratch(mn_node *n, conv2d_job *j, const conv2d_path *path) {
     int64_t count = path->scratch(j);
     if (count && !(j->scratch = mn__workspace(n->ctx, (size_t)count * sizeof(REAL)))) return n->ctx->error.status;
@@ -33,10 +41,10 @@ static mn_status take_scratch(mn_node *n, conv2d_job *j, const conv2d_path *path
 
 mn_status FWD(conv2d)(mn_node *n);
 mn_status FWD(conv2d)(mn_node *n) {
-    conv2d_job j = {.g = mn__conv2d_window(n), .threads = n->ctx->threads, .x = in(n, 0), .w = in(n, 1), .b = in(n, 2),
-                    .y = out(n)};
+    conv2d_job j = {.g = mn__conv2d_window(n), .threads = n->ctx->threads, .w = in(n, 1), .b = in(n, 2), .y = out(n)};
     const conv2d_path *path = choose(&j.g);
-    mn_status s = take_scratch(n, &j, path);
+    mn_status s = take_x(n, &j, path);
+    if (!s) s = take_scratch(n, &j, path);
     if (!s) path->forward(&j);
     return s;
 }
@@ -60,11 +68,12 @@ static void bias_gradient(const conv2d_job *j) {
 
 mn_status BWD(conv2d)(mn_node *n);
 mn_status BWD(conv2d)(mn_node *n) {
-    conv2d_job j = {.g = mn__conv2d_window(n), .threads = n->ctx->threads, .x = in(n, 0), .w = in(n, 1),
+    conv2d_job j = {.g = mn__conv2d_window(n), .threads = n->ctx->threads, .w = in(n, 1),
                     .dy = out_grad(n), .dx = in_grad(n, 0), .dw = in_grad(n, 1), .db = in_grad(n, 2),
                     .add_dx = mn__adds(n, 0), .add_dw = mn__adds(n, 1), .add_db = mn__adds(n, 2)};
     const conv2d_path *path = choose(&j.g);
-    mn_status s = take_scratch(n, &j, path);
+    mn_status s = take_x(n, &j, path);
+    if (!s) s = take_scratch(n, &j, path);
     if (s) return s;
     if (j.dx || j.dw) path->backward(&j);
     if (j.db) bias_gradient(&j);

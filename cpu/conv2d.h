@@ -10,6 +10,7 @@ typedef struct conv2d_job {
     mn__window g;
     int threads;
     const REAL *x, *w, *b, *dy;
+    const mn_node *norm; /* not NULL: x is what this pending batch norm reads; wanted is its result (cpu/line.h) */
     REAL *y, *dx, *dw, *db, *scratch;
     bool add_dx, add_dw, add_db;
 } conv2d_job;
@@ -21,6 +22,7 @@ typedef struct conv2d_path {
     int64_t (*scratch)(const conv2d_job *j);
     void (*forward)(const conv2d_job *j);
     void (*backward)(const conv2d_job *j);
+    bool (*through)(const mn__window *g); /* does it take a pending x? NULL: never */
 } conv2d_path;
 extern const conv2d_path LOCAL(conv2d_im2col), LOCAL(conv2d_depthwise), LOCAL(conv2d_depthwise_flat),
     LOCAL(conv2d_winograd), LOCAL(conv2d_direct), LOCAL(conv2d_pointwise);

@@ -109,4 +109,4 @@ static void backward(const conv2d_job *j) {
     }
 }
 
-const conv2d_path LOCAL(conv2d_depthwise) = {fits, scratch, forward, backward};
+const conv2d_path LOCAL(conv2d_depthwise) = {fits, scratch, forward, backward, NULL};

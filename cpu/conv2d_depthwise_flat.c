@@ -89,7 +89,8 @@ static void forward(const conv2d_job *j) {
         chunk_of(g->N * g->C, j->threads, t, &from, &to);
         for (int64_t i = from; i < to; i++) {
             int64_t c = i % g->C;
-            copy_in(&f, j->x + i * g->H * g->W, plane);
+            line room;
+            copy_in(&f, j->x + i * g->H * g->W, line_or_none(j->norm, c, &room), plane);
             convolve_plane(g, &f, plane, j->w + c * g->R * g->S, j->b ? j->b[c] : 0, false, j->y + i * g->P * g->Q,
                            result);
         }
@@ -99,7 +100,7 @@ static void forward(const conv2d_job *j) {
 static void input_gradient(const conv2d_job *j, int64_t i, const REAL *rotated, REAL *plane, REAL *result) {
     const mn__window *g = &j->g;
     const frame f = frame_of(g, true);
-    copy_in(&f, j->dy + i * g->P * g->Q, plane);
+    copy_in(&f, j->dy + i * g->P * g->Q, NULL, plane);
     convolve_plane(g, &f, plane, rotated, 0, j->add_dx, j->dx + i * g->H * g->W, result);
 }
 
@@ -110,8 +111,9 @@ static void weight_gradient(const conv2d_job *j, int64_t i, REAL *dw, REAL *plan
     const frame f = frame_of(g, false), back = frame_of(g, true);
     const frame of_dy = {g->P, g->Q, 0, 0, f.rows, f.columns, 0, 0};
     const REAL *dy = plane + back.top * back.columns + back.left;
-    if (!j->dx || g->P != g->H || g->Q != g->W) copy_in(&of_dy, j->dy + i * g->P * g->Q, plane), dy = plane;
-    copy_in(&f, j->x + i * g->H * g->W, other);
+    if (!j->dx || g->P != g->H || g->Q != g->W) copy_in(&of_dy, j->dy + i * g->P * g->Q, NULL, plane), dy = plane;
+    line room;
+    copy_in(&f, j->x + i * g->H * g->W, line_or_none(j->norm, i % g->C, &room), other);
     int64_t count = g->P * f.columns, down = g->dilation_h * f.columns, right = g->dilation_w;
     if (g->R == 3 && g->S == 3 && right == 1) correlate_3x3(count, down, other, dy, dw);
     else correlate((int)g->R, (int)g->S, count, down, right, other, dy, dw);
@@ -136,4 +138,4 @@ static void backward(const conv2d_job *j) {
     }
 }
 
-const conv2d_path LOCAL(conv2d_depthwise_flat) = {fits, scratch, forward, backward};
+const conv2d_path LOCAL(conv2d_depthwise_flat) = {fits, scratch, forward, backward, fits};

@@ -109,7 +109,10 @@ static void convolution(const conv2d_job *j, bool backward) {
         for (int64_t n = from; n < to; n++) {
             const REAL *image = (backward ? j->dy : j->x) + n * in_size;
             REAL *y = (backward ? j->dx : j->y) + n * l.out * out_size;
-            for (int64_t c = 0; c < l.in; c++) copy_in(&l.f, image + c * l.f.height * l.f.width, mine + c * l.plane);
+            for (int64_t c = 0; c < l.in; c++) {
+                line room;
+                copy_in(&l.f, image + c * l.f.height * l.f.width, line_or_none(backward ? NULL : j->norm, c, &room), mine + c * l.plane);
+            }
             for (int64_t k = 0; k < l.out; k += ROWS) {
                 multiply(count, l.depth, w + k * l.depth, mine, offset, result, l.plane);
                 for (int64_t row = 0; row < ROWS && k + row < l.out; row++)
@@ -128,16 +131,19 @@ static int64_t gradient_scratch(const mn__window *g, const layer *l) {
     return padded(sums_size(g)) + (g->C + PAIR) * l->plane;
 }
 
-static void gradient_image(const mn__window *g, const layer *l, const REAL *x, const REAL *dy, REAL *sums, REAL *planes) {
+static void gradient_image(const mn__window *g, const layer *l, const mn_node *norm, const REAL *x, const REAL *dy, REAL *sums, REAL *planes) {
     /* dy' has rows of the length of x', with zeros where y' means nothing. */
     const frame of_dy = {g->P, g->Q, 0, 0, l->f.rows, l->f.columns, 0, 0};
     REAL *gradient = planes + g->C * l->plane;
     int64_t offset[9];
     for (int i = 0; i < 9; i++) offset[i] = i / 3 * g->dilation_h * l->f.columns + i % 3 * g->dilation_w;
-    for (int64_t c = 0; c < g->C; c++) copy_in(&l->f, x + c * g->H * g->W, planes + c * l->plane);
+    for (int64_t c = 0; c < g->C; c++) {
+        line room;
+        copy_in(&l->f, x + c * g->H * g->W, line_or_none(norm, c, &room), planes + c * l->plane);
+    }
     for (int64_t k = 0; k < g->K; k += PAIR) {
         for (int a = 0; a < PAIR; a++) {
-            if (k + a < g->K) copy_in(&of_dy, dy + (k + a) * g->P * g->Q, gradient + a * l->plane);
+            if (k + a < g->K) copy_in(&of_dy, dy + (k + a) * g->P * g->Q, NULL, gradient + a * l->plane);
             else memset(gradient + a * l->plane, 0, (size_t)l->plane * sizeof(REAL));
         }
         for (int64_t c = 0; c < g->C; c++)
@@ -157,7 +163,7 @@ static void weight_gradient(const conv2d_job *j) {
         chunk_of(g->N, j->threads, t, &from, &to);
         memset(sums, 0, (size_t)sums_size(g) * sizeof *sums);
         for (int64_t n = from; n < to; n++)
-            gradient_image(g, &l, j->x + n * g->C * g->H * g->W, j->dy + n * g->K * g->P * g->Q, sums,
+            gradient_image(g, &l, j->norm, j->x + n * g->C * g->H * g->W, j->dy + n * g->K * g->P * g->Q, sums,
                            sums + padded(sums_size(g)));
     }
     for (int64_t i = 0; i < g->K * g->C * 9; i++) {
@@ -186,4 +192,4 @@ static void backward(const conv2d_job *j) {
     if (j->dw) weight_gradient(j);
 }
 
-const conv2d_path LOCAL(conv2d_direct) = {fits, scratch, forward, backward};
+const conv2d_path LOCAL(conv2d_direct) = {fits, scratch, forward, backward, fits};

@@ -4,7 +4,7 @@
 #ifndef MIEN_CPU_CONV2D_FRAME_H
 #define MIEN_CPU_CONV2D_FRAME_H
 #include "cpu/conv2d.h"
-#include "cpu/vector.h"
+#include "cpu/line.h"
 
 /* A plane of `height` rows of `width` with the padding that makes `height_out` x `width_out` results. */
 typedef struct frame {
@@ -33,12 +33,18 @@ INLINE void copy_row(int64_t n, const REAL *from, REAL bias, REAL *to) {
     store(to + n - LANES, load(from + n - LANES) + b);
 }
 
+/* to[i] = the line at from[i], or from[i] where there is none, for a row. */
+INLINE void copy_through(int64_t n, const REAL *from, const line *through, REAL *to) {
+    if (through) follow_line(n, *through, from, to);
+    else copy_row(n, from, 0, to);
+}
+
 /* The padded plane where nothing is cropped: zeros are written between the rows alone. */
-static inline void copy_whole(const frame *f, const REAL *from, REAL *to) {
+static inline void copy_whole(const frame *f, const REAL *from, const line *through, REAL *to) {
     int64_t gap = f->columns - f->width, end = frame_size(f), at = f->top * f->columns + f->left;
     memset(to, 0, (size_t)at * sizeof *to);
     for (int64_t h = 0; h < f->height; h++, from += f->width) {
-        copy_row(f->width, from, 0, to + at);
+        copy_through(f->width, from, through, to + at);
         at += f->width;
         for (int64_t i = 0; i < gap; i++) to[at + i] = 0;
         at += gap;
@@ -46,18 +52,18 @@ static inline void copy_whole(const frame *f, const REAL *from, REAL *to) {
     memset(to + at, 0, (size_t)(end - at) * sizeof *to);
 }
 
-/* The padded plane; where padding is negative, what lies outside of the frame is cropped. */
-static inline void copy_in(const frame *f, const REAL *from, REAL *to) {
+/* The padded plane, of what `through` makes of it if that is not NULL; where padding is negative, what lies outside of the frame
+ * is cropped. */
+static inline void copy_in(const frame *f, const REAL *from, const line *through, REAL *to) {
     if (f->top >= 0 && f->left >= 0 && f->top + f->height <= f->rows && f->left + f->width <= f->columns) {
-        copy_whole(f, from, to);
+        copy_whole(f, from, through, to);
         return;
     }
     memset(to, 0, (size_t)frame_size(f) * sizeof *to);
     int64_t w0 = f->left < 0 ? -f->left : 0, w1 = f->columns - f->left < f->width ? f->columns - f->left : f->width;
     for (int64_t h = 0; h < f->height; h++)
         if (h + f->top >= 0 && h + f->top < f->rows && w1 > w0)
-            memcpy(to + (h + f->top) * f->columns + f->left + w0, from + h * f->width + w0,
-                   (size_t)(w1 - w0) * sizeof *to);
+            copy_through(w1 - w0, from + h * f->width + w0, through, to + (h + f->top) * f->columns + f->left + w0);
 }
 
 /* y (+)= bias + the results of a frame, without what means nothing. */

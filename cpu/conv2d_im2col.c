@@ -213,4 +213,4 @@ static void backward(const conv2d_job *j) {
         sum_parts(j->dw, j->add_dw, j->scratch, stride, chunks, g->K * (g->C / g->groups) * g->R * g->S, j->threads);
 }
 
-const conv2d_path LOCAL(conv2d_im2col) = {fits, scratch, forward, backward};
+const conv2d_path LOCAL(conv2d_im2col) = {fits, scratch, forward, backward, NULL};

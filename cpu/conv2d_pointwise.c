@@ -1,6 +1,7 @@
 /* 1x1 convolution between few channels, by the products of cpu/pointwise.h: shortcuts with a stride, and the second half of
  * separable convolutions that cpu/separable_conv2d.c does not take whole. The gradients take x and dy from the second cache
  * together. With a stride the pixels that are read are gathered first. 2*N*K*C*P*Q flop a product. */
+#include "cpu/line.h"
 #include "cpu/pointwise.h"
 
 enum { MOST_WEIGHTS = 8192 };
@@ -14,13 +15,15 @@ static bool fits(const mn__window *g) {
 
 static bool strided(const mn__window *g) { return g->P != g->H || g->Q != g->W; }
 
-/* to (C,PQ): the pixels of x that are read. */
-static void gather(const mn__window *g, const REAL *x, REAL *to) {
-    for (int64_t c = 0; c < g->C; c++)
-        for (int64_t p = 0; p < g->P; p++, to += g->Q) {
+/* to (C,PQ): the pixels of x that are read, through batch norm where that is pending. */
+static void gather(const mn__window *g, const REAL *x, const mn_node *norm, REAL *to) {
+    for (int64_t c = 0; c < g->C; c++, to += g->P * g->Q) {
+        for (int64_t p = 0; p < g->P; p++) {
             const REAL *row = x + (c * g->H + p * g->stride_h) * g->W;
-            for (int64_t q = 0; q < g->Q; q++) to[q] = row[q * g->stride_w];
+            for (int64_t q = 0; q < g->Q; q++) to[p * g->Q + q] = row[q * g->stride_w];
         }
+        if (norm) follow_line(g->P * g->Q, line_of(norm, c), to, to);
+    }
 }
 
 /* dx (+)= from (C,PQ) where it was read, 0 elsewhere. */
@@ -67,7 +70,7 @@ static void forward(const conv2d_job *j) {
         chunk_of(g->N * parts, j->threads, t, &first, &last);
         for (int64_t i = first; i < last; i++) {
             const REAL *x = j->x + i / parts * g->C * g->H * g->W;
-            if (strided(g)) gather(g, x, gathered), x = gathered;
+            if (strided(g)) gather(g, x, j->norm, gathered), x = gathered;
             pixels_of(j, i % parts, &from, &to);
             LOCAL(pointwise_multiply)(&p, from, to, x, pixels, false, j->y + i / parts * g->K * pixels, edge);
         }
@@ -82,7 +85,7 @@ static void backward_image(const conv2d_job *j, const pointwise *p, int64_t n, i
     REAL *dx = j->dx + n * g->C * g->H * g->W;
     bool apart = strided(g);
     if (j->dw) {
-        if (apart) gather(g, x, gathered);
+        if (apart) gather(g, x, j->norm, gathered);
         LOCAL(pointwise_correlate)(g->K, g->C, from, to, dy, apart ? gathered : x, g->P * g->Q, sums, edge);
     }
     if (j->dx) {
@@ -111,4 +114,4 @@ static void backward(const conv2d_job *j) {
     if (j->dw) LOCAL(pointwise_collect)(g->K, g->C, own, stride, j->threads, j->add_dw, j->dw);
 }
 
-const conv2d_path LOCAL(conv2d_pointwise) = {fits, scratch, forward, backward};
+const conv2d_path LOCAL(conv2d_pointwise) = {fits, scratch, forward, backward, strided};

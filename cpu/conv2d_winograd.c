@@ -291,4 +291,4 @@ static void backward(const conv2d_job *j) {
     if (j->dw) weight_gradient(j, &to_dw);
 }
 
-const conv2d_path LOCAL(conv2d_winograd) = {fits, scratch, forward, backward};
+const conv2d_path LOCAL(conv2d_winograd) = {fits, scratch, forward, backward, NULL};

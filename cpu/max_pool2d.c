@@ -46,10 +46,12 @@ static void forward_plane(const mn__window *g, const REAL *x, REAL *y, uint8_t *
 mn_status FWD(max_pool2d)(mn_node *n);
 mn_status FWD(max_pool2d)(mn_node *n) {
     mn__window g = mn__pool2d_window(n);
-    const REAL *x = in(n, 0);
     REAL *y = out(n), *scratch = NULL;
     uint8_t *index = n->saved[0] ? n->saved[0]->data : NULL;
     bool pairs = LOCAL(max_pool2d_is_2x2)(&g), rows = !pairs && g.stride_w <= 2 && g.R * g.S <= 256;
+    if (!rows && mn__settle(n->in[0])) return n->ctx->error.status;
+    const REAL *x = in(n, 0);
+    const mn_node *norm = mn__pending(n->in[0]);
     int threads = n->in[0]->count > MN__PARALLEL_MIN ? n->ctx->threads : 1;
     /* Of a thread: a frame, and positions that nobody wants when there is no backward pass. */
     int64_t frame = LOCAL(max_pool2d_frame)(&g), space = frame + (g.P * g.Q + 63) / 64 * 16;
@@ -61,8 +63,10 @@ mn_status FWD(max_pool2d)(mn_node *n) {
             const REAL *plane = x + i * g.H * g.W;
             REAL *to = y + i * g.P * g.Q;
             uint8_t *where = index ? index + i * g.P * g.Q : NULL, *spare = (uint8_t *)(scratch + t * space + frame);
+            line room;
             if (pairs) LOCAL(max_pool2d_forward_2x2)(&g, plane, to, where ? where : spare);
-            else if (rows) LOCAL(max_pool2d_forward_rows)(&g, plane, to, where ? where : spare, scratch + t * space);
+            else if (rows) LOCAL(max_pool2d_forward_rows)(&g, plane, line_or_none(norm, i % g.C, &room), to, where ? where : spare,
+                                                     scratch + t * space);
             else forward_plane(&g, plane, to, where);
         }
     return MN_OK;

@@ -2,7 +2,6 @@
  * any window whose columns are 1 or 2 apart. The same results as cpu/max_pool2d.c, ties and NaN included: an element
  * takes the place of the best before it when it is larger or NaN, and nothing takes the place of NaN. */
 #include "cpu/max_pool2d.h"
-#include "cpu/vector.h"
 
 /* In which lanes does v take the place of best, which came before it? */
 INLINE lane_index replaces(vec v, vec best) { return ~(v <= best) & (best == best); }
@@ -88,20 +87,22 @@ int64_t LOCAL(max_pool2d_frame)(const mn__window *g) {
     return (frame_height(g) * frame_width(g) + 4 * LANES + 15) / 16 * 16; /* vectors read on beyond the end */
 }
 
-static void fill_frame(const mn__window *g, const REAL *x, REAL *frame) {
+static void fill_frame(const mn__window *g, const REAL *x, const line *through, REAL *frame) {
     int64_t width = frame_width(g), height = frame_height(g), size = LOCAL(max_pool2d_frame)(g);
     int64_t columns = width - g->left < g->W ? width - g->left : g->W;
     for (int64_t i = 0; i < size; i++) frame[i] = -INFINITY;
-    for (int64_t h = 0; h < g->H && h + g->top < height; h++)
-        memcpy(frame + (h + g->top) * width + g->left, x + h * g->W, (size_t)columns * sizeof *frame);
+    for (int64_t h = 0; h < g->H && h + g->top < height; h++) {
+        REAL *to = frame + (h + g->top) * width + g->left;
+        if (through) follow_line(columns, *through, x + h * g->W, to);
+        else memcpy(to, x + h * g->W, (size_t)columns * sizeof *frame);
+    }
 }
 
-/* LANES windows of R x S, the first one's upper left element at `from`. where: on entry the first element inside the image.
- * R and S are constants where it matters. */
+/* LANES windows of R x S, the first one's upper left element at `from`. where: on entry the first element inside the image. */
 INLINE vec best_of(int R, int S, int64_t width, const REAL *from, bool every_second, lane_index *where) {
     vec best = broadcast(-INFINITY);
-    UNROLL for (int r = 0; r < R; r++)
-        UNROLL for (int s = 0; s < S; s++) {
+    for (int r = 0; r < R; r++)
+        for (int s = 0; s < S; s++) {
             const REAL *p = from + r * width + s;
             vec v = every_second ? even_lanes(load(p), load(p + LANES)) : load(p);
             lane_index better = replaces(v, best), here = (lane_index){0} + (r * S + s);
@@ -119,24 +120,67 @@ INLINE lane_index first_inside(const mn__window *g, int64_t p, int64_t q) {
     return where;
 }
 
-void LOCAL(max_pool2d_forward_rows)(const mn__window *g, const REAL *x, REAL *y, uint8_t *index, REAL *frame) {
-    int R = (int)g->R, S = (int)g->S;
+/* What is stored of LANES windows, of which `count` are there. */
+INLINE void store_windows(int64_t count, vec best, lane_index where, REAL *y, uint8_t *index) {
+    byte_lanes bytes = __builtin_convertvector(where, byte_lanes);
+    size_t n = (size_t)(count < LANES ? count : LANES);
+    if (n == LANES) {
+        store(y, best);
+        memcpy(index, &bytes, sizeof bytes);
+    } else {
+        memcpy(y, &best, n * sizeof *y);
+        memcpy(index, &bytes, n);
+    }
+}
+
+/* Of LANES windows of three columns, two apart, the best of one row and its column. */
+INLINE vec row_best(const REAL *from, lane_index *column) {
+    vec a = load(from), b = load(from + LANES), first = even_lanes(a, b), second = odd_lanes(a, b);
+    vec third = even_lanes(load(from + 2), load(from + LANES + 2));
+    lane_index zero = {0}, better = replaces(second, first);
+    vec best = choose(better, second, first);
+    *column = zero - better; /* true is -1 */
+    better = replaces(third, best);
+    *column = choose_index(better, zero + 2, *column);
+    return choose(better, third, best);
+}
+
+/* 3x3 windows with stride 2, column after column of vectors: the best of a window's last row serves the window below. */
+static void forward_3x3(const mn__window *g, const REAL *frame, REAL *y, uint8_t *index) {
     int64_t width = frame_width(g);
-    bool second = g->stride_w == 2;
-    fill_frame(g, x, frame);
+    for (int64_t q = 0; q < g->Q; q += LANES) {
+        lane_index column[3];
+        vec row[3];
+        row[2] = row_best(frame + 2 * q, &column[2]);
+        for (int64_t p = 0; p < g->P; p++) {
+            const REAL *from = frame + 2 * p * width + 2 * q;
+            lane_index where = first_inside(g, p, q);
+            vec best = broadcast(-INFINITY);
+            row[0] = row[2], column[0] = column[2];
+            UNROLL for (int r = 0; r < 3; r++) {
+                if (r > 0) row[r] = row_best(from + r * width, &column[r]);
+                lane_index better = replaces(row[r], best);
+                best = choose(better, row[r], best);
+                where = choose_index(better, column[r] + 3 * r, where);
+            }
+            store_windows(g->Q - q, best, where, y + p * g->Q + q, index + p * g->Q + q);
+        }
+    }
+}
+
+void LOCAL(max_pool2d_forward_rows)(const mn__window *g, const REAL *x, const line *through, REAL *y, uint8_t *index,
+                                    REAL *frame) {
+    int64_t width = frame_width(g);
+    fill_frame(g, x, through, frame);
+    if (g->R == 3 && g->S == 3 && g->stride_h == 2 && g->stride_w == 2) {
+        forward_3x3(g, frame, y, index);
+        return;
+    }
     for (int64_t p = 0; p < g->P; p++, y += g->Q, index += g->Q)
         for (int64_t q = 0; q < g->Q; q += LANES) {
-            const REAL *from = frame + p * g->stride_h * width + q * g->stride_w;
             lane_index where = first_inside(g, p, q);
-            vec best = R == 3 && S == 3 && second ? best_of(3, 3, width, from, true, &where)
-                                                  : best_of(R, S, width, from, second, &where);
-            byte_lanes bytes = __builtin_convertvector(where, byte_lanes);
-            if (q + LANES <= g->Q) {
-                store(y + q, best);
-                memcpy(index + q, &bytes, sizeof bytes);
-            } else {
-                memcpy(y + q, &best, (size_t)(g->Q - q) * sizeof *y);
-                memcpy(index + q, &bytes, (size_t)(g->Q - q));
-            }
+            vec best = best_of((int)g->R, (int)g->S, width, frame + p * g->stride_h * width + q * g->stride_w, g->stride_w == 2,
+                               &where);
+            store_windows(g->Q - q, best, where, y + q, index + q);
         }
 }

@@ -18,6 +18,7 @@ typedef struct job {
     frame f, back; /* padded planes of x, and of dz; rows of both are as long */
     int threads;
     const REAL *x, *depth, *dy;
+    const mn_node *norm; /* of a pending x, or NULL */
     REAL *y, *dx, *ddepth, *dpoint;
     bool add_dx;
     pointwise p; /* forward point, backward its transpose */
@@ -31,7 +32,8 @@ static int64_t columns_of(const frame *f, const frame *back) {
 }
 
 static job job_of(const mn_node *n) {
-    job j = {.g = mn__separable_conv2d_window(n), .threads = n->ctx->threads, .x = in(n, 0), .depth = in(n, 1)};
+    job j = {.g = mn__separable_conv2d_window(n), .threads = n->ctx->threads, .x = in(n, 0), .depth = in(n, 1),
+             .norm = mn__pending(n->in[0])};
     j.f = frame_of(&j.g, false), j.back = frame_of(&j.g, true);
     j.f.columns = j.back.columns = columns_of(&j.f, &j.back);
     return j;
@@ -64,7 +66,8 @@ static REAL *take_scratch(const mn_node *n, job *j, int64_t packed) {
 static void depthwise(const job *j, int64_t n, REAL *planes, REAL *z) {
     const mn__window *g = &j->g;
     for (int64_t c = 0; c < g->C; c++, planes += frame_size(&j->f)) {
-        copy_in(&j->f, j->x + (n * g->C + c) * g->H * g->W, planes);
+        line room;
+        copy_in(&j->f, j->x + (n * g->C + c) * g->H * g->W, line_or_none(j->norm, c, &room), planes);
         slide_rows(&j->f, planes, j->depth + c * 9, z + c * g->P * g->Q);
     }
 }
@@ -99,7 +102,7 @@ mn_status FWD(separable_conv2d)(mn_node *n) {
 static void backward_plane(const job *j, int64_t n, int64_t c, const REAL *plane, const REAL *dz, REAL *padded_dz, REAL *sums) {
     const mn__window *g = &j->g;
     REAL rotated[9], *dx = j->dx ? j->dx + (n * g->C + c) * g->H * g->W : NULL, *fresh = padded_dz + frame_size(&j->back);
-    copy_in(&j->back, dz, padded_dz);
+    copy_in(&j->back, dz, NULL, padded_dz);
     if (j->ddepth)
         correlate_windows(g->P * j->f.columns, j->f.columns, plane, padded_dz + j->back.top * j->back.columns + j->back.left,
                           sums + c * 9 * LANES);

@@ -34,6 +34,7 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     mn_batch_norm_opt opt = {.training = l->training, .momentum = move, .eps = o->epsilon, .biased_running = true};
     mn__layer *next = mn__only_reader(l), *sum = next && mn__makes_sum(next) == l ? next : NULL;
     mn_tensor *more = sum ? l->model->layer[sum->in[l->model->layer[sum->in[0]] == l]]->out : NULL;
+    if (l->training && !more) return mn__batch_norm_pending(in[0], w[0].t, w[1].t, w[2].t, w[3].t, mn__makes_relu(l), opt);
     return mn__batch_norm_add(in[0], w[0].t, w[1].t, w[2].t, w[3].t, more, mn__makes_relu(sum ? sum : l), opt);
 }
 

@@ -1,4 +1,5 @@
 /* Running a model, its parameters, freezing and copying. */
+#include "autograd/internal.h"
 #include "layers/compile.h"
 #include <fnmatch.h>
 #include <string.h>
@@ -71,17 +72,20 @@ mn_status mn_model_forward(mn_model *m, mn_tensor **in, bool training) {
 /* Tensors of an earlier step are gone. */
 static bool fresh(const mn_model *m) { return m && m->ran && m->step == m->ctx->step; }
 
+/* What a layer computed, computed in truth: batch norm may have left it to its readers. */
+static mn_tensor *shown(mn_tensor *t) { return mn__settle(t) == MN_OK ? t : NULL; }
+
 mn_tensor *mn_model_result(mn_model *m, int i) {
-    return fresh(m) && i >= 0 && i < m->n_outputs ? m->layer[m->output[i]]->out : NULL;
+    return fresh(m) && i >= 0 && i < m->n_outputs ? shown(m->layer[m->output[i]]->out) : NULL;
 }
 mn_tensor *mn_model_result_named(mn_model *m, const char *name) {
     for (int i = 0; fresh(m) && i < m->n_outputs; i++)
-        if (!strcmp(m->layer[m->output[i]]->name, name)) return m->layer[m->output[i]]->out;
+        if (!strcmp(m->layer[m->output[i]]->name, name)) return shown(m->layer[m->output[i]]->out);
     return NULL;
 }
 mn_tensor *mn_model_activation(mn_model *m, const char *layer) {
     mn__layer *l = fresh(m) ? mn__layer_named(m, layer) : NULL;
-    return l ? l->out : NULL;
+    return l ? shown(l->out) : NULL;
 }
 
 /* ---- parameters ---- */

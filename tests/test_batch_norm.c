@@ -2,6 +2,7 @@
  * against plain sums in double on odd shapes. */
 #include "tests/op_test.h"
 #include "autograd/batch_norm.h"
+#include "autograd/separable_conv2d.h"
 
 static const double X[12] = {1.5, -2, 0.25, 3, 0.5, 4, -1, 2, 2.5, 1, 0.75, -3}; /* (3,2,1,2) */
 static const double DY[12] = {0.5, -1, 2, 0.25, 1.5, -0.75, 1, 3, -2, 0.5, 0.125, -1};
@@ -158,9 +159,11 @@ static void partly(op_env *e) {
         mn_tensor *dy = op_input(e, 2, x->shape, -1, 1), *kept = k ? x : more;
         (k ? more : x)->requires_grad = false;
         mn_batch_norm_opt o = {.training = true};
-        ASSERT_OK(mn_backward_from(e->c, mn_relu(mn_add(mn_batch_norm(x, NULL, NULL, NULL, NULL, o), more)), dy), mn_context_error(e->c));
+        ASSERT_OK(mn_backward_from(e->c, mn_relu(mn_add(mn_batch_norm(x, NULL, NULL, NULL, NULL, o), more)), dy),
+                  mn_context_error(e->c));
         double *want = op_values(kept->grad);
-        ASSERT_OK(mn_backward_from(e->c, mn__batch_norm_add(x, NULL, NULL, NULL, NULL, more, true, o), dy), mn_context_error(e->c));
+        ASSERT_OK(mn_backward_from(e->c, mn__batch_norm_add(x, NULL, NULL, NULL, NULL, more, true, o), dy),
+                  mn_context_error(e->c));
         op_expect(e, kept->grad, kept->shape, want);
         free(want);
         mn_step_begin(e->c);
@@ -169,6 +172,86 @@ static void partly(op_env *e) {
 START_TEST(test_relu) { for_each_backend(relu); }
 END_TEST
 START_TEST(test_partly) { for_each_backend(partly); }
+END_TEST
+
+/* What may read batch norm that is pending, and what has it settled. */
+static mn_tensor *reader(op_env *e, int kind, mn_tensor *x) {
+    int64_t C = x->shape.dim[1];
+    const int same[] = {1, 1, 1, 1};
+    mn_pool2d_opt three = {.kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1, 1, 1}};
+    mn_tensor *one = op_input(e, 10, MN_SHAPE(6, C, 1, 1), -1, 1), *depth = op_input(e, 11, MN_SHAPE(C, 1, 3, 3), -1, 1);
+    mn_tensor *full = op_input(e, 12, MN_SHAPE(17, C, 3, 3), -0.3, 0.3), *few = op_input(e, 13, MN_SHAPE(5, C, 3, 3), -0.3, 0.3);
+    switch (kind) {
+    case 0:
+        return mn__separable_conv2d(x, depth, one, same);
+    case 1:
+        return mn_conv2d(x, few, NULL, (mn_conv2d_opt){.padding = {1, 1, 0, 2}});
+    case 2:
+        return mn_conv2d(x, depth, NULL, (mn_conv2d_opt){.groups = (int)C, .padding = {1, 1, 1, 1}});
+    case 3:
+        return mn_conv2d(x, one, NULL, (mn_conv2d_opt){.stride = {2, 2}});
+    case 4:
+        return mn_max_pool2d(x, three);
+    case 5:
+        return mn_max_pool2d(x, (mn_pool2d_opt){.kernel = {2, 2}});
+    case 6:
+        return mn_conv2d(x, full, NULL, (mn_conv2d_opt){.padding = {1, 1, 1, 1}});
+    case 7:
+        return mn_max_pool2d(x, (mn_pool2d_opt){.kernel = {2, 3}, .stride = {1, 1}});
+    case 8:
+        return mn_global_avg_pool2d(x);
+    case 9:
+        return mn_add(mn_max_pool2d(x, three), mn_conv2d(x, op_input(e, 14, MN_SHAPE(C, C, 1, 1), -1, 1), NULL,
+                                                         (mn_conv2d_opt){.stride = {2, 2}})); /* two readers */
+    case 10:
+        return mn_conv2d(x, one, NULL, (mn_conv2d_opt){0}); /* the pending one is settled after a first reader */
+    default:
+        return NULL;
+    }
+}
+
+/* Batch norm left pending: the results and gradients of the one that is computed. */
+static void one_pending(op_env *e, int kind, mn_shape s, bool relu) {
+    int64_t C = s.dim[1];
+    mn_batch_norm_opt o = {.training = true, .momentum = -1};
+    double *want = NULL, *grad[4] = {0}, tolerance = e->tolerance;
+    for (int pending = 0; pending < 2; pending++) {
+        mn_tensor *x = op_input(e, 0, s, -1, 1), *gamma = op_input(e, 2, MN_SHAPE(C), -1.5, 1.5);
+        mn_tensor *beta = op_input(e, 3, MN_SHAPE(C), -0.5, 0.5), *in = mn_neg(x); /* not a leaf */
+        mn_tensor *z = pending ? mn__batch_norm_pending(in, gamma, beta, NULL, NULL, relu, o)
+                               : mn__batch_norm_add(in, gamma, beta, NULL, NULL, NULL, relu, o);
+        if (kind == 10) reader(e, 0, z);
+        mn_tensor *y = reader(e, kind, z),
+                  *w = kind == 4 || kind == 5 || kind == 7 || kind == 8 || kind == 9 ? NULL : y->node->in[1];
+        ck_assert_msg(y != NULL, "%s", mn_context_error(e->c)->text);
+        mn_tensor *dy = op_input(e, 1, y->shape, -1, 1), *of[] = {x, gamma, beta, w};
+        ASSERT_OK(mn_backward_from(e->c, y, dy), mn_context_error(e->c));
+        e->tolerance = tolerance * fmax(1, sqrt((double)(x->count / C)) / 3); /* sums over all pixels */
+        if (!pending)
+            want = op_values(y);
+        else
+            op_expect(e, y, y->shape, want);
+        for (int i = 0; i < 4 && of[i]; i++) {
+            if (!pending)
+                grad[i] = op_values(of[i]->grad);
+            else
+                op_expect(e, of[i]->grad, of[i]->shape, grad[i]);
+        }
+        e->tolerance = tolerance;
+        mn_step_begin(e->c);
+    }
+    free(want);
+    for (int i = 0; i < 4; i++) free(grad[i]);
+}
+static void pending(op_env *e) {
+    for (int kind = 0; kind < 11; kind++)
+        for (int relu = 0; relu < 2; relu++) {
+            one_pending(e, kind, MN_SHAPE(2, 3, 5, 4), relu);
+            one_pending(e, kind, MN_SHAPE(3, 17, 9, 20), relu);
+            one_pending(e, kind, MN_SHAPE(3, 5, op_size(e, 60, 11), 34), relu); /* two threads */
+        }
+}
+START_TEST(test_pending) { for_each_backend(pending); }
 END_TEST
 
 static void errors(op_env *e) {
@@ -189,4 +272,4 @@ static void errors(op_env *e) {
 START_TEST(test_errors) { for_each_backend(errors); }
 END_TEST
 
-TEST_SUITE(batch_norm, test_numbers, test_definition, test_relu, test_partly, test_errors)
+TEST_SUITE(batch_norm, test_numbers, test_definition, test_relu, test_partly, test_pending, test_errors)

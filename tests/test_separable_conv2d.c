@@ -9,10 +9,10 @@ typedef struct separable_case {
 } separable_case;
 
 static const separable_case cases[] = {
-    {2, 3, 7, 5, 4, {1, 1, 1, 1}},    {1, 2, 3, 3, 1, {0, 0, 0, 0}},   {3, 5, 9, 16, 9, {1, 1, 1, 1}},
-    {2, 8, 11, 17, 16, {1, 1, 1, 1}}, {2, 17, 8, 33, 8, {2, 0, 0, 2}}, {1, 4, 60, 60, 5, {1, 1, 1, 1}},
-    {5, 33, 15, 15, 19, {1, 1, 1, 1}}, {4, 6, 10, 47, 3, {0, 1, 2, 2}}, {2, 3, 1, 1, 2, {1, 1, 1, 1}},
-    {3, 2, 2, 1, 2, {2, 2, 1, 2}},    {2, 70, 5, 6, 130, {1, 1, 1, 1}}, /* more weights than one operation takes */
+    {2, 3, 7, 5, 4, {1, 1, 1, 1}},     {1, 2, 3, 3, 1, {0, 0, 0, 0}},    {3, 5, 9, 16, 9, {1, 1, 1, 1}},
+    {2, 8, 11, 17, 16, {1, 1, 1, 1}},  {2, 17, 8, 33, 8, {2, 0, 0, 2}},  {1, 4, 60, 60, 5, {1, 1, 1, 1}},
+    {5, 33, 15, 15, 19, {1, 1, 1, 1}}, {4, 6, 10, 47, 3, {0, 1, 2, 2}},  {2, 3, 1, 1, 2, {1, 1, 1, 1}},
+    {3, 2, 2, 1, 2, {2, 2, 1, 2}},     {2, 70, 5, 6, 130, {1, 1, 1, 1}}, /* more weights than one operation takes */
 };
 
 /* Both ways on the same numbers; of the first, results and gradients once and twice as much. */
@@ -32,7 +32,8 @@ static void one_case(op_env *e, const separable_case *k) {
     for (int pass = 0; pass < 2; pass++) { /* the second adds to the first */
         ASSERT_OK(mn__backward_from(e->c, y, dy, pass), mn_context_error(e->c));
         for (int i = 0; i < 3; i++) {
-            e->tolerance = i ? tolerance * fmax(1, sqrt((double)(k->N * k->H * k->W)) / 4) : tolerance; /* longer sums round more */
+            e->tolerance =
+                i ? tolerance * fmax(1, sqrt((double)(k->N * k->H * k->W)) / 4) : tolerance; /* longer sums round more */
             op_expect(e, of[i]->grad, of[i]->shape, grad[i]);
             for (int64_t p = 0; p < of[i]->count; p++) grad[i][p] *= 2;
         }
@@ -59,7 +60,8 @@ static void frozen(op_env *e) {
         double *want = op_values(of[wanted]->grad);
         mn_tensor *alone[3];
         for (int i = 0; i < 3; i++) alone[i] = op_input(e, i, of[i]->shape, -1, 1), alone[i]->requires_grad = i == wanted;
-        ASSERT_OK(mn_backward_from(e->c, mn__separable_conv2d(alone[0], alone[1], alone[2], padding), dy), mn_context_error(e->c));
+        ASSERT_OK(mn_backward_from(e->c, mn__separable_conv2d(alone[0], alone[1], alone[2], padding), dy),
+                  mn_context_error(e->c));
         op_expect(e, alone[wanted]->grad, alone[wanted]->shape, want);
         for (int i = 0; i < 3; i++) ck_assert(i == wanted || !alone[i]->grad);
         free(want);
