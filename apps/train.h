@@ -151,6 +151,8 @@ train_end train_loop(train_run *r, const volatile int *stop, mn_error *err);
 mn_status train_step(train_run *r, const mn_batch *b, mn_error *err);
 /* train_check.c: finds copies and people on both sides of the split; leaves a few out, or fails. Before the loaders. */
 mn_status train_check_split(train_run *r, mn_error *err);
+/* Fails when a network that reads clips meets pictures that are no strips of as many frames. */
+mn_status train_check_clips(const train_run *r, mn_error *err);
 /* train_finish.c: fits temperatures and thresholds to the validation rows, scores them beside a logistic regression. */
 mn_status train_finish(train_run *r, mn_error *err);
 /* Saves the card that train_save has put into the model. */

@@ -194,4 +194,21 @@ mn_status train_check_split(train_run *r, mn_error *err) {
     if (!s && !r->o.quiet) print(r);
     return s;
 }
+/* A network by name that reads clips would squeeze pictures of single faces into strips. */
+mn_status train_check_clips(const train_run *r, mn_error *err) {
+    mn_layer_look first = mn_model_look(r->m, 1);
+    bool named = !r->o.init && r->o.net && mn_net_describe(r->o.net);
+    if (!named || strncmp(first.kind, "Reshape", 7) != 0 || first.shape.ndim != 4) return MN_OK;
+    mn_image im = {0};
+    mn_status s = r->data.all->pixels(r->data.all, 0, &im, err);
+    if (!s && im.height != (int)first.shape.dim[0] * im.width)
+        s = mn_fail(
+            err, MN_ERR_SHAPE,
+            "%s reads clips of %d frames, and the first picture of %s is %d x %d; wanted strips of square frames below each "
+            "other; hint: --data rendered-clips:700, --data clips:FOLDER, and --size HxW where there are more or fewer frames",
+            r->o.net, (int)first.shape.dim[0], r->data.all->name, im.width, im.height);
+    mn_image_free(&im);
+    return s;
+}
+
 #endif

@@ -144,20 +144,18 @@ static bool same_heads(const train_run *r, const mn_model_info *info) {
     return true;
 }
 
-static bool is_net_name(const char *name) {
-    for (int i = 0; mn_net_names[i]; i++)
-        if (!strcmp(mn_net_names[i], name)) return true;
-    return false;
-}
-
 static mn_status create_net(train_run *r, const char *net, mn_error *err) {
     mn_net_head heads[MN_MAX_HEADS];
     for (int h = 0; h < r->n_heads; h++) {
         const mn_head *d = &r->data.all->head[r->head[h]];
         heads[h] = (mn_net_head){.name = d->name, .classes = d->n_classes};
     }
-    mn_net_opt opt = {
-        .channels = r->o.channels, .height = r->o.height, .width = r->o.width, .heads = heads, .n_heads = r->n_heads};
+    mn_net_opt opt = {.channels = r->o.channels,
+                      .height = r->o.height,
+                      .width = r->o.width,
+                      .heads = heads,
+                      .n_heads = r->n_heads,
+                      .strip = true};
     r->m = mn_net_open(r->c, net, &opt);
     return r->m ? MN_OK : mn_fail(err, mn_context_error(r->c)->status, "%s", mn_context_error(r->c)->text);
 }
@@ -194,7 +192,7 @@ static mn_status open_init(train_run *r, mn_error *err) {
         printf("network   goes on from %s\n", r->o.init);
     } else {
         const char *net = r->o.net ? r->o.net : mn_model_name(from);
-        if (!r->o.net && !is_net_name(net))
+        if (!r->o.net && !mn_net_describe(net))
             s = mn_fail(err, MN_ERR_ARG,
                         "--init %s: it predicts other things than the data is labelled with, and its network "
                         "\"%s\" is "
@@ -246,7 +244,8 @@ static mn_status set_preprocess(train_run *r, mn_error *err) {
         return mn_fail(err, MN_ERR_SHAPE, "the network masks %d steps, its input is %d high; wanted a strip of so many frames",
                        p->steps, p->height);
     if (r->o.grey >= 0) p->grey = (mn_grey)r->o.grey;
-    mn_status s = set_pipeline(r, err);
+    mn_status s = train_check_clips(r, err);
+    if (!s) s = set_pipeline(r, err);
     if (s || r->o.normalize == NORMALIZE_KEEP) return s; /* the initial model's, or 0..1 */
     p->lo = p->hi = p->standardize_eps = 0, p->standardize = false;
     memset(p->mean, 0, sizeof p->mean), memset(p->deviation, 0, sizeof p->deviation);

@@ -266,6 +266,8 @@ typedef struct mn_net_head {
 typedef struct mn_net_opt {
     int channels, height, width; /* 0: the network's own: 1 channel, 48x48 (mini-xception 64x64) */
     int steps;                   /* frames of a clip, for networks that read (T,C,H,W); 0: the network's own */
+    bool strip;                  /* those read (1,T*H,W) and begin with a Reshape: grey frames below each other, as data sets give
+                                    clips. `height` is the strip's; steps 0: as many as there are squares in it */
     const mn_net_head *heads;    /* NULL: one head "emotion" of 7 */
     int n_heads;
 } mn_net_opt;

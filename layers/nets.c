@@ -60,6 +60,27 @@ void mn__net_heads(mn_model *m, mn_sym x, const mn_net_opt *o) {
     }
 }
 
+/* A clip (T,C,H,W), itself or out of a strip. */
+static mn_sym clip_input(mn_model *m, const mn_net_opt *o) {
+    if (!o->strip) return mn_model_input(m, "input", MN_SHAPE(o->steps, o->channels, o->height, o->width));
+    if (o->channels != 1 || o->height % o->steps)
+        return MN__FAIL(
+                   m->ctx, MN_ERR_SHAPE,
+                   "a strip %d high with %d channels for clips of %d frames; wanted grey frames of one height below each other",
+                   o->height, o->channels, o->steps),
+               -1;
+    mn_sym strip = mn_model_input(m, "input", MN_SHAPE(1, o->height, o->width));
+    mn_shape clip = MN_SHAPE(o->steps, 1, o->height / o->steps, o->width);
+    return mn_layer_reshape(m, strip, (mn_reshape_layer){.target_shape = clip});
+}
+
+/* Of a strip whose size is not all said: frames are squares. */
+static void complete_strip(const struct net *net, mn_net_opt *o) {
+    if (!o->steps) o->steps = o->height >= o->width && o->width ? o->height / o->width : net->steps;
+    if (!o->height) o->height = o->steps * (o->width ? o->width : net->side);
+    if (!o->width) o->width = o->height / o->steps;
+}
+
 mn_model *mn_net_create(mn_context *c, const char *name, const mn_net_opt *opt) {
     if (!c) return NULL;
     const struct net *net = find(name);
@@ -71,12 +92,13 @@ mn_model *mn_net_create(mn_context *c, const char *name, const mn_net_opt *opt) 
         return MN__FAIL(c, MN_ERR_ARG, "there is no network \"%s\"; wanted one of %s, or the path of a .json file", name, known),
                NULL;
     }
-    mn_net_opt o;
-    if (mn__net_complete(c, opt, 1, net->side, net->side, &o)) return NULL;
-    mn_model *m = mn_model_create(c, net->name);
+    mn_net_opt o = opt ? *opt : (mn_net_opt){0};
+    if (net->steps && o.strip) complete_strip(net, &o);
     if (net->steps && !o.steps) o.steps = net->steps;
-    mn_shape image = MN_SHAPE(o.channels, o.height, o.width), clip = MN_SHAPE(o.steps, o.channels, o.height, o.width);
-    net->make(m, mn_model_input(m, "input", net->steps ? clip : image), &o);
+    if (mn__net_complete(c, &o, 1, net->side, net->side, &o)) return NULL;
+    mn_model *m = mn_model_create(c, net->name);
+    mn_sym x = net->steps ? clip_input(m, &o) : mn_model_input(m, "input", MN_SHAPE(o.channels, o.height, o.width));
+    net->make(m, x, &o);
     if (mn_model_build(m) == MN_OK) return m;
     mn_error_prefix(&c->error, "network \"%s\" on %dx%d", name, o.width, o.height);
     return NULL;

@@ -207,6 +207,11 @@ START_TEST(test_program) {
     ASSERT_SAYS("clips of different length go with clips of the same frames=");
     ASSERT_EXIT(1, TRAIN "--data rendered-clips:20,short=1,single=1 --net six.json --size 72x12 --out no.h5");
     ASSERT_SAYS("short=1 and single=1 exclude each other");
+    ASSERT_EXIT(0, TRAIN "--data rendered-clips:40,frames=4,size=16,seed=3 --net convlstm --size 64x16 --out named.h5");
+    ASSERT_SAYS("network   convlstm: 1 x 64 x 16");
+    ASSERT_EXIT(0, "eval --model named.h5 --data rendered-clips:10,frames=4,size=16,seed=8 --split all");
+    ASSERT_EXIT(1, TRAIN "--data rendered:20 --net convlstm --out no.h5");
+    ASSERT_SAYS("convlstm reads clips of 8 frames, and the first picture of rendered:20");
 }
 END_TEST
 

@@ -86,6 +86,35 @@ START_TEST(test_run) {
 }
 END_TEST
 
+/* The same clip, as it is and as a strip of grey frames: the same weights give the same answers. */
+START_TEST(test_strip) {
+    mn_context *c = op_context(MN_F32, 1);
+    mn_error *err = mn_context_error(c);
+    mn_model *clip = open_net(c, "convlstm", (mn_net_opt){.height = 24, .width = 20, .steps = 5});
+    mn_model *strip = open_net(c, "convlstm", (mn_net_opt){.height = 120, .width = 20, .steps = 5, .strip = true});
+    ck_assert(mn_shape_equal(mn_model_input_shape(strip, 0), MN_SHAPE(1, 120, 20)));
+    ck_assert_int_gt(mn_model_copy_matching(strip, clip), 8);
+    float x[2 * 120 * 20], y[2][14];
+    for (int i = 0; i < 2 * 120 * 20; i++) x[i] = (float)sin(0.1 * i);
+    for (int k = 0; k < 2; k++) {
+        mn_tensor *in = mn_input(c, k ? MN_SHAPE(2, 1, 120, 20) : MN_SHAPE(2, 5, 1, 24, 20), x);
+        ASSERT_OK(mn_model_forward(k ? strip : clip, &in, false), err);
+        ASSERT_OK(mn_get(mn_model_result(k ? strip : clip, 0), y[k]), err);
+        mn_step_begin(c);
+    }
+    for (int i = 0; i < 14; i++) ASSERT_CLOSE(y[0][i], y[1][i], 0);
+    static const struct {
+        mn_net_opt o;
+        mn_shape in;
+    } size[] = {{{.strip = true}, MN_SHAPE(1, 384, 48)},
+                {{.strip = true, .height = 72, .width = 12}, MN_SHAPE(1, 72, 12)},
+                {{.strip = true, .steps = 3, .width = 20}, MN_SHAPE(1, 60, 20)}};
+    for (int k = 0; k < 3; k++)
+        ck_assert(mn_shape_equal(mn_model_input_shape(open_net(c, "convlstm", size[k].o), 0), size[k].in));
+    mn_context_destroy(c);
+}
+END_TEST
+
 START_TEST(test_errors) {
     mn_context *c = op_context(MN_F32, 1);
     const struct {
@@ -100,6 +129,10 @@ START_TEST(test_errors) {
         {"seed2", {.heads = (mn_net_head[]){{"a", 2}, {"a", 3}}, .n_heads = 2}, "already a Dense of this name"},
         {"seed2", {.heads = (mn_net_head[]){{"a", 0}}, .n_heads = 1}, "has 0 classes"},
         {"mini-xception", {.height = 4, .width = 4}, "network \"mini-xception\" on 4x4: Conv2D"},
+        {"convlstm",
+         {.strip = true, .height = 50, .width = 24, .steps = 3},
+         "a strip 50 high with 1 channels for clips of 3 frames"},
+        {"convlstm", {.strip = true, .channels = 3}, "wanted grey frames"},
         {"/nowhere/net.json", {0}, "cannot be opened"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -111,4 +144,4 @@ START_TEST(test_errors) {
 }
 END_TEST
 
-TEST_SUITE(nets, test_counts, test_sizes, test_run, test_errors)
+TEST_SUITE(nets, test_counts, test_sizes, test_run, test_strip, test_errors)
