@@ -141,8 +141,7 @@ static mn_status train(void *arg) {
     mn_tensor *x = mn_feed_tensor(b->feed, 0), *label = mn_feed_tensor(b->feed, 1), *loss = NULL;
     mn_status s = mn_model_forward(b->m, &x, true);
     for (int h = 0; h < mn_model_outputs(b->m) && !s; h++) {
-        mn_tensor *l = mn_cross_entropy(mn_model_result(b->m, h), label, NULL, (mn_cross_entropy_opt){0});
-        s = mn_tally_add(b->tally, h, l, mn_model_result(b->m, h), label);
+        mn_tensor *l = mn_tally_cross_entropy(b->tally, h, mn_model_result(b->m, h), label, NULL, NULL, (mn_cross_entropy_opt){0});
         loss = loss ? mn_add(loss, l) : l;
     }
     if (!s) s = mn_backward(b->c, loss);

@@ -17,19 +17,18 @@ static mn_status failed(const train_run *r, mn_error *err) {
 
 /* ---- a step ---- */
 
-/* The loss of head h: each sample trains the heads that it has a label for. */
+/* The loss of head h, which goes to the epoch's sums as well: each sample trains the heads that it has a label for. */
 static mn_tensor *head_loss(train_run *r, int h) {
     mn_tensor *target = mn_feed_tensor(r->feed, r->soft[h] ? r->soft[h] : 1 + h);
-    return mn_cross_entropy(mn_model_result(r->m, h), target, r->class_weight[h],
-                            (mn_cross_entropy_opt){.label_smoothing = r->o.smoothing});
+    return mn_tally_cross_entropy(r->sums, h, mn_model_result(r->m, h), target, mn_feed_tensor(r->feed, 1 + h),
+                                  r->class_weight[h], (mn_cross_entropy_opt){.label_smoothing = r->o.smoothing});
 }
 
 /* loss = sum over heads of weight * loss */
-static mn_tensor *total_loss(train_run *r, mn_tensor **of_head) {
+static mn_tensor *total_loss(train_run *r) {
     mn_tensor *loss = NULL;
     for (int h = 0; h < r->n_heads; h++) {
-        of_head[h] = head_loss(r, h);
-        mn_tensor *part = r->head_weight[h] == 1 ? of_head[h] : mn_scale(of_head[h], r->head_weight[h]);
+        mn_tensor *own = head_loss(r, h), *part = r->head_weight[h] == 1 ? own : mn_scale(own, r->head_weight[h]);
         loss = h ? mn_add(loss, part) : part;
     }
     return loss;
@@ -38,14 +37,11 @@ static mn_tensor *total_loss(train_run *r, mn_tensor **of_head) {
 /* What is done with the batch in the feed: the function that mn_step_run records where it can. */
 static mn_status learn(void *arg) {
     train_run *r = arg;
-    mn_tensor *x = mn_feed_tensor(r->feed, 0), *of_head[MN_MAX_HEADS];
+    mn_tensor *x = mn_feed_tensor(r->feed, 0);
     mn_status s = mn_model_forward(r->m, &x, true);
-    if (!s) s = mn_backward(r->c, total_loss(r, of_head));
+    if (!s) s = mn_backward(r->c, total_loss(r));
     if (!s) s = mn_optim_step(r->optim);
-    if (!s && r->ema) s = mn_ema_update(r->ema);
-    for (int h = 0; h < r->n_heads && !s; h++)
-        s = mn_tally_add(r->sums, h, of_head[h], mn_model_result(r->m, h), mn_feed_tensor(r->feed, 1 + h));
-    return s;
+    return !s && r->ema ? mn_ema_update(r->ema) : s;
 }
 
 /* The first batch tells which heads have probabilities. */

@@ -34,6 +34,7 @@ typedef struct mn_node {
     bool over;                       /* the output lies where the input lay (set by the shape rule) */
     bool pending;                    /* batch norm whose readers compute it: autograd/batch_norm.h */
     bool settling;                   /* batch norm whose statistics are there, and whose result is wanted after all */
+    bool ready;                      /* saved[0] is in[0]'s gradient where that of the output is 1 (set by the kernel) */
     unsigned accumulate;             /* during backward: bit i: add to in[i]'s gradient, else overwrite it */
     uint64_t number;                 /* in this step, from 0: the stream of its random numbers */
     const char *scope;               /* the layer it ran in, or NULL */

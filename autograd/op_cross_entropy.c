@@ -1,6 +1,6 @@
 /* cross_entropy: the mean of -log softmax(x) at the target, with labels or soft targets, label smoothing,
  * class weights, and samples without a label. */
-#include "autograd/internal.h"
+#include "autograd/cross_entropy.h"
 
 static mn_status check_target(mn_node *n) {
     mn_shape x = n->in[0]->shape;
@@ -32,8 +32,9 @@ static mn_status shape(mn_node *n) {
     /* a row's loss and weight in double; the exponentials too when they are not kept */
     n->workspace_bytes = (size_t)x.dim[0] * 2 * sizeof(double);
     if (!n->recording) n->workspace_bytes += (size_t)n->in[0]->count * mn_dtype_size(n->ctx->dtype);
-    if (mn__save(n, 0, n->ctx->dtype, x)) return n->ctx->error.status;             /* softmax(x) */
-    if (mn__save(n, 1, n->ctx->dtype, (mn_shape){0})) return n->ctx->error.status; /* the weight of all samples */
+    /* CPU: softmax(x), and the weight of all samples. CUDA: dx before what the second multiplies it with. */
+    if (mn__save(n, 0, n->ctx->dtype, x)) return n->ctx->error.status;
+    if (mn__save(n, 1, n->ctx->dtype, (mn_shape){0})) return n->ctx->error.status;
     return mn__out(n, (mn_shape){0});
 }
 
@@ -56,5 +57,8 @@ const mn_op mn__op_cross_entropy = {
     .name = "cross_entropy", .inputs = 3, .optional = 4, .integers = 2, .constant = 6, .shape = shape, .example = example};
 
 mn_tensor *mn_cross_entropy(mn_tensor *x, mn_tensor *target, mn_tensor *class_weight, mn_cross_entropy_opt opt) {
+    return mn__cross_entropy(x, target, class_weight, (mn__cross_entropy_opt){.of = opt});
+}
+mn_tensor *mn__cross_entropy(mn_tensor *x, mn_tensor *target, mn_tensor *class_weight, mn__cross_entropy_opt opt) {
     return mn__apply(MN_OP_cross_entropy, (mn_tensor *[]){x, target, class_weight}, 3, &opt, sizeof opt);
 }

@@ -201,6 +201,27 @@ static bool hand_down(mn_node *n) {
     return true;
 }
 
+/* Does the operation end in a rectifier: is it one, or has it a ReLU in its options? */
+static bool rectifies(const mn_node *n) {
+    switch (n->id) {
+    case MN_OP_relu:
+    case MN_OP_leaky_relu:
+    case MN_OP_elu:
+    case MN_OP_gelu:
+    case MN_OP_silu:
+    case MN_OP_clamp:
+        return true;
+    case MN_OP_conv2d:
+        return ((const mn__conv2d_opt *)n->opt)->relu;
+    case MN_OP_linear:
+        return ((const mn__linear_opt *)n->opt)->relu;
+    case MN_OP_batch_norm:
+        return ((const mn__batch_norm_opt *)n->opt)->relu;
+    default:
+        return false;
+    }
+}
+
 /* Kernels that read dy[i] for the last time when they write dx[i]. */
 static bool writes_over(const mn_node *n) {
     return n->over || (n->id == MN_OP_batch_norm && n->ctx->device_kind == MN_CPU);
@@ -213,6 +234,19 @@ static mn_status share(mn_node *n) {
     if (!(x->grad = mn__tensor_shell(n->ctx, MN_STEP, x->dtype, x->shape))) return n->ctx->error.status;
     x->grad->data = y->grad->data;
     return MN_OK;
+}
+
+/* A loss that has left its input's gradient, in a pass that begins with it: nothing is computed, if the operation before it
+ * will only read that. */
+static bool hands_over(const mn_node *n) {
+    if (!n || !n->ready || n->out->retain_grad || is_leaf(n->in[0]) || n->in[0]->grad) return false;
+    const mn_node *before = n->in[0]->node;
+    return !mn__op(before->id)->view && !writes_over(before) && !rectifies(before);
+}
+static void hand_over(mn_node *n, uint64_t pass) {
+    n->in[0]->grad = n->saved[0];
+    n->in[0]->grad_pass = pass;
+    release(n);
 }
 
 /* Gradients of n's inputs from the gradient of its output. `base`: leaves written by this pass or later
@@ -234,27 +268,6 @@ static mn_status node_backward(mn_node *n, uint64_t pass, uint64_t base) {
     mn_status s = run(n, MN__BACKWARD);
     if (s == MN_OK) release(n);
     return s;
-}
-
-/* Does the operation end in a rectifier: is it one, or has it a ReLU in its options? */
-static bool rectifies(const mn_node *n) {
-    switch (n->id) {
-    case MN_OP_relu:
-    case MN_OP_leaky_relu:
-    case MN_OP_elu:
-    case MN_OP_gelu:
-    case MN_OP_silu:
-    case MN_OP_clamp:
-        return true;
-    case MN_OP_conv2d:
-        return ((const mn__conv2d_opt *)n->opt)->relu;
-    case MN_OP_linear:
-        return ((const mn__linear_opt *)n->opt)->relu;
-    case MN_OP_batch_norm:
-        return ((const mn__batch_norm_opt *)n->opt)->relu;
-    default:
-        return false;
-    }
 }
 
 /* For guided backpropagation: g = max(g, 0). Through the host, for it is one picture that somebody looks at. */
@@ -283,12 +296,14 @@ static mn_status walk_back(mn_context *c, mn_tensor *y, const mn_tensor *dy, boo
     uint64_t pass = ++c->pass;
     if (!accumulate) c->base_pass = pass;
     if (make_room(y)) return c->error.status;
-    mn_status s = dy ? mn_copy(y->grad, dy) : mn_fill(y->grad, 1);
+    const bool ready = !dy && hands_over(y->node);
+    mn_status s = dy ? mn_copy(y->grad, dy) : ready ? MN_OK : mn_fill(y->grad, 1);
     y->grad_pass = pass;
     for (mn_node *n = c->tape_last; n && s == MN_OK; n = n->previous) {
         if (!n->out->grad || n->out->grad_pass != pass) continue;
         if (guided && rectifies(n)) s = keep_positive(n->out->grad);
-        if (s == MN_OK) s = node_backward(n, pass, c->base_pass);
+        if (ready && n == y->node) hand_over(n, pass);
+        else if (s == MN_OK) s = node_backward(n, pass, c->base_pass);
     }
     return s;
 }

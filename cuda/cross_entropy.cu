@@ -3,10 +3,18 @@
  *   y = 1/W sum_n sum_k q[n,k] * -log softmax(x)[n,k]         W = sum_n sum_k w[k] t[n,k]
  *   dx[n,k] (+)= dy/W * (softmax(x)[n,k] * sum_j q[n,j] - q[n,k])
  * Rows without a label (label -1, or all zero) count nowhere; y is 0 when W is.
- * x (N,K), labels int32 (N) or probabilities (N,K), w (K), y (). Saved: softmax(x), W. All overwritten but dx.
- * Thread map: a warp a row (cuda/softmax.cuh) leaves the row's loss and weight in the workspace; then one block adds
- * them up, in double and in an order of its own. 4 reads and 1 write an element forward, 2 to 4 and 1 backward. */
+ * x (N,K), labels int32 (N) or probabilities (N,K), w (K), y (). All overwritten but dx.
+ *
+ * One launch gives the loss, its gradient and what a tally wants to know (layers/tally.h):
+ *   - a warp takes a row (cuda/softmax.cuh): it leaves the row's loss, weight and right answer in the workspace, and
+ *     g = softmax(x) * sum q - q, which is dx but for a factor that is known when all rows are done
+ *   - the block that finishes last (the counter says which) adds the rows up, in double and in the order of their numbers,
+ *     whichever block it is; and if there are few numbers it multiplies g by 1/W
+ * Backward is one multiplication: saved[0] = g, saved[1] = what it still lacks, 1/W or 1. Where the pass begins with this loss,
+ * and so dy = 1, g is dx as it lies (mn_node.ready). 4 reads and 1 write an element forward, 1 and 1 backward. */
+#include "autograd/cross_entropy.h"
 #include "cuda/softmax.cuh"
+#include "cuda/tally.cuh"
 
 template <class T> struct cross_entropy_targets {
     int64_t K;
@@ -38,102 +46,123 @@ template <class T> static cross_entropy_targets<T> targets_of(const mn_node *n) 
     return {K, labels ? in<int32_t>(n, 1) : nullptr, labels ? nullptr : in<T>(n, 1), in<T>(n, 2), 1 - e, e / (double)K};
 }
 
-/* The row's softmax into p (which may be NULL), its loss and its weight. */
+/* What the rows leave for the last block; right: NULL without a tally. */
+struct cross_entropy_rows {
+    double *loss, *weight, *right;
+    unsigned *finished; /* blocks; 0 between launches */
+};
+/* Where the epoch's sums stand; sum NULL: nowhere. */
+struct cross_entropy_tally {
+    const int32_t *label;
+    double *sum;
+};
+constexpr int64_t CROSS_ENTROPY_FEW = 16384; /* numbers that one block multiplies in no time */
+
 template <class T>
-__global__ void cross_entropy_rows(int64_t N, cross_entropy_targets<T> t, const T *x, T *p, double *loss, double *total) {
+__device__ __forceinline__ void cross_entropy_row(int64_t r, const cross_entropy_targets<T> &t, const T *x, T *g,
+                                                  const cross_entropy_rows &rows, const cross_entropy_tally &tally) {
     const int lane = threadIdx.x % 32;
-    WARP_ROWS(r, N) {
-        const T *row = x + r * t.K;
-        T max;
-        const double sum = exp_sum(row, t.K, &max), log_sum = log(sum);
-        const T scale = (T)(1 / sum);
-        const bool labelled = t.has_label(r);
-        double own_loss = 0, own_weight = 0;
-        for (int64_t k = lane; k < t.K; k += 32) {
-            if (p) p[r * t.K + k] = exp(row[k] - max) * scale;
-            if (!labelled) continue;
-            const double q = t.smoothed(r, k);
-            if (q != 0) own_loss += q * (log_sum - ((double)row[k] - (double)max)); /* logit -inf, target 0: no NaN */
-            own_weight += t.weight(k) * t.target(r, k);
-        }
-        own_loss = warp_sum(own_loss), own_weight = warp_sum(own_weight);
-        if (lane == 0) loss[r] = own_loss, total[r] = own_weight;
+    const T *row = x + r * t.K;
+    T max;
+    const double sum = exp_sum(row, t.K, &max), log_sum = log(sum);
+    const T scale = (T)(1 / sum);
+    const bool labelled = t.has_label(r);
+    double loss = 0, weight = 0, all = 0;
+    for (int64_t k = lane; k < t.K && labelled; k += 32) {
+        const double q = t.smoothed(r, k);
+        if (q != 0) loss += q * (log_sum - ((double)row[k] - (double)max)); /* logit -inf, target 0: no NaN */
+        weight += t.weight(k) * t.target(r, k);
+        all += q;
     }
+    loss = warp_sum(loss), weight = warp_sum(weight), all = warp_sum(all);
+    for (int64_t k = lane; k < t.K && g; k += 32)
+        g[r * t.K + k] = labelled ? (T)((double)(exp(row[k] - max) * scale) * all - t.smoothed(r, k)) : T(0);
+    const double right = tally.sum && warp_largest(row, t.K) == tally.label[r];
+    if (lane > 0) return;
+    rows.loss[r] = loss, rows.weight[r] = weight;
+    if (tally.sum) rows.right[r] = right;
 }
 
-/* One block adds up the rows. Thread t takes rows t, t + THREADS, ...; *first_bad is the first row whose label is no
- * class, or N. A bad label makes the loss NaN, so that it cannot pass unseen where nobody reads first_bad. */
-template <class T>
-__global__ void cross_entropy_total(int64_t N, int64_t K, const int32_t *label, const double *loss, const double *total,
-                                    T *y, T *W, int64_t *first_bad) {
-    __shared__ int64_t bad[THREADS];
-    double sum = 0, weight = 0;
-    int64_t own_bad = N;
-    for (int64_t r = threadIdx.x; r < N; r += THREADS) {
-        sum += loss[r], weight += total[r];
-        if (label && (label[r] < -1 || label[r] >= K) && r < own_bad) own_bad = r;
-    }
-    sum = block_sum(sum), weight = block_sum(weight);
-    bad[threadIdx.x] = own_bad;
+/* Is this the last block to come here? Then it sees what all of them wrote before. */
+__device__ __forceinline__ bool last_block(unsigned *finished) {
+    __shared__ bool last;
+    __threadfence();
     __syncthreads();
+    if (threadIdx.x == 0) last = atomicAdd(finished, 1u) == gridDim.x - 1;
+    __syncthreads();
+    if (!last) return false;
+    __threadfence();
+    if (threadIdx.x == 0) *finished = 0;
+    return true;
+}
+
+/* Block: WARPS rows. g, factor: NULL where no gradient will be asked for. *bad: labels that are no class; they make the loss
+ * NaN, so that they cannot pass unseen where nobody reads *bad. */
+template <class T>
+__global__ void cross_entropy_forward(int64_t N, cross_entropy_targets<T> t, const T *x, T *g, cross_entropy_rows rows, T *y,
+                                      T *factor, double *bad, cross_entropy_tally tally) {
+    WARP_ROWS(r, N) cross_entropy_row(r, t, x, g, rows, tally);
+    if (!last_block(rows.finished)) return;
+    double loss = 0, weight = 0, wrong = 0, right = 0, of = 0;
+    for (int64_t r = threadIdx.x; r < N; r += 32 * WARPS) {
+        loss += rows.loss[r], weight += rows.weight[r];
+        wrong += t.label && (t.label[r] < -1 || t.label[r] >= t.K);
+        if (tally.sum && tally.label[r] >= 0) of++, right += rows.right[r];
+    }
+    loss = block_sum(loss), weight = block_sum(weight), wrong = block_sum(wrong);
+    if (tally.sum) right = block_sum(right), of = block_sum(of);
+    const double lacks = weight != 0 ? 1 / weight : 0;
+    const bool few = N * t.K <= CROSS_ENTROPY_FEW;
+    for (int64_t i = threadIdx.x; i < N * t.K && g && few; i += 32 * WARPS) g[i] = (T)((double)g[i] * lacks);
     if (threadIdx.x > 0) return;
-    for (int k = 1; k < THREADS; k++) own_bad = bad[k] < own_bad ? bad[k] : own_bad;
-    *first_bad = own_bad;
-    *y = own_bad < N ? (T)NAN : (T)(weight != 0 ? sum / weight : 0);
-    if (W) *W = (T)weight;
+    *bad = wrong;
+    const T mean = wrong > 0 ? (T)NAN : (T)(loss * lacks);
+    *y = mean;
+    if (factor) *factor = few ? T(1) : (T)lacks;
+    if (tally.sum) tally_store(tally.sum, (double)mean, right, of);
 }
 
 /* The sentence for a label that is no class. It is the one thing that the host waits for; in a graph it is left out. */
-static mn_status check_labels(mn_node *n, const int64_t *first_bad) {
+static mn_status check_labels(mn_node *n, const double *bad) {
     mn_context *c = n->ctx;
-    const int64_t N = n->in[0]->shape.dim[0];
-    int64_t bad = N;
-    int32_t label = 0;
+    double any = 0;
     if (n->in[1]->dtype != MN_I32 || mn__cuda_capturing(c)) return MN_OK;
-    mn_status s = c->device->download(c->device_state, &bad, first_bad, sizeof bad, &c->error);
-    if (s || bad == N) return s;
-    s = c->device->download(c->device_state, &label, in<int32_t>(n, 1) + bad, sizeof label, &c->error);
-    return s ? s : mn__op_fail(n, MN_ERR_ARG, "the label of sample %lld is %d; wanted 0..%lld, or -1 for no label",
-                               (long long)bad, (int)label, (long long)n->in[0]->shape.dim[1] - 1);
+    mn_status s = c->device->download(c->device_state, &any, bad, sizeof any, &c->error);
+    const int64_t K = n->in[0]->shape.dim[1];
+    for (int64_t r = 0; any > 0 && r < n->in[1]->count && !s; r++) {
+        int32_t label = 0;
+        s = c->device->download(c->device_state, &label, in<int32_t>(n, 1) + r, sizeof label, &c->error);
+        if (!s && (label < -1 || label >= K))
+            return mn__op_fail(n, MN_ERR_ARG, "the label of sample %lld is %d; wanted 0..%lld, or -1 for no label", (long long)r,
+                               (int)label, (long long)K - 1);
+    }
+    return s;
 }
 
 template <class T> static mn_status forward(mn_node *n) {
     mn_context *c = n->ctx;
+    const mn__cross_entropy_opt *o = options<mn__cross_entropy_opt>(n);
     const cross_entropy_targets<T> t = targets_of<T>(n);
     const int64_t N = n->in[0]->shape.dim[0];
-    double *loss = (double *)mn__workspace(c, (size_t)(2 * N + 1) * sizeof *loss);
-    if (!loss) return c->error.status;
-    double *total = loss + N;
-    int64_t *first_bad = (int64_t *)(total + N);
-    mn_status s = LAUNCH(c, cross_entropy_rows<T>, rows_grid(N), 32 * WARPS, 0, N, t, in<T>(n, 0), saved<T>(n, 0), loss,
-                         total);
-    if (s) return s;
-    s = LAUNCH(c, cross_entropy_total<T>, 1, THREADS, 0, N, t.K, t.label, loss, total, out<T>(n), saved<T>(n, 1),
-               first_bad);
-    return s ? s : check_labels(n, first_bad);
+    double *work = (double *)mn__workspace(c, (size_t)(3 * N + 1) * sizeof *work), *bad = work + 3 * N;
+    if (!work) return c->error.status;
+    const cross_entropy_rows rows = {work, work + N, work + 2 * N, mn__cuda_counter(c)};
+    const cross_entropy_tally tally = {o->tally_label, o->tally_sum};
+    mn_status s = LAUNCH(c, cross_entropy_forward<T>, N ? rows_grid(N) : 1, 32 * WARPS, 0, N, t, in<T>(n, 0), saved<T>(n, 0),
+                         rows, out<T>(n), saved<T>(n, 1), bad, tally);
+    n->ready = n->saved[0] && N * t.K <= CROSS_ENTROPY_FEW;
+    return s ? s : check_labels(n, bad);
 }
 
 template <class T>
-__global__ void cross_entropy_backward(int64_t N, cross_entropy_targets<T> t, const T *p, const T *W, const T *dy, bool add, T *dx) {
-    const int lane = threadIdx.x % 32;
-    const double scale = W[0] != 0 ? (double)dy[0] / (double)W[0] : 0;
-    WARP_ROWS(r, N) {
-        const double own = t.has_label(r) ? scale : 0;
-        double sum = 0;
-        for (int64_t k = lane; k < t.K; k += 32) sum += t.smoothed(r, k);
-        sum = warp_sum(sum);
-        for (int64_t k = lane; k < t.K; k += 32) {
-            const double g = own != 0 ? own * ((double)p[r * t.K + k] * sum - t.smoothed(r, k)) : 0;
-            T *const d = dx + r * t.K + k;
-            *d = (T)((add ? (double)*d : 0) + g);
-        }
-    }
+__global__ void cross_entropy_backward(int64_t count, const T *g, const T *factor, const T *dy, bool add, T *dx) {
+    const T scale = dy[0] * factor[0];
+    GRID_STRIDE(i, count) dx[i] = (add ? dx[i] : T(0)) + scale * g[i];
 }
 
 template <class T> static mn_status backward(mn_node *n) {
-    const cross_entropy_targets<T> t = targets_of<T>(n);
-    const int64_t N = n->in[0]->shape.dim[0];
-    return LAUNCH(n->ctx, cross_entropy_backward<T>, rows_grid(N), 32 * WARPS, 0, N, t, saved<T>(n, 0), saved<T>(n, 1),
+    const int64_t count = n->in[0]->count;
+    return LAUNCH(n->ctx, cross_entropy_backward<T>, grid_for(count), THREADS, 0, count, saved<T>(n, 0), saved<T>(n, 1),
                   out_grad<T>(n), mn__adds(n, 0), in_grad<T>(n, 0));
 }
 MN__EXPORT(cross_entropy, forward, backward)

@@ -4,6 +4,7 @@
 cudaStream_t mn__cuda_stream(const mn_context *c) { return gpu_of(c)->stream; }
 int mn__cuda_processors(const mn_context *c) { return gpu_of(c)->processors; }
 int mn__cuda_capability(const mn_context *c) { return gpu_of(c)->capability; }
+unsigned *mn__cuda_counter(const mn_context *c) { return gpu_of(c)->counter; }
 bool mn__cuda_capturing(const mn_context *c) { return c->recording != nullptr; }
 
 /* ---- errors ---- */
@@ -85,6 +86,7 @@ static void cuda_close(void *state) {
     if (g->forked) cudaEventDestroy(g->forked);
     if (g->joined) cudaEventDestroy(g->joined);
     if (g->step) cudaFree(g->step);
+    if (g->counter) cudaFree(g->counter);
     mn_free(g);
 }
 
@@ -99,6 +101,8 @@ static mn_status cuda_open(void **state, mn_error *err) {
     g->wait = wait && strcmp(wait, "0") != 0;
     g->graphs = !graphs || strcmp(graphs, "0") != 0;
     cudaError_t e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
+    if (e == cudaSuccess) e = cudaMalloc(&g->counter, sizeof *g->counter);
+    if (e == cudaSuccess) e = cudaMemsetAsync(g->counter, 0, sizeof *g->counter, g->stream);
     if (e != cudaSuccess) {
         s = mn__cuda_failed(err, e, "making a stream", "; hint: is the GPU used by others? nvidia-smi shows it");
         cuda_close(g);

@@ -12,6 +12,7 @@ typedef struct gpu {
     bool wait;           /* MIEN_SYNC=1: wait after every launch */
     bool graphs;         /* MIEN_GRAPH=0: none */
     uint64_t *step;      /* device memory: the step's number for recorded kernels; NULL before the first graph */
+    unsigned *counter;   /* device memory: mn__cuda_counter */
     bool step_read;      /* by a kernel of the graph that is being recorded */
     cudaEvent_t from, to; /* of the timer; made when it is first used */
 } gpu;

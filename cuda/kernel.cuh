@@ -30,6 +30,8 @@ struct step_number {
     __device__ __forceinline__ uint64_t get() const { return later ? *later : now; }
 };
 step_number mn__cuda_step(mn_context *c);
+/* A number in device memory, 0 between launches: for blocks that count which of them finishes last. One kernel at a time. */
+unsigned *mn__cuda_counter(const mn_context *c);
 /* MN_OK, or the failure of what CUDA did in the context's error: `what` names it ("kernel relu_forward"). With
  * MIEN_SYNC=1 the stream is waited for first, so that a kernel's failure is found under its own name. */
 mn_status mn__cuda_launched(mn_context *c, const char *what, cudaError_t e);

@@ -1,28 +1,20 @@
 /* A batch's loss and right answers, added to the sums of an epoch (layers/tally.h), which stay on the device until somebody
- * asks. Thread map: one block; thread t takes rows t, t + THREADS, ...; thread 0 adds. N*K reads. */
-#include "cuda/reduce.cuh"
-#include "layers/tally.h"
+ * asks. Thread map: one block; a warp takes rows, thread 0 adds. N*K reads. Cross-entropy does the same in its own launch
+ * (cross_entropy.cu). */
+#include "cuda/tally.cuh"
 
 template <class T>
 __global__ void tally_kernel(int64_t N, int64_t K, const T *loss, const T *logits, const int32_t *label, double *sum) {
-    double right = 0, of = 0;
-    for (int64_t n = threadIdx.x; n < N; n += THREADS) {
-        const T *x = logits + n * K;
-        int64_t best = 0;
-        for (int64_t k = 1; k < K; k++)
-            if (x[k] > x[best]) best = k; /* of equal ones the first */
-        if (label[n] < 0) continue;
+    double right = 0, of = 0; /* of this warp, in its first lane */
+    for (int64_t n = threadIdx.x / 32; n < N; n += THREADS / 32) {
+        const int64_t best = warp_largest(logits + n * K, K);
+        if (label[n] < 0 || threadIdx.x % 32 > 0) continue;
         of++;
         right += best == label[n];
     }
     right = block_sum(right);
     of = block_sum(of);
-    if (threadIdx.x > 0) return;
-    sum[MN__TALLY_LOSS] += (double)*loss * of;
-    sum[MN__TALLY_RIGHT] += right;
-    sum[MN__TALLY_OF] += of;
-    sum[MN__TALLY_BATCHES]++;
-    if (!isfinite(*loss) && sum[MN__TALLY_NOT_FINITE] == 0) sum[MN__TALLY_NOT_FINITE] = sum[MN__TALLY_BATCHES];
+    if (threadIdx.x == 0) tally_store(sum, (double)*loss, right, of);
 }
 
 template <class T> static mn_status tally(const mn__tally_batch *b) {

@@ -311,6 +311,10 @@ typedef struct mn_tally_sum {
 mn_tally *mn_tally_create(mn_context *c, int n);
 /* Adds a batch to entry i: loss (), logits (N,K), labels int32 (N). */
 mn_status mn_tally_add(mn_tally *t, int i, const mn_tensor *loss, const mn_tensor *logits, const mn_tensor *labels);
+/* mn_cross_entropy(logits, target, class_weight, opt), added to entry i: on CUDA in the same launch. labels: as above; NULL:
+ * the target. */
+mn_tensor *mn_tally_cross_entropy(mn_tally *t, int i, mn_tensor *logits, mn_tensor *target, const mn_tensor *labels,
+                                  mn_tensor *class_weight, mn_cross_entropy_opt opt);
 /* All entries; waits for the device. */
 mn_status mn_tally_read(mn_tally *t, mn_tally_sum *out);
 /* Sets all entries; NULL: to zero. */

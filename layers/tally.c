@@ -1,6 +1,7 @@
 /* Loss and right answers of an epoch, added up on the device: reading them after each batch would make the host wait for
  * the batch, and the device for the host. The additions are in cpu/tally.c and cuda/tally.cu. */
 #include "layers/tally.h"
+#include "autograd/cross_entropy.h"
 #include "layers/layers.h"
 #include <math.h>
 
@@ -21,23 +22,42 @@ mn_tally *mn_tally_create(mn_context *c, int n) {
     return t->sums && t->host && mn_fill(t->sums, 0) == MN_OK ? t : NULL;
 }
 
-mn_status mn_tally_add(mn_tally *t, int i, const mn_tensor *loss, const mn_tensor *logits, const mn_tensor *labels) {
-    if (!t) return MN_ERR_ARG;
+static mn_status check(const mn_tally *t, int i, const mn_tensor *logits, const mn_tensor *labels) {
     mn_context *c = t->ctx;
     if (c->error.status) return c->error.status;
     if (i < 0 || i >= t->n) return MN__FAIL(c, MN_ERR_ARG, "tally: there is no entry %d; wanted 0..%d", i, t->n - 1);
-    if (!loss || !logits || !labels || loss->count != 1 || logits->shape.ndim != 2 || labels->dtype != MN_I32 ||
-        labels->count != logits->shape.dim[0] || loss->dtype != c->dtype || logits->dtype != c->dtype)
-        return MN__FAIL(c, MN_ERR_SHAPE, "tally: wanted a loss of one number, logits (N,K) and integer labels (N)");
+    bool fits = logits && labels && logits->shape.ndim == 2 && logits->dtype == c->dtype && labels->dtype == MN_I32 &&
+                labels->count == logits->shape.dim[0];
+    return fits ? MN_OK
+                : MN__FAIL(c, MN_ERR_SHAPE, "tally: wanted a loss of one number, logits (N,K) and integer labels (N)");
+}
+static double *sum_of(const mn_tally *t, int i) { return (double *)t->sums->data + i * MN__TALLY_SUMS; }
+
+mn_status mn_tally_add(mn_tally *t, int i, const mn_tensor *loss, const mn_tensor *logits, const mn_tensor *labels) {
+    if (!t) return MN_ERR_ARG;
+    mn_context *c = t->ctx;
+    mn_status s = check(t, i, loss && loss->count == 1 && loss->dtype == c->dtype ? logits : NULL, labels);
+    if (s) return s;
     mn__tally_batch b = {.ctx = c,
                          .N = logits->shape.dim[0],
                          .K = logits->shape.dim[1],
                          .loss = loss->data,
                          .logits = logits->data,
                          .label = labels->data,
-                         .sum = (double *)t->sums->data + i * MN__TALLY_SUMS};
+                         .sum = sum_of(t, i)};
     mn_status (*add)(const mn__tally_batch *) = c->kernels->tally[c->dtype];
     return add ? add(&b) : MN__FAIL(c, MN_ERR_UNSUPPORTED, "tally: has no kernel for %s", c->device->name);
+}
+
+mn_tensor *mn_tally_cross_entropy(mn_tally *t, int i, mn_tensor *logits, mn_tensor *target, const mn_tensor *labels,
+                                  mn_tensor *class_weight, mn_cross_entropy_opt opt) {
+    if (!labels) labels = target;
+    if (!t || check(t, i, logits, labels)) return NULL;
+    mn__cross_entropy_opt with = {.of = opt};
+    if (mn_context_device(t->ctx) == MN_CUDA) with.tally_label = labels->data, with.tally_sum = sum_of(t, i);
+    mn_tensor *loss = mn__cross_entropy(logits, target, class_weight, with);
+    if (loss && !with.tally_sum && mn_tally_add(t, i, loss, logits, labels)) return NULL;
+    return loss;
 }
 
 mn_status mn_tally_read(mn_tally *t, mn_tally_sum *out) {

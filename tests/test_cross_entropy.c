@@ -123,6 +123,29 @@ static void large(op_env *e) {
 START_TEST(test_large) { for_each_backend(large); }
 END_TEST
 
+/* The gradient through a layer, where the pass begins with the loss and where something is computed after it; twice, for what
+ * the first pass used must still be there; and logits that something else reads too. */
+static void through_layers(op_env *e) {
+    mn_tensor *h = op_input(e, 0, MN_SHAPE(4, 5), -1, 1), *w = op_input(e, 1, MN_SHAPE(3, 5), -1, 1);
+    for (int k = 0; k < 4; k++) {
+        mn_tensor *x = k == 1 ? mn_reshape(mn_linear(h, w, NULL), MN_SHAPE(4, 3)) : mn_linear(h, w, NULL);
+        if (k == 2) x = mn_relu(x);
+        if (k == 3) x->retain_grad = true;
+        mn_tensor *y = mn_cross_entropy(x, mn_labels(e->c, 4, LABEL), NULL, (mn_cross_entropy_opt){0.1});
+        ASSERT_OK(mn_backward(e->c, mn_scale(y, 0.5)), mn_context_error(e->c));
+        double *half = op_values(w->grad), whole[15];
+        for (int pass = 0; pass < 3; pass++) {
+            for (int i = 0; i < 15; i++) whole[i] = half[i] * 2 * (pass == 2 ? 2 : 1);
+            ASSERT_OK(pass == 2 ? mn_backward_accumulate(e->c, y) : mn_backward(e->c, y), mn_context_error(e->c));
+            op_expect(e, w->grad, w->shape, whole);
+        }
+        free(half);
+        mn_step_begin(e->c);
+    }
+}
+START_TEST(test_through_layers) { for_each_backend(through_layers); }
+END_TEST
+
 static void extremes(op_env *e) {
     mn_tensor *x = filled(e, MN_SHAPE(3, 2), (double[]){10000, -10000, 10000, -10000, (double)-INFINITY, 3});
     mn_tensor *y = mn_cross_entropy(x, mn_labels(e->c, 3, (int32_t[]){0, 1, 1}), NULL, (mn_cross_entropy_opt){0});
@@ -153,5 +176,5 @@ static void errors(op_env *e) {
 START_TEST(test_errors) { for_each_backend(errors); }
 END_TEST
 
-TEST_SUITE(cross_entropy, test_known_values, test_soft_weights, test_one_hot, test_no_labels, test_large, test_extremes,
+TEST_SUITE(cross_entropy, test_known_values, test_soft_weights, test_one_hot, test_no_labels, test_large, test_through_layers, test_extremes,
            test_errors)

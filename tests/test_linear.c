@@ -34,6 +34,9 @@ static void values(op_env *e) {
         case_of(e, 1, 5, 3, bias);
         case_of(e, 17, 2, 7, bias);
         case_of(e, 65, 70, 67, bias); /* two threads */
+        case_of(e, 40, 33, 16, bias); /* as many outputs as a GPU's thread keeps */
+        case_of(e, 3, 64, 17, bias);
+        case_of(e, 1030, 3, 2, bias); /* few, but too many rows for that */
         case_of(e, 0, 3, 2, bias);
     }
 }
@@ -50,7 +53,13 @@ static void relu(op_env *e) {
     ASSERT_OK(mn_backward_from(e->c, apart, dy), mn_context_error(e->c));
     double *grad[3] = {op_values(x->grad), op_values(w->grad), op_values(b->grad)};
     ASSERT_OK(mn_backward_from(e->c, y, dy), mn_context_error(e->c));
-    for (int i = 0; i < 3; i++) op_expect(e, of[i]->grad, of[i]->shape, grad[i]), free(grad[i]);
+    for (int i = 0; i < 3; i++) op_expect(e, of[i]->grad, of[i]->shape, grad[i]);
+    ASSERT_OK(mn_backward_accumulate(e->c, mn_sum(mn_mul(y, dy))), mn_context_error(e->c));
+    for (int i = 0; i < 3; i++) {
+        for (int64_t k = 0; k < of[i]->count; k++) grad[i][k] *= 2;
+        op_expect(e, of[i]->grad, of[i]->shape, grad[i]);
+        free(grad[i]);
+    }
     free(want);
 }
 START_TEST(test_relu) { for_each_backend(relu); }

@@ -55,7 +55,9 @@ static mn_model *make_model(mn_context *c) {
 
 static mn_status learn(trainer *t, mn_tensor *x, mn_tensor *label, mn_tensor **loss) {
     mn_status s = mn_model_forward(t->m, &x, true);
-    *loss = mn_cross_entropy(mn_model_result(t->m, 0), label, NULL, (mn_cross_entropy_opt){0});
+    mn_tensor *y = mn_model_result(t->m, 0);
+    *loss = t->tally ? mn_tally_cross_entropy(t->tally, 0, y, label, NULL, NULL, (mn_cross_entropy_opt){0})
+                     : mn_cross_entropy(y, label, NULL, (mn_cross_entropy_opt){0});
     if (!s) s = mn_backward(t->c, *loss);
     if (!s) s = mn_optim_step(t->o);
     return !s && t->ema ? mn_ema_update(t->ema) : s;
@@ -64,9 +66,8 @@ static mn_status learn(trainer *t, mn_tensor *x, mn_tensor *label, mn_tensor **l
 static mn_status fed_step(void *arg) {
     trainer *t = arg;
     mn_tensor *label = mn_feed_tensor(t->feed, 1), *loss;
-    mn_status s = learn(t, mn_feed_tensor(t->feed, 0), label, &loss);
     t->calls++;
-    return s ? s : mn_tally_add(t->tally, 0, loss, mn_model_result(t->m, 0), label);
+    return learn(t, mn_feed_tensor(t->feed, 0), label, &loss);
 }
 
 static void step(trainer *t, int k, bool look, result *r) {
@@ -476,7 +477,45 @@ static void tally_values(mn_device device, mn_dtype dtype) {
     ck_assert(sum[1].loss == 0 && sum[1].hits.of == 0 && sum[1].batches == 0);
     mn_context_destroy(c);
 }
+/* Cross-entropy that adds to a tally does what the two do one after the other, with labels and with probabilities. */
+static void tally_loss(mn_device device, mn_dtype dtype) {
+    enum { N = 70, K = 37 };
+    mn_context *c = mn_context_create(&(mn_context_opt){.device = device, .dtype = dtype}, NULL);
+    if (!c) return;
+    mn_tally *t = mn_tally_create(c, 2);
+    mn_tally_sum sum[2];
+    mn_tensor *x = mn_parameter(c, NULL, MN_SHAPE(N, K)), *soft = mn_parameter(c, NULL, MN_SHAPE(N, K));
+    int32_t label[N];
+    for (int i = 0; i < N; i++) label[i] = i % 5 ? i * 7 % K : -1;
+    for (int k = 0; k < 3; k++) {
+        mn_step_begin(c);
+        mn_tensor *labels = mn_labels(c, N, label);
+        ASSERT_OK(mn_fill_uniform(x, 3 + (uint64_t)k, -1, 1), mn_context_error(c));
+        ASSERT_OK(mn_fill_uniform(soft, 13, 0, 1), mn_context_error(c));
+        if (k == 2) ASSERT_OK(mn_fill(x, NAN), mn_context_error(c));
+        mn_cross_entropy_opt o = {.label_smoothing = 0.1};
+        mn_tensor *target = k == 1 ? soft : labels, *apart = mn_cross_entropy(x, target, NULL, o);
+        ASSERT_OK(mn_tally_add(t, 0, apart, x, labels), mn_context_error(c));
+        mn_tensor *loss = mn_tally_cross_entropy(t, 1, x, target, k == 1 ? labels : NULL, NULL, o);
+        ck_assert_msg(loss != NULL, "%s", mn_context_error(c)->text);
+        double a = mn_item(apart, 0), b = mn_item(loss, 0);
+        ck_assert(a == b || (k == 2 && isnan(a) && isnan(b)));
+        ASSERT_OK(mn_tally_read(t, sum), mn_context_error(c));
+        if (k < 2) ck_assert(sum[0].loss == sum[1].loss && sum[0].loss > 0);
+        ck_assert(sum[0].hits.right == sum[1].hits.right && sum[0].hits.of == sum[1].hits.of && sum[0].hits.of == 56 * (k + 1));
+        ck_assert(sum[1].batches == k + 1 && sum[0].not_finite == sum[1].not_finite && sum[1].not_finite == (k == 2 ? 3 : 0));
+    }
+    ck_assert_int_gt(sum[1].hits.right, 0);
+    mn_tensor *two = mn_labels(c, 2, label);
+    ck_assert_ptr_null(mn_tally_cross_entropy(t, 0, x, soft, two, NULL, (mn_cross_entropy_opt){0}));
+    refused(c, "integer labels (N)");
+    ck_assert_ptr_null(mn_tally_cross_entropy(t, 2, x, soft, two, NULL, (mn_cross_entropy_opt){0}));
+    refused(c, "no entry 2");
+    mn_context_destroy(c);
+}
 START_TEST(test_tally) {
+    tally_loss(MN_CPU, MN_F32), tally_loss(MN_CPU, MN_F64);
+    tally_loss(MN_CUDA, MN_F32), tally_loss(MN_CUDA, MN_F64);
     tally_values(MN_CPU, MN_F32), tally_values(MN_CPU, MN_F64);
     tally_values(MN_CUDA, MN_F32), tally_values(MN_CUDA, MN_F64);
 }

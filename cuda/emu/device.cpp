@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <string>
 
 namespace emu {
 
@@ -68,6 +69,7 @@ static void read_switches() {
     else
         options.devices = (int)number("EMU_DEVICES", 0, 1, 1);
     options.count = is_set("EMU_COUNT");
+    options.launches = is_set("EMU_LAUNCHES");
     options.leaks = is_set("EMU_LEAKS");
     options.hide = is_set("EMU_HIDE");
     options.sm = (int)number("EMU_SM", 50, 200, 90);
@@ -189,6 +191,21 @@ static cudaError_t check_configuration(const char *name, const void *func, dim3 
     return smem > shared_limit() ? cudaErrorInvalidValue : cudaErrorInvalidConfiguration;
 }
 
+/* EMU_LAUNCHES=1: how often each kernel was launched, or recorded. Never destroyed, as in count.cpp. */
+static auto &launched = *new std::map<std::string, long>;
+static void report_launches() {
+    long all = 0;
+    for (auto &k : launched) {
+        fprintf(stderr, "launches: %6ld %s\n", k.second, k.first.c_str());
+        all += k.second;
+    }
+    fprintf(stderr, "launches: %6ld\n", all);
+}
+static void count_launch(const char *name) {
+    if (launched.empty()) atexit(report_launches);
+    launched[name]++;
+}
+
 } // namespace emu
 
 using namespace emu;
@@ -204,6 +221,7 @@ cudaError_t emu_launch(const char *name, const void *func, void (*invoke)(const 
         stick(cudaErrorDevicesUnavailable);
         return cudaErrorDevicesUnavailable;
     }
+    if (options.launches) count_launch(name);
     std::shared_ptr<char> copy((char *)aligned_alloc(64, (bytes + 63) / 64 * 64), free);
     memcpy(copy.get(), args, bytes);
     return enqueue_launch({name, func, invoke, copy, bytes, grid, block, smem}, stream);

@@ -26,7 +26,7 @@ constexpr size_t dynamic_capacity = 232448; /* the largest block of sm_90 */
 enum class Order { up, down, random };
 struct Options {
     Order order = Order::up;
-    bool lazy_streams = false, count = false, leaks = false, hide = false;
+    bool lazy_streams = false, count = false, launches = false, leaks = false, hide = false;
     int devices = 1, sm = 90, multiprocessors = 4;
     bool driver = true;
     size_t memory = (size_t)4 << 30;
