@@ -308,8 +308,11 @@ static mn_status check_leaky_word(const reader *r, const mn__layer_class *k, jso
                           r->who);
 }
 
-static bool is_alias(const char *name) {
-    return !strcmp(name, "ReLU") || !strcmp(name, "LeakyReLU") || !strcmp(name, "ELU") || !strcmp(name, "Softmax");
+const char *mn__json_activation_class(const char *name) {
+    static const char *const word[] = {"ReLU", "LeakyReLU", "ELU", "Softmax"};
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(name, word[i])) return word[i];
+    return NULL;
 }
 
 /* ---- a layer ---- */
@@ -330,7 +333,7 @@ static mn_sym json_layer(mn_model *m, const char *class_name, const char *name, 
         snprintf(r.who, sizeof r.who, "%.60s \"%s\"", class_name, name);
     else
         snprintf(r.who, sizeof r.who, "%.60s (layer %d)", class_name, m->n_layers);
-    if (is_alias(class_name)) return alias_layer(&r, class_name, name, config, in, n_in);
+    if (mn__json_activation_class(class_name)) return alias_layer(&r, class_name, name, config, in, n_in);
     const mn__layer_class *k = mn__layer_class_find(class_name);
     if (!k) {
         char known[500];

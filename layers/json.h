@@ -16,6 +16,8 @@ typedef struct mn__json_form {
  * may be NULL. -1 with a sentence in the context's error that names layer and key. */
 mn_sym mn__json_layer(mn_model *m, const char *class_name, const char *name, json_t *config, const mn_sym *in, int n_in,
                       const mn__json_form *form);
+/* The name of a Keras class that becomes Activation, as a constant; NULL: it is another. */
+const char *mn__json_activation_class(const char *name);
 /* The layer's fields as an object: those that are not the default, or all of them as Keras names them. NULL:
  * out of memory. */
 json_t *mn__json_fields(const mn__layer *l, bool keras);

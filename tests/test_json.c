@@ -227,6 +227,9 @@ static mn_model *keras_layer(mn_context *c, const char *input, const char *class
     return m && mn_model_build(m) == MN_OK ? m : NULL;
 }
 
+/* A layer with an activation that is a layer. */
+#define OWN(kind, config) ", \"units\": 2, \"activation\": {\"class_name\": \"" kind "\", \"config\": " config "}"
+
 /* What Keras's numbers mean: a slope of 0.2 in the word leaky_relu, a ceiling in ReLU, Dense on the last dimension. */
 START_TEST(test_keras_numbers) {
     static const struct {
@@ -243,7 +246,13 @@ START_TEST(test_keras_numbers) {
         {"ReLU", ", \"max_value\": 6, \"negative_slope\": 0.1", 0, 0, "ReLU \"x\": max_value beside negative_slope"},
         {"ReLU", ", \"max_value\": 0", 0, 0, "ReLU \"x\": max_value"},
         {"ReLU", ", \"threshold\": 1.0", 0, 0, "ReLU \"x\": threshold"},
-        {"Dense", ", \"units\": 2, \"activation\": \"leaky_relu\"", 0, 0, "Dense \"x\": leaky_relu, with Keras's slope of 0.2"}};
+        {"Dense", ", \"units\": 2, \"activation\": \"leaky_relu\"", -0.4f, 9, NULL},
+        {"Dense", OWN("LeakyReLU", "{\"alpha\": 0.1}"), -0.2f, 9, NULL},
+        {"Dense", OWN("LeakyReLU", "{\"negative_slope\": 0.25}"), -0.5f, 9, NULL},
+        {"Dense", OWN("ReLU", "{\"max_value\": 6}"), 0, 6, NULL},
+        {"Dense", OWN("ReLU", "[]"), 0, 0, "Dense \"x\": an activation without config"},
+        {"Dense", OWN("PReLU", "{}"), 0, 0, "Dense \"x\": \"activation\" is"},
+        {"LSTM", OWN("ReLU", "{}"), 0, 0, "LSTM \"x\""}};
     for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
         mn_context *x = op_context(MN_F32, 1);
         mn_error err = {0};
@@ -251,7 +260,8 @@ START_TEST(test_keras_numbers) {
         ck_assert_msg(c[i].part ? !m && strstr(err.text, c[i].part) : m != NULL, "%zu: %s", i, err.text);
         if (m) {
             mn_step_begin(x);
-            mn_tensor *in = mn_input(x, MN_SHAPE(1, 2), (float[]){-2, 9});
+            mn_tensor *in = mn_input(x, MN_SHAPE(1, 2), (float[]){-2, 9}), *w = mn_model_parameter(m, "x/kernel");
+            if (w) ASSERT_OK(mn_set_f64(w, (double[]){1, 0, 0, 1}), mn_context_error(x));
             float y[2];
             ck_assert(mn_model_forward(m, &in, false) == MN_OK && mn_get(mn_model_result(m, 0), y) == MN_OK);
             ck_assert_msg(fabsf(y[0] - c[i].at_minus_2) < 1e-6f && fabsf(y[1] - c[i].at_9) < 1e-6f, "%zu: %g, %g", i, y[0], y[1]);

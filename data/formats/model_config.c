@@ -195,6 +195,7 @@ typedef struct parser {
     mn_model *m;
     bool sequential;
     json_t *layers, *outputs;
+    mn_sym behind[MN__MAX_LAYERS]; /* of a layer whose activation became a layer behind it: that one; else 0 */
 } parser;
 
 static const char *layer_name(json_t *layer) {
@@ -203,10 +204,43 @@ static const char *layer_name(json_t *layer) {
 }
 
 /* The layer's symbol by its Keras name; a head's own "_softmax" layer stands for the head. */
-static mn_sym symbol(const mn_model *m, const char *name) {
-    for (int i = 0; i < m->n_layers; i++)
-        if (!strcmp(m->layer[i]->name, name)) return i;
+static mn_sym symbol(const parser *p, const char *name) {
+    for (int i = 0; i < p->m->n_layers; i++)
+        if (!strcmp(p->m->layer[i]->name, name)) return p->behind[i] ? p->behind[i] : i;
     return -1;
+}
+
+/* The class of an activation that Keras wrote into a layer as a layer of its own, whose numbers mien's layers have no place for,
+ * or by the word "leaky_relu", which means a slope of 0.2 there and 0.01 here. NULL: it is a word like any other. */
+static const char *own_activation(const char *class_name, json_t *config, json_t **options) {
+    static const char *const with[] = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense"};
+    json_t *activation = json_object_get(config, "activation");
+    const char *word = json_string_value(activation), *kind = json_string_value(json_object_get(activation, "class_name"));
+    bool takes = false;
+    for (int i = 0; i < 4; i++) takes |= !strcmp(class_name, with[i]);
+    *options = NULL;
+    if (takes && word && !strcmp(word, "leaky_relu")) return *options = json_pack("{s:f}", "negative_slope", 0.2), "LeakyReLU";
+    if (takes && kind && (kind = mn__json_activation_class(kind)))
+        *options = json_deep_copy(json_object_get(activation, "config"));
+    return takes ? kind : NULL;
+}
+
+/* A layer, and behind it an Activation that stands for it where Keras has both in one. */
+static mn_sym add_layer(parser *p, const char *class_name, const char *name, json_t *config, const mn_sym *in, int n) {
+    const mn__json_form form = {.keras = true};
+    json_t *options;
+    const char *kind = own_activation(class_name, config, &options);
+    if (!kind) return mn__json_layer(p->m, class_name, name, config, in, n, &form);
+    char after[MN__MAX_NAME + 16];
+    snprintf(after, sizeof after, "%.*s_activation", MN__MAX_NAME, name);
+    json_object_set_new(config, "activation", json_string("linear"));
+    mn_sym x = mn__json_layer(p->m, class_name, name, config, in, n, &form), y = -1;
+    if (x >= 0 && !json_is_object(options))
+        mn__model_fail(p->m, MN_ERR_FORMAT, "%.60s \"%.60s\": an activation without config", class_name, name);
+    else if (x >= 0)
+        y = p->behind[x] = mn__json_layer(p->m, kind, after, options, &x, 1, &form);
+    json_decref(options);
+    return y;
 }
 
 /* The names of tensors in a node: Keras 2's ["name",0,0,{}], Keras 3's {"keras_history": ["name",0,0]}. */
@@ -290,14 +324,14 @@ static int try_layer(parser *p, json_t *layer) {
     if (n < 0)
         return mn__model_fail(p->m, MN_ERR_FORMAT, "%.60s \"%.60s\": inbound_nodes are not understood", class_name, name), -1;
     for (int i = 0; i < n; i++) {
-        in[i] = symbol(p->m, from[i]);
+        in[i] = symbol(p, from[i]);
         if (in[i] < 0) return 0;
     }
     if (n == 1 && !strcmp(class_name, "Activation") && is_own_softmax(p, name, p->m->layer[in[0]])) {
         p->m->layer[in[0]]->softmax = true;
         return 1;
     }
-    return mn__json_layer(p->m, class_name, name, config, in, n, &(mn__json_form){.keras = true}) < 0 ? -1 : 1;
+    return add_layer(p, class_name, name, config, in, n) < 0 ? -1 : 1;
 }
 
 /* Layers may stand in any order: those whose sources are there are added until nothing moves. */
@@ -332,7 +366,7 @@ static mn_status read_sequential(parser *p) {
         if (i == 0 && add_input(p, input ? name : "input", config)) return p->m->status;
         if (input) continue;
         mn_sym before = p->m->n_layers - 1;
-        mn__json_layer(p->m, class_name, name, config, &before, 1, &(mn__json_form){.keras = true});
+        add_layer(p, class_name, name, config, &before, 1);
     }
     return p->m->status ? p->m->status : mn_model_output(p->m, p->m->n_layers - 1);
 }
@@ -342,7 +376,7 @@ static mn_status mark_outputs(parser *p) {
     int n = collect(p->outputs, list, 0, 0);
     if (n < 1) return mn__model_fail(p->m, MN_ERR_FORMAT, "output_layers is missing");
     for (int i = 0; i < n && !p->m->status; i++) {
-        mn_sym x = symbol(p->m, list[i]);
+        mn_sym x = symbol(p, list[i]);
         size_t length = strlen(list[i]);
         for (int k = 0; k < p->m->n_layers && x < 0 && length > 8; k++)
             if (is_own_softmax(p, list[i], p->m->layer[k])) x = k;
@@ -353,14 +387,15 @@ static mn_status mark_outputs(parser *p) {
 }
 
 /* The order of the inputs is that of input_layers. */
-static mn_status order_inputs(mn_model *m, json_t *inputs) {
+static mn_status order_inputs(parser *p, json_t *inputs) {
+    mn_model *m = p->m;
     const char *list[MN__MAX_LAYER_INPUTS];
     int n = inputs ? collect(inputs, list, 0, 0) : 0;
     if (!inputs) return MN_OK;
     if (n != m->n_inputs) return mn__model_fail(m, MN_ERR_FORMAT, "input_layers and the InputLayers do not agree");
     mn_sym order[MN__MAX_LAYER_INPUTS];
     for (int i = 0; i < n; i++) {
-        order[i] = symbol(m, list[i]);
+        order[i] = symbol(p, list[i]);
         if (order[i] < 0 || m->layer[order[i]]->class != &mn__class_input)
             return mn__model_fail(m, MN_ERR_FORMAT, "input_layers names \"%.60s\", which is no InputLayer", list[i]);
         for (int k = 0; k < i; k++)
@@ -385,7 +420,7 @@ static mn_status read_root(parser *p, json_t *root) {
     p->outputs = json_object_get(config, "output_layers");
     mn_status s = read_functional(p);
     if (s == MN_OK) s = mark_outputs(p);
-    return s ? s : order_inputs(p->m, json_object_get(config, "input_layers"));
+    return s ? s : order_inputs(p, json_object_get(config, "input_layers"));
 }
 
 mn_model *mn__config_read(mn_context *c, const char *text, mn_error *err) {

@@ -84,7 +84,7 @@ def zoo(K):
         ("reshape-channels", lambda: chain(K, (6, 4, 4), L.Reshape((6, 8, 2), name="mix"), L.Conv2D(2, 3), L.GlobalAveragePooling2D()), "Reshape", "mix"),
         ("reshape-to-steps", lambda: chain(K, (6, 4, 3), L.Reshape((6, 12), name="rows"), L.LSTM(3)), "?"),
         ("leaky-relu", lambda: chain(K, (7, 6, 2), L.Conv2D(3, 3), L.LeakyReLU(0.13), L.Conv2D(2, 2), L.LeakyReLU(), L.Activation("leaky_relu"), *head())),
-        ("leaky-relu-word", lambda: chain(K, (7, 6, 2), L.Conv2D(3, 3, activation="leaky_relu", name="first"), *head()), "Conv2D", "first"),
+        ("leaky-relu-word", lambda: chain(K, (7, 6, 2), L.Conv2D(3, 3, activation="leaky_relu", name="first"), *head())),
         ("elu", lambda: chain(K, (7, 6, 2), L.Conv2D(3, 3), L.ELU(0.7), L.ELU(), L.Conv2D(2, 2, activation="elu"), *head())),
         ("relu-slope", lambda: chain(K, (7, 6, 2), L.Conv2D(3, 3), L.ReLU(negative_slope=0.2), *head())),
         ("relu6", lambda: chain(K, (7, 6, 2), L.Rescaling(20.0), L.Conv2D(3, 3), L.ReLU(max_value=6.0), *head())),
@@ -93,7 +93,7 @@ def zoo(K):
         ("activations-smooth", lambda: chain(K, (12,), *[L.Dense(9, activation=a) for a in ("gelu", "swish", "softplus", "softmax", "relu", "linear")])),
         ("softmax-layer", lambda: chain(K, (7,), L.Softmax(), L.Dense(3), L.Softmax())),
         ("softmax-map", lambda: chain(K, (5, 4, 3), L.Conv2D(3, 2, activation="softmax", name="mixed"), *head()), "Conv2D", "mixed"),
-        ("activation-layer", lambda: chain(K, (7,), L.Dense(3, activation=L.LeakyReLU(0.1), name="odd")), "Dense", "odd"),
+        ("activation-layer", lambda: chain(K, (7, 6, 2), L.Conv2D(4, 3, activation=L.LeakyReLU(0.13)), L.SeparableConv2D(3, 2, activation=L.ELU(0.7)), L.Flatten(), L.Dense(5, activation=L.ReLU(max_value=1.5)), L.Dense(3, activation=L.Softmax()))),
         ("relu6-depthwise", lambda: chain(K, (9, 8, 3), L.DepthwiseConv2D(3, strides=2, padding="same"), L.ReLU(6.0), L.ZeroPadding2D(((0, 1), (0, 1))), L.Conv2D(4, 1), L.ReLU(max_value=0.5), *head())),
         ("concatenate-rows", lambda: rows(K)),
         ("steps-unwrapped", lambda: chain(K, (6, 5), L.LSTM(4, return_sequences=True), L.Dense(3, activation="relu"), L.Dropout(0.2), L.Activation("tanh"), L.LSTM(2))),
@@ -189,7 +189,8 @@ def ends_in_softmax(model, i):
     names = model.output_names if hasattr(model, "output_names") else [model.layers[-1].name]
     layers = [layer for layer in model.layers if layer.name == names[i]]
     layer = layers[0] if layers else model.layers[-1]
-    return type(layer).__name__ == "Softmax" or getattr(getattr(layer, "activation", None), "__name__", "") == "softmax"
+    activation = getattr(layer, "activation", None)
+    return "Softmax" in (type(layer).__name__, type(activation).__name__) or getattr(activation, "__name__", "") == "softmax"
 
 
 def compare(model, path, x, folder):
