@@ -5,14 +5,16 @@
  *   y'[k][i]    = sum_{c,r,s} w[k,c,r,s] * x'[c][i + r*down + s*right]
  *   dw[k,c,r,s] = sum_i dy'[k][i] * x'[c][i + r*down + s*right]
  * Images are shared out among the threads; 2*N*K*P*W'*C*9 flop a pass. */
-#include "cpu/conv2d_frame.h"
+#include "cpu/depthwise_3x3.h"
 
-/* Output channels at a time: ROWS*2 vectors of sums; in the gradient of w, 9*PAIR of them. */
+/* Output channels at a time: ROWS*2 vectors of sums; in the gradient of w, ROWS*3 of them. CHUNK: numbers of a plane whose
+ * neighbours in all channels of x and ROWS of dy stay in the first cache. */
 #if defined(__AVX512F__)
-enum { ROWS = 8, PAIR = 2 };
+enum { ROWS = 8 };
 #else
-enum { ROWS = 4, PAIR = 1 };
+enum { ROWS = 4 };
 #endif
+enum { CHUNK = 512 };
 
 static bool fits(const mn__window *g) {
     return g->R == 3 && g->S == 3 && g->stride_h == 1 && g->stride_w == 1 && g->groups == 1 && (g->C < 16 || g->K < 16);
@@ -39,21 +41,20 @@ static void multiply(int64_t count, int64_t depth, const REAL *w, const REAL *pl
     }
 }
 
-/* sums[pair][rs] += over i, lane by lane, of dy'[pair][i] * x'[i + offset[rs]]. */
-static void correlate(int64_t count, const REAL *x, const int64_t *offset, const REAL *dy, int64_t step, REAL *sums) {
-    vec sum[PAIR][9];
-    for (int a = 0; a < PAIR; a++)
-        for (int i = 0; i < 9; i++) sum[a][i] = load(sums + (a * 9 + i) * LANES);
+/* sums[row][s] += over i, lane by lane, of dy'[row][i] * x'[i + s*right], for ROWS channels of dy' `step` apart. */
+INLINE void correlate(bool near, int64_t count, const REAL *x, int64_t right, const REAL *dy, int64_t step, REAL *sums) {
+    vec sum[ROWS][3], here = load(x);
+    UNROLL for (int row = 0; row < ROWS; row++) UNROLL for (int s = 0; s < 3; s++) sum[row][s] = load(sums + (row * 3 + s) * LANES);
     for (int64_t i = 0; i < count; i += LANES) {
-        vec g[PAIR];
-        UNROLL for (int a = 0; a < PAIR; a++) g[a] = load(dy + a * step + i);
-        UNROLL for (int rs = 0; rs < 9; rs++) {
-            vec v = load(x + i + offset[rs]);
-            UNROLL for (int a = 0; a < PAIR; a++) sum[a][rs] += g[a] * v;
+        vec v[3];
+        if (near) neighbours(x + i, &here, v);
+        else UNROLL for (int s = 0; s < 3; s++) v[s] = load(x + i + s * right);
+        UNROLL for (int row = 0; row < ROWS; row++) {
+            vec g = load(dy + row * step + i);
+            UNROLL for (int s = 0; s < 3; s++) sum[row][s] += g * v[s];
         }
     }
-    for (int a = 0; a < PAIR; a++)
-        for (int i = 0; i < 9; i++) store(sums + (a * 9 + i) * LANES, sum[a][i]);
+    UNROLL for (int row = 0; row < ROWS; row++) UNROLL for (int s = 0; s < 3; s++) store(sums + (row * 3 + s) * LANES, sum[row][s]);
 }
 
 /* ---- a convolution from `in` to `out` channels: forward, or backward to dx ---- */
@@ -125,30 +126,40 @@ static void convolution(const conv2d_job *j, bool backward) {
 
 /* ---- the gradient of w ---- */
 
-/* Of a thread: sums of LANES numbers for every element of w, the planes of x, PAIR planes of dy. */
-static int64_t sums_size(const mn__window *g) { return round_up(g->K, PAIR) * g->C * 9 * LANES; }
+/* Of a thread: sums of LANES numbers for every element of w, [block of ROWS][c][r][row][s]; planes of x, ROWS planes of dy. */
+static int64_t sums_size(const mn__window *g) { return round_up(g->K, ROWS) * g->C * 9 * LANES; }
 static int64_t gradient_scratch(const mn__window *g, const layer *l) {
-    return padded(sums_size(g)) + (g->C + PAIR) * l->plane;
+    return padded(sums_size(g)) + (g->C + ROWS) * l->plane;
+}
+
+/* The sums of ROWS output channels, of a chunk of pixels after the other. */
+static void gradient_rows(const mn__window *g, const layer *l, const REAL *planes, const REAL *dy, REAL *sums) {
+    int64_t count = g->P * l->f.columns, down = g->dilation_h * l->f.columns;
+    for (int64_t i = 0; i < count; i += CHUNK) {
+        int64_t size = count - i < CHUNK ? count - i : CHUNK;
+        for (int64_t cr = 0; cr < g->C * 3; cr++) {
+            const REAL *x = planes + cr / 3 * l->plane + cr % 3 * down + i;
+            REAL *to = sums + cr * ROWS * 3 * LANES;
+            if (g->dilation_w == 1) correlate(true, size, x, 1, dy + i, l->plane, to);
+            else correlate(false, size, x, g->dilation_w, dy + i, l->plane, to);
+        }
+    }
 }
 
 static void gradient_image(const mn__window *g, const layer *l, const mn_node *norm, const REAL *x, const REAL *dy, REAL *sums, REAL *planes) {
     /* dy' has rows of the length of x', with zeros where y' means nothing. */
     const frame of_dy = {g->P, g->Q, 0, 0, l->f.rows, l->f.columns, 0, 0};
     REAL *gradient = planes + g->C * l->plane;
-    int64_t offset[9];
-    for (int i = 0; i < 9; i++) offset[i] = i / 3 * g->dilation_h * l->f.columns + i % 3 * g->dilation_w;
     for (int64_t c = 0; c < g->C; c++) {
         line room;
         copy_in(&l->f, x + c * g->H * g->W, line_or_none(norm, c, &room), planes + c * l->plane);
     }
-    for (int64_t k = 0; k < g->K; k += PAIR) {
-        for (int a = 0; a < PAIR; a++) {
-            if (k + a < g->K) copy_in(&of_dy, dy + (k + a) * g->P * g->Q, NULL, gradient + a * l->plane);
-            else memset(gradient + a * l->plane, 0, (size_t)l->plane * sizeof(REAL));
+    for (int64_t k = 0; k < g->K; k += ROWS) {
+        for (int row = 0; row < ROWS; row++) {
+            if (k + row < g->K) copy_in(&of_dy, dy + (k + row) * g->P * g->Q, NULL, gradient + row * l->plane);
+            else memset(gradient + row * l->plane, 0, (size_t)l->plane * sizeof(REAL));
         }
-        for (int64_t c = 0; c < g->C; c++)
-            correlate(g->P * l->f.columns, planes + c * l->plane, offset, gradient, l->plane,
-                      sums + (k * g->C + c * PAIR) * 9 * LANES);
+        gradient_rows(g, l, planes, gradient, sums + k * g->C * 9 * LANES);
     }
 }
 
@@ -167,8 +178,8 @@ static void weight_gradient(const conv2d_job *j) {
                            sums + padded(sums_size(g)));
     }
     for (int64_t i = 0; i < g->K * g->C * 9; i++) {
-        int64_t k = i / (g->C * 9), c = i / 9 % g->C;
-        int64_t place = ((k - k % PAIR) * g->C + c * PAIR + k % PAIR) * 9 + i % 9;
+        int64_t k = i / (g->C * 9), cr = i / 3 % (g->C * 3);
+        int64_t place = (k - k % ROWS) * g->C * 9 + (cr * ROWS + k % ROWS) * 3 + i % 3;
         REAL total = j->add_dw ? j->dw[i] : 0;
         for (int t = 0; t < j->threads; t++) total += sum_lanes(load(j->scratch + t * stride + place * LANES));
         j->dw[i] = total;

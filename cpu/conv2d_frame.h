@@ -33,18 +33,37 @@ INLINE void copy_row(int64_t n, const REAL *from, REAL bias, REAL *to) {
     store(to + n - LANES, load(from + n - LANES) + b);
 }
 
-/* to[i] = the line at from[i], or from[i] where there is none, for a row. */
-INLINE void copy_through(int64_t n, const REAL *from, const line *through, REAL *to) {
-    if (through) follow_line(n, *through, from, to);
-    else copy_row(n, from, 0, to);
+/* What a vector of a row becomes: way is a constant where this is inlined. */
+typedef enum way { AS_IS, LINE, LINE_RELU } way;
+INLINE vec on_way(way how, const line *l, vec x) {
+    if (how == AS_IS) return x;
+    vec z = (x - broadcast(l->mean)) * broadcast(l->factor) + broadcast(l->beta);
+    return how == LINE ? z : choose(z > 0, z, (vec){0});
 }
 
-/* The padded plane where nothing is cropped: zeros are written between the rows alone. */
-static inline void copy_whole(const frame *f, const REAL *from, const line *through, REAL *to) {
+/* A row of n numbers. `room` of them can be read from `from` on; as many can be written. The last vector overlaps the one before
+ * it, or goes beyond the end of a short row. */
+INLINE void copy_on_way(way how, const line *l, int64_t n, int64_t room, const REAL *from, REAL *to) {
+    if (room < LANES) {
+        REAL last[VEC_BYTES / sizeof(REAL)] = {0};
+        memcpy(last, from, (size_t)n * sizeof *from);
+        vec v = on_way(how, l, load(last));
+        memcpy(to, &v, (size_t)n * sizeof *to);
+        return;
+    }
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) store(to + i, on_way(how, l, load(from + i)));
+    if (i == n) return;
+    if (n > LANES) i = n - LANES;
+    store(to + i, on_way(how, l, load(from + i)));
+}
+
+/* The padded plane where nothing is cropped: zeros are written between the rows alone, each after the row before it. */
+INLINE void copy_whole(way how, const frame *f, const REAL *from, const line *l, REAL *to) {
     int64_t gap = f->columns - f->width, end = frame_size(f), at = f->top * f->columns + f->left;
     memset(to, 0, (size_t)at * sizeof *to);
     for (int64_t h = 0; h < f->height; h++, from += f->width) {
-        copy_through(f->width, from, through, to + at);
+        copy_on_way(how, l, f->width, (f->height - h) * f->width, from, to + at);
         at += f->width;
         for (int64_t i = 0; i < gap; i++) to[at + i] = 0;
         at += gap;
@@ -56,14 +75,19 @@ static inline void copy_whole(const frame *f, const REAL *from, const line *thro
  * is cropped. */
 static inline void copy_in(const frame *f, const REAL *from, const line *through, REAL *to) {
     if (f->top >= 0 && f->left >= 0 && f->top + f->height <= f->rows && f->left + f->width <= f->columns) {
-        copy_whole(f, from, through, to);
+        if (!through) copy_whole(AS_IS, f, from, NULL, to);
+        else if (through->relu) copy_whole(LINE_RELU, f, from, through, to);
+        else copy_whole(LINE, f, from, through, to);
         return;
     }
     memset(to, 0, (size_t)frame_size(f) * sizeof *to);
     int64_t w0 = f->left < 0 ? -f->left : 0, w1 = f->columns - f->left < f->width ? f->columns - f->left : f->width;
     for (int64_t h = 0; h < f->height; h++)
-        if (h + f->top >= 0 && h + f->top < f->rows && w1 > w0)
-            copy_through(w1 - w0, from + h * f->width + w0, through, to + (h + f->top) * f->columns + f->left + w0);
+        if (h + f->top >= 0 && h + f->top < f->rows && w1 > w0) {
+            REAL *row = to + (h + f->top) * f->columns + f->left + w0;
+            if (through) follow_line(w1 - w0, *through, from + h * f->width + w0, row);
+            else memcpy(row, from + h * f->width + w0, (size_t)(w1 - w0) * sizeof *row);
+        }
 }
 
 /* y (+)= bias + the results of a frame, without what means nothing. */

@@ -20,7 +20,10 @@ static void gather(const mn__window *g, const REAL *x, const mn_node *norm, REAL
     for (int64_t c = 0; c < g->C; c++, to += g->P * g->Q) {
         for (int64_t p = 0; p < g->P; p++) {
             const REAL *row = x + (c * g->H + p * g->stride_h) * g->W;
-            for (int64_t q = 0; q < g->Q; q++) to[p * g->Q + q] = row[q * g->stride_w];
+            int64_t q = 0, pairs = g->stride_w == 2 ? g->W / 2 : 0; /* whole pairs in a row: their first ones, in vectors */
+            for (; q + LANES <= pairs && q + LANES <= g->Q; q += LANES)
+                store(to + p * g->Q + q, even_lanes(load(row + 2 * q), load(row + 2 * q + LANES)));
+            for (; q < g->Q; q++) to[p * g->Q + q] = row[q * g->stride_w];
         }
         if (norm) follow_line(g->P * g->Q, line_of(norm, c), to, to);
     }

@@ -20,35 +20,34 @@ INLINE void neighbours(const REAL *p, vec *here, vec v[3]) {
 }
 #endif
 
-/* LANES results of each of two rows, the first window's upper left corner at x: four rows of x serve both. */
-INLINE void two_rows(const REAL *x, int64_t columns, const vec f[9], vec sum[2]) {
-    sum[0] = sum[1] = (vec){0};
-    UNROLL for (int r = 0; r < 4; r++) {
-        vec v[3], here = load(x + r * columns);
-        neighbours(x + r * columns, &here, v);
-        UNROLL for (int s = 0; s < 3; s++) {
-            if (r < 3) sum[0] += f[r * 3 + s] * v[s];
-            if (r > 0) sum[1] += f[r * 3 - 3 + s] * v[s];
-        }
-    }
-}
-
-/* y[p][q] = sum_{r,s} w[r*3+s] x[p+r][q+s], x a padded plane, y without gaps between its rows. A vector that goes beyond the
- * end of a narrow row is overwritten by the rows that follow; the last vector of a wide one overlaps the one before it. */
+/* y[p][q] = sum_{r,s} w[r*3+s] x[p+r][q+s], x a padded plane, y without gaps between its rows. Down a column of vectors: each
+ * row of x is read once, ends the sums of one row of y, goes on with the next and begins another. A vector that goes beyond
+ * the end of a narrow row is overwritten by the rows that follow; the last one of a wide row overlaps the one before it. */
 static inline void slide_rows(const frame *f, const REAL *x, const REAL *w, REAL *y) {
-    const int64_t P = f->height_out, Q = f->width_out;
+    const int64_t P = f->height_out, Q = f->width_out, columns = f->columns;
     vec factor[9];
     UNROLL for (int i = 0; i < 9; i++) factor[i] = broadcast(w[i]);
-    for (int64_t p = 0; p < P; p += 2)
-        for (int64_t q = 0; q < Q; q = q + LANES < Q && q + 2 * LANES > Q ? Q - LANES : q + LANES) {
-            vec sum[2];
-            two_rows(x + p * f->columns + q, f->columns, factor, sum);
-            for (int64_t row = 0; row < 2 && p + row < P; row++) {
-                int64_t at = (p + row) * Q + q, room = P * Q - at;
-                if (room >= LANES) store(y + at, sum[row]);
-                else memcpy(y + at, &sum[row], (size_t)room * sizeof *y);
+    for (int64_t q = 0; q < Q; q = q + LANES < Q && q + 2 * LANES > Q ? Q - LANES : q + LANES) {
+        vec first = {0}, second = {0}; /* sums of y's rows p and p + 1 over the rows of x above p + 2 */
+        for (int64_t p = -2; p < P; p++) {
+            vec v[3], done = first, here = load(x + (p + 2) * columns + q), zero = {0};
+            neighbours(x + (p + 2) * columns + q, &here, v);
+            first = second, second = zero;
+            UNROLL for (int s = 0; s < 3; s++) {
+                done += factor[6 + s] * v[s];
+                first += factor[3 + s] * v[s];
+                second += factor[s] * v[s];
+            }
+            int64_t at = p * Q + q, room = P * Q - at;
+            if (p < 0) continue;
+            if (room >= LANES) {
+                store(y + at, done);
+            } else {
+                vec last = done;
+                memcpy(y + at, &last, (size_t)room * sizeof *y);
             }
         }
+    }
 }
 
 /* sums[r*3+s] += dy[i] x[i + r*columns + s] for 0 <= i < count, lane by lane: dy has rows as long as those of x, which are
