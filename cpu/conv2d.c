@@ -14,6 +14,7 @@ static const conv2d_path *const paths[] = {
     &LOCAL(conv2d_depthwise_flat),
     &LOCAL(conv2d_depthwise),
     &LOCAL(conv2d_pointwise),
+    &LOCAL(conv2d_winograd_wide),
     &LOCAL(conv2d_winograd),
     &LOCAL(conv2d_direct),
     &LOCAL(conv2d_im2col), /* any shape */

@@ -25,7 +25,7 @@ typedef struct conv2d_path {
     bool (*through)(const mn__window *g); /* does it take a pending x? NULL: never */
 } conv2d_path;
 extern const conv2d_path LOCAL(conv2d_im2col), LOCAL(conv2d_depthwise), LOCAL(conv2d_depthwise_flat),
-    LOCAL(conv2d_winograd), LOCAL(conv2d_direct), LOCAL(conv2d_pointwise);
+    LOCAL(conv2d_winograd), LOCAL(conv2d_winograd_wide), LOCAL(conv2d_direct), LOCAL(conv2d_pointwise);
 
 /* Chunk t of `size` things over `chunks`: [*from, *to). The same split in every run. */
 static inline void chunk_of(int64_t size, int chunks, int t, int64_t *from, int64_t *to) {

@@ -13,8 +13,7 @@
  *
  * Images are shared out among the threads. About 2.25*2*N*K*P*Q*C flop for the products, forward. With these points the
  * rounding error is about twice that of the sum taken directly. */
-#include "cpu/conv2d.h"
-#include "cpu/winograd.h"
+#include "cpu/winograd_layer.h"
 
 static bool fits(const mn__window *g) {
     return g->R == 3 && g->S == 3 && g->stride_h == 1 && g->stride_w == 1 && g->dilation_h == 1 && g->dilation_w == 1 &&
@@ -23,45 +22,6 @@ static bool fits(const mn__window *g) {
 
 /* ---- one convolution from `in` images to `out` images: forward, or backward to dx ---- */
 
-typedef struct layer {
-    int64_t in, in_h, in_w, out, out_h, out_w; /* channels and sizes */
-    int64_t top, left;                         /* padding; negative where the input is cropped */
-    int64_t in_lanes, out_lanes;               /* channels rounded up to whole vectors, and to whole panels */
-    int64_t tiles_w, tiles;                    /* of one image */
-    int64_t block;                             /* tiles that are worked on at a time */
-    int64_t step_in, step_out, step_kernel;    /* from one point's matrix to the next */
-} layer;
-
-static int64_t clamp(int64_t n, int64_t low, int64_t high) { return n < low ? low : n > high ? high : n; }
-
-/* The matrices of the 36 points are written side by side. One cache line more than they need keeps them from lying a
- * multiple of 4096 bytes apart, where they would push each other out of the first cache. */
-static void set_steps(layer *l, int64_t block) {
-    l->block = block;
-    l->step_in = block * l->in_lanes + 16;
-    l->step_out = block * l->out_lanes + 16;
-    l->step_kernel = l->in * l->out_lanes + 16;
-}
-
-static layer layer_of(int64_t in, int64_t in_h, int64_t in_w, int64_t out, int64_t out_h, int64_t out_w, int64_t top,
-                      int64_t left) {
-    layer l = {in, in_h, in_w, out, out_h, out_w, top, left, round_up(in, LANES), round_up(out, PANEL), (out_w + 3) / 4,
-               (out_w + 3) / 4 * ((out_h + 3) / 4), 0, 0, 0, 0};
-    /* Of the second cache, 1 MB or more, the points of a block may fill some 600 KB. */
-    set_steps(&l, clamp(600000 / (int64_t)sizeof(REAL) / POINTS / (l.in_lanes + l.out_lanes) / 8 * 8, 24, 96));
-    return l;
-}
-static layer forward_layer(const mn__window *g) {
-    return layer_of(g->C, g->H, g->W, g->K, g->P, g->Q, g->top, g->left);
-}
-static layer backward_layer(const mn__window *g) {
-    return layer_of(g->K, g->P, g->Q, g->C, g->H, g->W, 2 - g->top, 2 - g->left);
-}
-
-/* Of a thread: an image of either side as (pixels, channels), one pixel of zeros, and the points of a block. */
-typedef struct space {
-    REAL *image_in, *image_out, *zeros, *points_in, *points_out;
-} space;
 static int64_t space_size(const layer *l) {
     return (l->in_h * l->in_w + 1) * l->in_lanes + l->out_h * l->out_w * l->out_lanes +
            POINTS * (l->step_in + l->step_out);
@@ -73,46 +33,6 @@ static space space_at(const layer *l, REAL *p) {
     s.points_in = s.image_out + l->out_h * l->out_w * l->out_lanes;
     s.points_out = s.points_in + POINTS * l->step_in;
     return s;
-}
-
-/* (channels, pixels) to (pixels, channels); channels beyond the last, up to whole vectors, become 0. */
-static void channels_last(int64_t channels, int64_t lanes, int64_t pixels, const REAL *from, REAL *to) {
-    if (lanes > channels) memset(to, 0, (size_t)(pixels * lanes) * sizeof *to);
-    transpose(channels, pixels, from, pixels, to, lanes);
-}
-
-/* The points of input tile t into row `row` of the block: to[point][row][channel]. */
-static void tile_in(const layer *l, const space *s, int64_t t, int64_t row) {
-    int64_t h = t / l->tiles_w * 4 - l->top, w = t % l->tiles_w * 4 - l->left;
-    const REAL *at[POINTS];
-    for (int i = 0; i < POINTS; i++) {
-        int64_t y = h + i / 6, x = w + i % 6;
-        bool inside = y >= 0 && y < l->in_h && x >= 0 && x < l->in_w;
-        at[i] = inside ? s->image_in + (y * l->in_w + x) * l->in_lanes : s->zeros;
-    }
-    for (int64_t c = 0; c < l->in_lanes; c += LANES) {
-        vec d[POINTS], v[POINTS];
-        UNROLL for (int i = 0; i < POINTS; i++) d[i] = load(at[i] + c);
-        tile_to_points(d, v);
-        UNROLL for (int i = 0; i < POINTS; i++) store(s->points_in + i * l->step_in + row * l->in_lanes + c, v[i]);
-    }
-}
-
-/* The pixels of output tile t from row `row` of the block, with the bias or what is there already. */
-static void tile_out(const layer *l, const space *s, int64_t t, int64_t row, const REAL *bias, bool add) {
-    int64_t h = t / l->tiles_w * 4, w = t % l->tiles_w * 4;
-    int64_t rows = l->out_h - h < 4 ? l->out_h - h : 4, columns = l->out_w - w < 4 ? l->out_w - w : 4;
-    REAL *pixels = s->image_out + (h * l->out_w + w) * l->out_lanes;
-    for (int64_t k = 0; k < l->out_lanes; k += LANES) {
-        vec m[POINTS], y[16], b = load(bias + k);
-        UNROLL for (int i = 0; i < POINTS; i++) m[i] = load(s->points_out + i * l->step_out + row * l->out_lanes + k);
-        tile_from_points(m, y);
-        for (int64_t i = 0; i < rows; i++)
-            for (int64_t j = 0; j < columns; j++) {
-                REAL *to = pixels + (i * l->out_w + j) * l->out_lanes + k;
-                store(to, y[i * 4 + j] + (add ? load(to) : b));
-            }
-    }
 }
 
 /* out (+)= the convolution of `images` images. kernel: POINTS matrices (in, out) in panels; bias: out_lanes numbers. */
@@ -145,18 +65,19 @@ static void convolve(const layer *l, int64_t images, const REAL *in, const REAL 
 void LOCAL(winograd_kernel)(int64_t in, int64_t out, int64_t out_lanes, int64_t step, const REAL *w, bool rotated,
                             REAL *kernel, int threads) {
 #pragma omp parallel for num_threads(threads) if (in * out > 1024)
-    for (int64_t c = 0; c < in; c++)
-        for (int64_t k = 0; k < out_lanes; k += LANES) {
+    for (int64_t panel = 0; panel < out_lanes; panel += PANEL)
+        for (int64_t i = 0; i < in * PANEL / LANES; i++) { /* c by c, so that each of the 36 matrices is written front to back */
+            const int64_t c = i / (PANEL / LANES), k = panel + i % (PANEL / LANES) * LANES;
             REAL values[9][VEC_BYTES / sizeof(REAL)] = {0};
             for (int64_t lane = 0; lane < LANES && k + lane < out; lane++) {
                 const REAL *from = rotated ? w + (c * out + k + lane) * 9 : w + ((k + lane) * in + c) * 9;
-                for (int i = 0; i < 9; i++) values[i][lane] = from[rotated ? 8 - i : i];
+                for (int j = 0; j < 9; j++) values[j][lane] = from[rotated ? 8 - j : j];
             }
             vec square[9], u[POINTS];
-            UNROLL for (int i = 0; i < 9; i++) square[i] = load(values[i]);
+            UNROLL for (int j = 0; j < 9; j++) square[j] = load(values[j]);
             kernel_square_to_points(square, u);
             REAL *to = kernel + (k / PANEL * in + c) * PANEL + k % PANEL;
-            UNROLL for (int i = 0; i < POINTS; i++) store(to + i * step, u[i]);
+            UNROLL for (int j = 0; j < POINTS; j++) store(to + j * step, u[j]);
         }
 }
 
@@ -196,21 +117,6 @@ static layer gradient_layer(const mn__window *g) {
 }
 static int64_t gradient_space(const layer *l) { return sum_size(l) + padded(space_size(l)); }
 
-/* The points of dy's tile t: to[point][panel][row][PANEL], `rows` rows a panel. */
-static void gradient_tile(const layer *l, const REAL *image, int64_t t, int64_t row, int64_t rows, REAL *points) {
-    int64_t h = t / l->tiles_w * 4, w = t % l->tiles_w * 4;
-    for (int64_t k = 0; k < l->out_lanes; k += LANES) {
-        vec y[16], m[POINTS], zero = {0};
-        for (int i = 0; i < 16; i++) {
-            bool inside = h + i / 4 < l->out_h && w + i % 4 < l->out_w;
-            y[i] = inside ? load(image + ((h + i / 4) * l->out_w + w + i % 4) * l->out_lanes + k) : zero;
-        }
-        gradient_tile_to_points(y, m);
-        REAL *to = points + (k / PANEL * rows + row) * PANEL + k % PANEL;
-        UNROLL for (int i = 0; i < POINTS; i++) store(to + i * l->step_out, m[i]);
-    }
-}
-
 /* sum[point] (C,K) = over the tiles of some images, points of x times points of dy. */
 static void sum_points(const layer *l, int64_t images, const REAL *x, const REAL *dy, REAL *sum) {
     const space s = space_at(l, sum + sum_size(l));
@@ -235,8 +141,7 @@ static void sum_points(const layer *l, int64_t images, const REAL *x, const REAL
     }
 }
 
-/* dw (+)= G^T (the sums of all threads, in their order) G. One thread a channel of x. */
-static void kernel_gradient(const conv2d_job *j, const layer *l, const REAL *sums, int chunks) {
+void LOCAL(winograd_kernel_gradient)(const conv2d_job *j, const layer *l, const REAL *sums, int chunks, int64_t stride) {
 #pragma omp parallel for num_threads(j->threads) if (l->in * l->out > 1024)
     for (int64_t c = 0; c < l->in; c++)
         for (int64_t k = 0; k < l->out; k += LANES) {
@@ -245,7 +150,7 @@ static void kernel_gradient(const conv2d_job *j, const layer *l, const REAL *sum
             for (int i = 0; i < POINTS; i++) {
                 const REAL *from = sums + i * l->step_kernel + c * l->out_lanes + k;
                 u[i] = load(from);
-                for (int t = 1; t < chunks; t++) u[i] += load(from + t * gradient_space(l));
+                for (int t = 1; t < chunks; t++) u[i] += load(from + t * stride);
             }
             gradient_square_from_points(u, square);
             for (int i = 0; i < 9; i++) store(values[i], square[i]);
@@ -267,7 +172,7 @@ static void weight_gradient(const conv2d_job *j, const layer *l) {
         sum_points(l, to - from, j->x + from * g->C * g->H * g->W, j->dy + from * g->K * g->P * g->Q,
                    j->scratch + t * stride);
     }
-    kernel_gradient(j, l, j->scratch, j->threads);
+    LOCAL(winograd_kernel_gradient)(j, l, j->scratch, j->threads, stride);
 }
 
 /* ---- the path ---- */
