@@ -104,19 +104,22 @@ static mn_tensor *example(mn_context *c, int k) {
 
 const mn_op mn__op_conv2d = {.name = "conv2d", .inputs = 3, .optional = 1 << 2, .through = 1, .shape = shape, .example = example};
 
-static mn_tensor *apply(mn_tensor *in[3], mn_conv2d_opt opt, bool relu) {
+static mn_tensor *apply(mn_tensor *in[3], mn_conv2d_opt opt, bool relu, bool measured) {
     for (int i = 0; i < 2; i++) {
         if (opt.stride[i] == 0) opt.stride[i] = 1;
         if (opt.dilation[i] == 0) opt.dilation[i] = 1;
     }
     if (opt.groups == 0) opt.groups = 1;
-    return mn__apply(MN_OP_conv2d, in, 3, &(mn__conv2d_opt){opt, relu}, sizeof(mn__conv2d_opt));
+    return mn__apply(MN_OP_conv2d, in, 3, &(mn__conv2d_opt){opt, relu, measured}, sizeof(mn__conv2d_opt));
 }
 mn_tensor *mn_conv2d(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt) {
-    return apply((mn_tensor *[]){x, w, b}, opt, false);
+    return apply((mn_tensor *[]){x, w, b}, opt, false, false);
+}
+mn_tensor *mn__conv2d_measured(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt) {
+    return apply((mn_tensor *[]){x, w, b}, opt, false, true);
 }
 mn_tensor *mn__conv2d_relu(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt) {
     bool fused = mn__fuses_relu(x);
-    mn_tensor *y = apply((mn_tensor *[]){x, w, b}, opt, fused);
+    mn_tensor *y = apply((mn_tensor *[]){x, w, b}, opt, fused, false);
     return fused ? y : mn__relu_over(y);
 }

@@ -17,12 +17,13 @@
  * mean = x0 + sum d / M and var = sum d^2 / M - (sum d / M)^2 lose nothing where the mean is large beside the
  * deviation, as the sums of x and x^2 would, and x is read once. All sums are in double and in an order that
  * depends on the shape alone. x is read twice and y written forward; x and dy read twice and dx written
- * backward.
+ * backward. Where a convolution has left statistics of x (cuda/strips.cuh), step 1 forward is spared, and x is read once.
  *
  * With `more` (N,C,H,W), the other end of a residual block, y is that + more, and dmore (+)= dy. With the option relu, y is
  * max(0, that), and dy counts where y > 0: asked of y where there is `more`, else recomputed from x, which is read anyway.
  * So ReLU costs no pass over memory in either direction, and the sum none but the reading of more and the writing of dmore. */
 #include "autograd/batch_norm.h"
+#include "autograd/ends_in_relu.h"
 #include "cuda/reduce.cuh"
 
 struct batch_norm_layout {
@@ -153,24 +154,44 @@ __device__ __forceinline__ batch_norm_pair batch_norm_total(const batch_norm_lay
 
 /* ---- forward ---- */
 
-/* mean and rstd of each channel from the batch; the running statistics move where they are given. momentum <
- * 0: not. A thread a channel. */
-template <class T>
-__global__ void batch_norm_batch(batch_norm_layout a, const batch_norm_pair *sums, const T *x, double eps,
-                                 double momentum, bool biased, T *running_mean, T *running_var, T *mean,
-                                 T *rstd) {
-    GRID_STRIDE(c, a.C) {
-        const batch_norm_pair t = batch_norm_total(a, sums, c);
-        const double M = (double)a.elements, d = t.a / M, m = (double)x[c * a.pixels] + d;
-        double var = t.b / M - d * d;
-        if (var < 0) var = 0; /* by rounding; a NaN stays */
+/* What becomes of mean m and variance of channel c: mean and rstd; the running statistics move where they are given.
+ * momentum < 0: not. */
+template <class T> struct batch_norm_learned {
+    double eps, momentum, M;
+    bool biased;
+    T *running_mean, *running_var, *mean, *rstd;
+    __device__ __forceinline__ void put(int64_t c, double m, double var) const {
         mean[c] = (T)m;
         rstd[c] = (T)(1 / sqrt(var + eps));
-        if (!running_mean || momentum < 0) continue;
+        if (!running_mean || momentum < 0) return;
         if (!biased) var *= M / (M - 1);
         running_mean[c] = (T)((1 - momentum) * (double)running_mean[c] + momentum * m);
         running_var[c] = (T)((1 - momentum) * (double)running_var[c] + momentum * var);
     }
+};
+/* From the sums of the batch. A thread a channel. */
+template <class T>
+__global__ void batch_norm_batch(batch_norm_layout a, const batch_norm_pair *sums, const T *x, batch_norm_learned<T> to) {
+    GRID_STRIDE(c, a.C) {
+        const batch_norm_pair t = batch_norm_total(a, sums, c);
+        const double d = t.a / to.M, var = t.b / to.M - d * d;
+        to.put(c, (double)x[c * a.pixels] + d, var < 0 ? 0 : var); /* below 0 by rounding; a NaN stays */
+    }
+}
+/* From the strips that a convolution has left of its result (C,count,3): numbers, mean, squares. The squared distances from
+ * the channel's mean are those within strips and those between them. Block c: channel c. */
+template <class T> __global__ void batch_norm_strips(int64_t count, const T *strips, batch_norm_learned<T> to) {
+    const int64_t c = blockIdx.x;
+    const T *const own = strips + c * count * 3;
+    double sum = 0, squares = 0;
+    for (int64_t i = threadIdx.x; i < count; i += blockDim.x) sum += (double)own[3 * i] * (double)own[3 * i + 1];
+    const double mean = block_sum(sum) / to.M;
+    for (int64_t i = threadIdx.x; i < count; i += blockDim.x) {
+        const double d = (double)own[3 * i + 1] - mean;
+        squares += (double)own[3 * i + 2] + (double)own[3 * i] * d * d;
+    }
+    squares = block_sum(squares);
+    if (threadIdx.x == 0) to.put(c, mean, squares / to.M);
 }
 /* The same from the running statistics. */
 template <class T>
@@ -198,6 +219,11 @@ static void *work_of(const mn_node *n, const batch_norm_layout &a, size_t bytes,
     return work;
 }
 
+/* What the convolution that x comes from has left of it, or NULL. */
+static const mn_tensor *strips_of(const mn_tensor *x) {
+    return x->node && x->node->id == MN_OP_conv2d ? x->node->saved[0] : nullptr;
+}
+
 template <class T> static mn_status forward(mn_node *n) {
     const mn_batch_norm_opt *o = options<mn_batch_norm_opt>(n);
     const batch_norm_layout a = layout_of(n);
@@ -208,12 +234,16 @@ template <class T> static mn_status forward(mn_node *n) {
     T *mean = n->saved[0] ? saved<T>(n, 0) : (T *)channels,
       *rstd = n->saved[1] ? saved<T>(n, 1) : (T *)channels + a.C;
     T *running_mean = (T *)in<T>(n, 3), *running_var = (T *)in<T>(n, 4);
+    const mn_tensor *strips = strips_of(n->in[0]);
+    const batch_norm_learned<T> learned = {o->eps, o->momentum, (double)a.elements, o->biased_running, running_mean, running_var,
+                                           mean, rstd};
     mn_status s = MN_OK;
-    if (o->training) {
+    if (o->training && strips) {
+        s = LAUNCH(n->ctx, batch_norm_strips<T>, (unsigned)a.C, THREADS, 0, strips->shape.dim[1], (const T *)strips->data,
+                   learned);
+    } else if (o->training) {
         s = sum_channels(n->ctx, a, batch_norm_of_x<T>{in<T>(n, 0), a.pixels}, sums);
-        if (!s)
-            s = LAUNCH(n->ctx, batch_norm_batch<T>, grid_for(a.C), THREADS, 0, a, sums, in<T>(n, 0), o->eps,
-                       o->momentum, o->biased_running, running_mean, running_var, mean, rstd);
+        if (!s) s = LAUNCH(n->ctx, batch_norm_batch<T>, grid_for(a.C), THREADS, 0, a, sums, in<T>(n, 0), learned);
     } else {
         s = LAUNCH(n->ctx, batch_norm_running<T>, grid_for(a.C), THREADS, 0, a.C, running_mean, running_var,
                    o->eps, mean, rstd);

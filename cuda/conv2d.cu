@@ -30,8 +30,9 @@ static mn_status check_size(mn_node *n, const mn__window &g) {
 
 template <class T> static mn_status forward(mn_node *n) {
     const mn__window g = mn__conv2d_window(n);
+    const mn__conv2d_opt *o = options<mn__conv2d_opt>(n);
     const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), in<T>(n, 2), nullptr, out<T>(n), nullptr, nullptr, false, false,
-                             options<mn__conv2d_opt>(n)->relu};
+                             o->relu, o->measured ? &n->saved[0] : nullptr};
     const mn_status s = check_size(n, g);
     if (s || n->out->count == 0) return s;
     return direct(g) ? conv2d_direct_forward(j) : conv2d_implicit_forward(j);

@@ -12,7 +12,8 @@ template <class T> struct conv2d_job {
     const T *x, *w, *b, *dy;
     T *y, *dx, *dw;
     bool add_dx, add_dw;
-    bool relu = false; /* forward: y is max(0, that) */
+    bool relu = false;              /* forward: y is max(0, that) */
+    mn_tensor **measured = nullptr; /* forward: where the statistics of y go (autograd/ends_in_relu.h), or NULL */
 };
 
 template <class T> mn_status conv2d_implicit_forward(const conv2d_job<T> &j); /* any shape */

@@ -117,6 +117,7 @@ template <class T> struct conv_outputs {
 
 /* Results: row i is channel i of images, column (n,p,q) the pixel (p*step_h, q*step_w) of image n. */
 template <class T> struct conv_result {
+    static constexpr bool MEASURED = false;
     typedef T *column;
     T *y;
     int64_t image, group, plane;
@@ -133,23 +134,42 @@ template <class T> struct conv_result {
         const int n = pq.take(j), p = q.take(j);
         return y + n * image + (int64_t)p * row + (int64_t)j * step;
     }
-    __device__ __forceinline__ void put(int i, column at, T v) const {
+    __device__ __forceinline__ T put(int i, column at, T v) const {
         T *const to = at + i * plane;
         const T sum = (add ? *to : bias ? bias[i] : T(0)) + v;
-        *to = relu && !(sum > 0) ? T(0) : sum;
+        return *to = relu && !(sum > 0) ? T(0) : sum;
+    }
+};
+/* y, and the statistics of its channels where somebody wants them (conv2d_job.measured). */
+template <class T> struct conv_measured_result : conv_result<T> {
+    static constexpr bool MEASURED = true;
+    strips<T> measure;
+    mn_tensor **kept; /* on the host; NULL: nobody does */
+    int64_t all;      /* channels of all groups */
+    conv_measured_result(const conv_result<T> &r, mn_tensor **to, int64_t K) : conv_result<T>(r), measure{}, kept(to), all(K) {}
+    mn_status reserve(mn_context *c, int strips_of_a_row) {
+        if (!kept) return MN_OK;
+        *kept = mn_tensor_create(c, MN_STEP, c->dtype, MN_SHAPE(all, strips_of_a_row, 3));
+        measure = {*kept ? (T *)(*kept)->data : nullptr, strips_of_a_row};
+        return *kept ? MN_OK : c->error.status;
+    }
+    __device__ __forceinline__ void select(int g) {
+        conv_result<T>::select(g);
+        if (measure.at) measure.at += (int64_t)g * this->channels * measure.count * 3;
     }
 };
 /* dw lies in memory as the matrix that it is. */
 template <class T> struct conv_weight_gradient {
+    static constexpr bool MEASURED = false;
     typedef T *column;
     T *dw;
     int64_t taps, group;
     bool add;
     __device__ __forceinline__ void select(int g) { dw += g * group; }
     __device__ __forceinline__ column column_of(int j) const { return dw + j; }
-    __device__ __forceinline__ void put(int i, column at, T v) const {
+    __device__ __forceinline__ T put(int i, column at, T v) const {
         T *const to = at + i * taps;
-        *to = add ? *to + v : v;
+        return *to = add ? *to + v : v;
     }
 };
 
@@ -171,7 +191,8 @@ template <class T> mn_status conv2d_implicit_forward(const conv2d_job<T> &j) {
     window.x = j.x, window.g = windows_of(g);
     const conv_result<T> y = {j.y, g.K * pixels, K * pixels, pixels, (int)g.Q, 1, divide_by(pixels), divide_by(g.Q), j.b,
                               (int)K, false, j.relu};
-    return gemm_any<T>(j.c, (int)g.groups, K, g.N * pixels, taps, conv_weights<T>{j.w, taps, K * taps}, window, y);
+    return gemm_any<T>(j.c, (int)g.groups, K, g.N * pixels, taps, conv_weights<T>{j.w, taps, K * taps}, window,
+                       conv_measured_result<T>(y, j.measured, g.K));
 }
 
 template <class T> static mn_status weight_gradient(const conv2d_job<T> &j) {

@@ -16,6 +16,7 @@ template <class T, bool ALONG> struct gemm_matrix {
 };
 
 template <class T> struct gemm_rows {
+    static constexpr bool MEASURED = false;
     struct column {
         T *to, bias;
     };
@@ -25,10 +26,10 @@ template <class T> struct gemm_rows {
     bool add, relu;
     __device__ __forceinline__ void select(int) {}
     __device__ __forceinline__ column column_of(int j) const { return {c + j, bias ? bias[j] : T(0)}; }
-    __device__ __forceinline__ void put(int i, const column &q, T v) const {
+    __device__ __forceinline__ T put(int i, const column &q, T v) const {
         T *const to = q.to + i * length;
         const T sum = (add ? *to : q.bias) + v;
-        *to = relu && !(sum > 0) ? T(0) : sum;
+        return *to = relu && !(sum > 0) ? T(0) : sum;
     }
 };
 

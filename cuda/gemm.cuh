@@ -13,8 +13,9 @@
  * A result says where c[i,j] goes, what is added to it, and what becomes of it:
  *
  *   column_of(j)    what a thread keeps of column j
- *   put(i, column, v)
+ *   put(i, column, v)   gives the number that is there now
  *   select(g)
+ *   MEASURED        may it want the statistics of its rows (cuda/strips.cuh)? Then reserve() makes room for them
  *
  * gemm_simt.cuh multiplies in f32 or f64 on every GPU. gemm_mma.cuh does it on tensor cores, in one of the precisions
  * that the context allows (mn_context_opt.precision); without tensor cores SIMT does it, exactly.
@@ -43,7 +44,7 @@ __global__ void gemm_finish(int64_t M, int64_t N, int slices, const T *part, C c
 template <class T, class A, class B, class C> struct gemm_way {
     const char *name;
     void (*kernel)(int M, int N, int K, int slice, A a, B b, C c, T *part);
-    int M, N, slab;
+    int M, N, slab, strips; /* strips: of a row of a tile */
 };
 
 /* Launches it, in slices of K if there are few tiles. */
@@ -60,6 +61,9 @@ mn_status gemm_launch(mn_context *c, const gemm_way<T, A, B, C> &way, int groups
         part = (T *)mn__workspace(c, (size_t)groups * (size_t)slices * (size_t)M * (size_t)N * sizeof *part);
         if (!part) return c->error.status;
     }
+    if constexpr (C::MEASURED) {
+        if (slices == 1 && out.reserve(c, (N + way.N - 1) / way.N * way.strips)) return c->error.status;
+    }
     mn_status s = mn__cuda_launch(c, way.name, way.kernel, dim3((unsigned)tiles, (unsigned)slices, (unsigned)groups),
                                   THREADS, 0, M, N, K, slice, a, b, out, part);
     if (s || slices == 1) return s;
@@ -68,12 +72,12 @@ mn_status gemm_launch(mn_context *c, const gemm_way<T, A, B, C> &way, int groups
 }
 
 template <class T, class Tile, class A, class B, class C> gemm_way<T, A, B, C> gemm_simt(const char *name) {
-    return {name, gemm_kernel<T, Tile, A, B, C>, Tile::M, Tile::N, SLAB};
+    return {name, gemm_kernel<T, Tile, A, B, C>, Tile::M, Tile::N, SLAB, 1};
 }
 template <int M, int N, class A, class B, class C> gemm_way<float, A, B, C> gemm_tensor_cores(mn_precision p) {
-    if (p == MN_TF32) return {"gemm in tf32", gemm_mma_kernel<gemm_tf32, M, N, A, B, C>, M, N, WORDS};
-    if (p == MN_BF16) return {"gemm in bf16", gemm_mma_kernel<gemm_bf16, M, N, A, B, C>, M, N, 2 * WORDS};
-    return {"gemm in tf32x3", gemm_mma_kernel<gemm_tf32x3, M, N, A, B, C>, M, N, WORDS};
+    if (p == MN_TF32) return {"gemm in tf32", gemm_mma_kernel<gemm_tf32, M, N, A, B, C>, M, N, WORDS, 4};
+    if (p == MN_BF16) return {"gemm in bf16", gemm_mma_kernel<gemm_bf16, M, N, A, B, C>, M, N, 2 * WORDS, 4};
+    return {"gemm in tf32x3", gemm_mma_kernel<gemm_tf32x3, M, N, A, B, C>, M, N, WORDS, 4};
 }
 
 /* The way for a shape: small tiles where large ones would leave multiprocessors idle or lie mostly outside of C. */

@@ -16,7 +16,7 @@
  * Needs compute capability 8.0. */
 #ifndef MIEN_CUDA_GEMM_MMA_CUH
 #define MIEN_CUDA_GEMM_MMA_CUH
-#include "cuda/kernel.cuh"
+#include "cuda/strips.cuh"
 
 constexpr int WORDS = 16; /* of a slab, along k */
 
@@ -187,10 +187,22 @@ __global__ void __launch_bounds__(THREADS, 2) gemm_mma_kernel(int M, int N, int 
 #pragma unroll
         for (int i = 0; i < ROWS * 2; i++) { /* its rows: g and g+8 */
             const int row = i0 + own_i + i / 2 * 16 + lane / 4 + i % 2 * 8;
-            const float v = sum[i / 2][j / 2][i % 2 * 2 + j % 2];
+            float &v = sum[i / 2][j / 2][i % 2 * 2 + j % 2];
             if (row >= M) continue;
             if (part) own[(int64_t)row * N + column] = v;
-            else c.put(row, to, v);
+            else v = c.put(row, to, v);
+        }
+    }
+    if constexpr (C::MEASURED) { /* a warp's part of the tile is a strip: four threads have a row of it */
+        if (!c.measure.at) return;
+        const int first = j0 + own_j, left_over = N - first, numbers = left_over < N_ / 4 ? left_over : N_ / 4;
+#pragma unroll
+        for (int i = 0; i < ROWS * 2; i++) {
+            const int row = i0 + own_i + i / 2 * 16 + lane / 4 + i % 2 * 8;
+            strip_of<COLUMNS * 2, 4, float>(
+                c.measure, row, first / (N_ / 4), numbers > 0 ? numbers : 0, row < M,
+                [&](int j) { return sum[i / 2][j / 2][i % 2 * 2 + j % 2]; },
+                [&](int j) { return first + j / 2 * 8 + lane % 4 * 2 + j % 2 < N; });
         }
     }
 }

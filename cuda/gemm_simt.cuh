@@ -6,7 +6,7 @@
  *   - what lies outside of A, B or C is 0 when read and dropped when written: every shape works. */
 #ifndef MIEN_CUDA_GEMM_SIMT_CUH
 #define MIEN_CUDA_GEMM_SIMT_CUH
-#include "cuda/kernel.cuh"
+#include "cuda/strips.cuh"
 
 constexpr int SLAB = 8;                   /* values of k at a time */
 struct __align__(16) gemm_quad_f32 { float v[4]; };  /* read from shared memory in one instruction */
@@ -127,7 +127,18 @@ __global__ void __launch_bounds__(THREADS, 2) gemm_kernel(int M, int N, int K, i
             const int row = i0 + Tile::row(i);
             if (row >= M) continue;
             if (part) own[(int64_t)row * N + column] = sum[i][j];
-            else c.put(row, to, sum[i][j]);
+            else sum[i][j] = c.put(row, to, sum[i][j]);
+        }
+    }
+    if constexpr (C::MEASURED) {
+        if (!c.measure.at) return;
+        const int numbers = N - j0 < Tile::N ? N - j0 : Tile::N;
+#pragma unroll
+        for (int i = 0; i < Tile::ROWS; i++) {
+            const int row = i0 + Tile::row(i);
+            strip_of<Tile::COLUMNS, Tile::ACROSS_N, T>(
+                c.measure, row, j0 / Tile::N, numbers, row < M, [&](int j) { return sum[i][j]; },
+                [&](int j) { return j0 + Tile::column(j) < N; });
         }
     }
 }

@@ -1,4 +1,5 @@
 /* Conv2D: y = activation(conv(x, kernel) + bias). x (C,H,W), kernel (filters, C/groups, R, S). */
+#include "autograd/ends_in_relu.h"
 #include "layers/internal.h"
 
 static const mn__field fields[] = {
@@ -43,6 +44,9 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
                          .dilation = {o->dilation_rate[0], o->dilation_rate[1]},
                          .groups = o->groups,
                          .padding = {l->pad[0], l->pad[1], l->pad[2], l->pad[3]}};
+    const mn__layer *next = mn__only_reader(l);
+    if (o->activation == MN_ACT_LINEAR && l->training && next && next->class == &mn__class_batch_normalization && !next->frozen)
+        return mn__conv2d_measured(in[0], l->weight[0].t, l->weight[1].t, opt);
     return mn__conv2d_activated(in[0], l->weight[0].t, l->weight[1].t, opt, o->activation);
 }
 

@@ -2,6 +2,7 @@
  * against plain sums in double on odd shapes. */
 #include "tests/op_test.h"
 #include "autograd/batch_norm.h"
+#include "autograd/ends_in_relu.h"
 #include "autograd/separable_conv2d.h"
 
 static const double X[12] = {1.5, -2, 0.25, 3, 0.5, 4, -1, 2, 2.5, 1, 0.75, -3}; /* (3,2,1,2) */
@@ -254,6 +255,45 @@ static void pending(op_env *e) {
 START_TEST(test_pending) { for_each_backend(pending); }
 END_TEST
 
+/* Behind a convolution that has left statistics of its result: the same as behind one that has not. centre: its bias. */
+static void behind(op_env *e, mn_shape xs, mn_shape ws, int groups, double centre) {
+    mn_tensor *x = op_input(e, 0, xs, -1, 1), *w = op_input(e, 1, ws, -1, 1), *dy, *mean[2], *var[2], *y[2];
+    mn_tensor *b = op_input(e, 2, MN_SHAPE(ws.dim[0]), centre - 1, centre + 1);
+    mn_tensor *gamma = op_input(e, 3, b->shape, 0.5, 1.5), *beta = op_input(e, 4, b->shape, -1, 1), *of[] = {x, w, gamma, beta};
+    const mn_conv2d_opt o = {.groups = groups, .padding = {1, 1, 1, 1}};
+    double tolerance = e->tolerance, *want, *grad[4];
+    e->tolerance *= 1 + 5 * fabs(centre);
+    for (int k = 0; k < 2; k++) {
+        mean[k] = op_input(e, 5, b->shape, -1, 1), var[k] = op_input(e, 6, b->shape, 0, 1);
+        mn_tensor *z = (k ? mn__conv2d_measured : mn_conv2d)(x, w, b, o);
+        if (k && mn_context_device(e->c) == MN_CUDA) ck_assert_ptr_nonnull(z->node->saved[0]);
+        y[k] = mn_batch_norm(z, gamma, beta, mean[k], var[k], (mn_batch_norm_opt){.training = true});
+    }
+    dy = op_input(e, 7, y[0]->shape, -1, 1);
+    want = op_values(y[0]);
+    op_expect(e, y[1], y[0]->shape, want);
+    free(want);
+    for (int i = 0; i < 2; i++) {
+        want = op_values(i ? var[0] : mean[0]);
+        op_expect(e, i ? var[1] : mean[1], b->shape, want);
+        free(want);
+    }
+    ASSERT_OK(mn_backward_from(e->c, y[0], dy), mn_context_error(e->c));
+    for (int i = 0; i < 4; i++) grad[i] = op_values(of[i]->grad);
+    ASSERT_OK(mn_backward_from(e->c, y[1], dy), mn_context_error(e->c));
+    for (int i = 0; i < 4; i++) op_expect(e, of[i]->grad, of[i]->shape, grad[i]), free(grad[i]);
+    e->tolerance = tolerance;
+    mn_step_begin(e->c);
+}
+static void measured(op_env *e) {
+    behind(e, MN_SHAPE(2, 2, 3, 1), MN_SHAPE(5, 2, 3, 3), 1, 0); /* less than a strip */
+    behind(e, MN_SHAPE(3, 5, 7, 11), MN_SHAPE(7, 5, 3, 3), 1, 0);
+    behind(e, MN_SHAPE(3, 4, 7, 11), MN_SHAPE(70, 2, 3, 3), 2, 0); /* two groups of 35 */
+    behind(e, MN_SHAPE(3, 2, 13, 11), MN_SHAPE(70, 2, 3, 3), 1, 100);
+}
+START_TEST(test_measured) { for_each_backend(measured); }
+END_TEST
+
 static void errors(op_env *e) {
     mn_tensor *x = op_input(e, 0, MN_SHAPE(2, 3, 4, 4), -1, 1), *v = op_input(e, 1, MN_SHAPE(3), 1, 2);
     mn_tensor *w = op_input(e, 2, MN_SHAPE(4), 1, 2), *one = op_input(e, 3, MN_SHAPE(1, 3), -1, 1);
@@ -272,4 +312,4 @@ static void errors(op_env *e) {
 START_TEST(test_errors) { for_each_backend(errors); }
 END_TEST
 
-TEST_SUITE(batch_norm, test_numbers, test_definition, test_relu, test_partly, test_pending, test_errors)
+TEST_SUITE(batch_norm, test_numbers, test_definition, test_relu, test_partly, test_measured, test_pending, test_errors)

@@ -1,5 +1,6 @@
 /* What mn_context_opt.precision may round, and what not: products on tensor cores against sums in double of factors that
  * are rounded here by other means. */
+#include "autograd/ends_in_relu.h"
 #include "tests/op_test.h"
 
 static const mn_precision rounding[] = {MN_TF32X3, MN_TF32, MN_BF16};
@@ -71,14 +72,16 @@ static mn_tensor *exact_input(mn_context *c, int number, mn_shape shape) {
 }
 
 typedef struct results {
-    mn_tensor *y, *dx, *dw;
+    mn_tensor *y, *dx, *dw, *normed; /* normed: by the statistics that the convolution leaves */
 } results;
 static results convolve(mn_context *c, mn_shape x, mn_shape w, mn_shape y, mn_conv2d_opt o) {
     mn_tensor *in = exact_input(c, 0, x), *weight = exact_input(c, 1, w),
-              *out = mn_conv2d(in, weight, exact_input(c, 2, MN_SHAPE(w.dim[0])), o);
+              *out = mn__conv2d_measured(in, weight, exact_input(c, 2, MN_SHAPE(w.dim[0])), o);
     ck_assert_msg(out != NULL, "%s", mn_context_error(c)->text);
+    ck_assert(mn_context_device(c) == MN_CPU || out->node->saved[0]);
+    mn_tensor *normed = mn_batch_norm(out, NULL, NULL, NULL, NULL, (mn_batch_norm_opt){.training = true});
     ASSERT_OK(mn_backward_from(c, out, exact_input(c, 3, y)), mn_context_error(c));
-    return (results){out, in->grad, weight->grad};
+    return (results){out, in->grad, weight->grad, normed};
 }
 static void same(op_env *e, const mn_tensor *got, const mn_tensor *want) {
     double *v = op_values(want);
@@ -105,7 +108,7 @@ START_TEST(test_exact_numbers) {
             mn_context *exact = context_of(MN_CPU, MN_F64, MN_PRECISE);
             results got = convolve(e.c, cases[k].x, cases[k].w, cases[k].y, cases[k].o);
             results want = convolve(exact, cases[k].x, cases[k].w, cases[k].y, cases[k].o);
-            same(&e, got.y, want.y), same(&e, got.dx, want.dx), same(&e, got.dw, want.dw);
+            same(&e, got.y, want.y), same(&e, got.dx, want.dx), same(&e, got.dw, want.dw), same(&e, got.normed, want.normed);
             mn_context_destroy(e.c), mn_context_destroy(exact);
         }
 }
