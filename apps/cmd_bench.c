@@ -124,6 +124,7 @@ typedef struct bench {
     mn_feed *feed;
     mn_tally *tally;
     mn_tally_sum *sum; /* of each output */
+    int block;         /* steps that are timed together */
     double cpu;        /* the least processor time of a step, of all threads together: what a busy machine leaves comparable */
 } bench;
 
@@ -148,10 +149,14 @@ static mn_status train(void *arg) {
     return s ? s : mn_optim_step(b->optim);
 }
 
-/* Waits for its end. */
-static mn_status step(bench *b) {
-    mn_status s = mn_feed_put(b->feed, b->o->batch, (const void *const[]){b->x, b->label});
-    if (!s) s = mn_step_run(b->c, b->feed, b->o->infer ? infer : train, b);
+/* So many steps one after the other, then waits for the end of the last: a host that waited for each would measure the way to
+ * the GPU and back. */
+static mn_status steps(bench *b, int n) {
+    mn_status s = MN_OK;
+    for (int i = 0; i < n && !s; i++) {
+        s = mn_feed_put(b->feed, b->o->batch, (const void *const[]){b->x, b->label});
+        if (!s) s = mn_step_run(b->c, b->feed, b->o->infer ? infer : train, b);
+    }
     return s ? s : mn_tally_read(b->tally, b->sum);
 }
 
@@ -193,13 +198,29 @@ static double processor_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Sorted times of steps, for o->seconds and at least five. */
+enum { WARM = 3, RECORDED = 8, MOST = 100 }; /* steps: until memory is in place; until each of two batches has its graph */
+
+/* What is timed at once: a step on the CPU, some hundredths of a second on a GPU. */
+static mn_status choose_block(bench *b) {
+    b->block = 1;
+    mn_status s = steps(b, WARM);
+    if (s || mn_context_device(b->c) == MN_CPU) return s;
+    double t0 = app_seconds();
+    if ((s = steps(b, 1)) || app_seconds() - t0 > 0.02) return s;
+    s = steps(b, RECORDED);
+    t0 = app_seconds();
+    if (!s) s = steps(b, 1);
+    double n = 0.02 / (app_seconds() - t0);
+    b->block = n < 1 ? 1 : n > MOST ? MOST : (int)n;
+    return s;
+}
+
+/* Sorted times of a step, each the mean of a block, for o->seconds and at least five blocks. */
 static mn_status measure(bench *b, double **time, int *n, mn_error *err) {
     int capacity = 1024;
     *time = app_alloc((size_t)capacity, sizeof **time);
     *n = 0;
-    mn_status s = MN_OK;
-    for (int k = 0; k < 3 && !s; k++) s = step(b);
+    mn_status s = choose_block(b);
     for (double begun = app_seconds(); !s && (*n < 5 || app_seconds() - begun < b->o->seconds);) {
         if (*n == capacity) {
             double *more = app_alloc(2 * (size_t)capacity, sizeof *more);
@@ -208,9 +229,9 @@ static mn_status measure(bench *b, double **time, int *n, mn_error *err) {
             *time = more, capacity *= 2;
         }
         double t0 = app_seconds(), cpu0 = processor_seconds();
-        s = step(b);
-        (*time)[(*n)++] = app_seconds() - t0;
-        double cpu = processor_seconds() - cpu0;
+        s = steps(b, b->block);
+        (*time)[(*n)++] = (app_seconds() - t0) / b->block;
+        double cpu = (processor_seconds() - cpu0) / b->block;
         if (*n == 1 || cpu < b->cpu) b->cpu = cpu;
     }
     qsort(*time, (size_t)*n, sizeof **time, by_value);
@@ -237,13 +258,13 @@ static void print(const bench *b, const double *time, int n) {
                "\"median_images_per_second\":%.2f,\"best_images_per_second\":%.2f,\"median_gflops\":%.2f,"
                "\"best_gflops\":%.2f,"
                "\"peak_gflops\":%.1f,\"peak_rss_mb\":%.1f}\n",
-               mn_model_name(b->m), device.name, o->infer ? "infer" : "train", o->batch, mn_context_threads(b->c), n,
+               mn_model_name(b->m), device.name, o->infer ? "infer" : "train", o->batch, mn_context_threads(b->c), n * b->block,
                1e3 * median, 1e3 * best, 1e3 * b->cpu, o->batch / median, o->batch / best, flop / median, flop / best, peak,
                peak_memory() / 1e6);
         return;
     }
     printf("%s, %s, batch %d of %d x %d x %d, %d threads, %d steps\n", mn_model_name(b->m), o->infer ? "inference" : "training",
-           o->batch, (int)b->in.dim[0], (int)b->in.dim[1], (int)b->in.dim[2], mn_context_threads(b->c), n);
+           o->batch, (int)b->in.dim[0], (int)b->in.dim[1], (int)b->in.dim[2], mn_context_threads(b->c), n * b->block);
     printf("device    %s, tensors %.1f MB\n", device.name, tensor_bytes(b->c) / 1e6);
     printf("          images/s   ms a step     GFLOP/s%s\n", cpu ? "   of peak" : "");
     for (int i = 0; i < 2; i++) {
@@ -258,11 +279,10 @@ static void print(const bench *b, const double *time, int n) {
 /* Some more steps, each operation by itself. */
 static mn_status profile(bench *b, int n, mn_error *err) {
     mn_profile *p = app_alloc(1, sizeof *p);
-    int steps = n < 20 ? n : 20;
-    mn_status s = MN_OK;
+    int count = n < 20 ? n : 20;
     double begun = mn__profile_clock();
     mn_profile_begin(p);
-    for (int i = 0; i < steps && !s; i++) s = step(b);
+    mn_status s = steps(b, count);
     mn_profile_end();
     double seconds = mn__profile_clock() - begun, peak = 0, bandwidth = 0;
     bool cpu = mn_context_device(b->c) == MN_CPU;
@@ -273,7 +293,7 @@ static mn_status profile(bench *b, int n, mn_error *err) {
     if (s)
         mn_fail(err, s, "%s", mn_context_error(b->c)->text);
     else
-        bench_layers(stdout, p, steps, cpu ? seconds : 0, peak, bandwidth);
+        bench_layers(stdout, p, count, cpu ? seconds : 0, peak, bandwidth);
     free(p);
     return s;
 }
