@@ -1,4 +1,5 @@
 /* Model files: what is written comes back to the bit, Keras's files are understood, broken ones refused. */
+#include "data/formats/hdf5.h"
 #include "data/formats/model_config.h"
 #include "data/formats/model_info.h"
 #include "tests/op_test.h"
@@ -286,6 +287,73 @@ START_TEST(test_peers) {
 }
 END_TEST
 
+/* ---- a model inside the model ---- */
+
+#define LAYER(class, name, config, from)                                                                                         \
+    "{\"class_name\":\"" class "\",\"name\":\"" name "\",\"config\":{\"name\":\"" name "\"" config "},\"inbound_nodes\":[" from "]}"
+#define FROM(name) "[[\"" name "\",0,0,{}]]"
+#define INSIDE(output)                                                                                                           \
+    ",\"layers\":[" LAYER("InputLayer", "in", ",\"batch_input_shape\":[null,2]", "") ","                                          \
+    LAYER("Dense", "d", ",\"units\":2", FROM("in")) "],\"input_layers\":[[\"in\",0,0]],\"output_layers\":[[\"" output "\",0,0]]"
+#define WHOLE(inner, from)                                                                                                       \
+    "{\"class_name\":\"Functional\",\"config\":{\"name\":\"whole\",\"layers\":["                                                   \
+    LAYER("InputLayer", "x", ",\"batch_input_shape\":[null,2]", "") "," LAYER("Functional", "front", inner, FROM("x")) ","        \
+    LAYER("Dense", "d", ",\"units\":1", FROM(from)) "],\"input_layers\":[[\"x\",0,0]],\"output_layers\":[[\"d\",0,0]]}}"
+
+/* As Keras writes it: the inner layer's weights in the outer one's group. */
+static const char *nested_file(const char *config, const char *const *names, int n) {
+    static const char *const path[] = {"d", "front"};
+    mn_error err = {0};
+    const float kernel[2][4] = {{3, -1}, {1, 2, 10, 20}}, bias[2][2] = {{0.5f}, {100, 200}};
+    mn__h5_begin();
+    hid_t file = mn__h5_create(&err), weights = mn__h5_group_create(file, "model_weights", &err);
+    ASSERT_OK(mn__h5_put_text(file, "model_config", config, &err), &err);
+    for (int k = 0; k < 2; k++) {
+        char *outer[] = {"d/kernel:0", "d/bias:0"};
+        mn__texts list = {k ? (char **)(uintptr_t)names : outer, k ? n : 2};
+        hid_t group = mn__h5_group_create(weights, path[k], &err);
+        for (int i = 0; i < list.n; i++) /* the last of the kernels' and biases' names has them, others have nothing right */
+            ASSERT_OK(mn__h5_put_data(group, list.text[i], MN_F32, i % 2 ? MN_SHAPE(k + 1) : MN_SHAPE(2, k + 1),
+                                      i < list.n - 2 ? (float[4]){7, 7, 7, 7} : i % 2 ? bias[k] : kernel[k], &err), &err);
+        ASSERT_OK(mn__h5_put_texts(group, "weight_names", &list, &err), &err);
+        H5Gclose(group);
+    }
+    H5Gclose(weights);
+    ASSERT_OK(mn__h5_store(file, test_path("nested.h5"), &err), &err);
+    mn__h5_end();
+    return test_path("nested.h5");
+}
+
+START_TEST(test_nested) {
+    static const struct {
+        const char *config, *names[6], *sentence;
+        int n;
+    } c[] = {
+        {WHOLE(INSIDE("d"), "front"), {"d/kernel:0", "d/bias:0"}, NULL, 2},
+        {WHOLE(INSIDE("d"), "front"), {"front/d/kernel", "front/d/bias"}, NULL, 2},
+        {WHOLE(INSIDE("d"), "front"), {"d/kernel", "d/bias", "front/d/kernel", "front/d/bias"}, NULL, 4},
+        {WHOLE(INSIDE("d"), "front"), {"e/d/kernel", "d/bias"}, "Dense \"front.d\": the weight \"kernel\" is missing", 2},
+        {WHOLE(INSIDE("d"), "front"), {"d/kernel_2", "d/bias"}, "Dense \"front.d\": the weight \"kernel\" is missing", 2},
+        {WHOLE(INSIDE("e"), "front"), {"d/kernel", "d/bias"}, "Functional \"front\": its output \"e\" is no layer", 2},
+        {WHOLE(INSIDE("d"), "in"), {"d/kernel", "d/bias"}, "the layer \"d\" reads itself or a layer that is not there", 2},
+        {WHOLE("", "front"), {"d/kernel", "d/bias"}, "the model has 0 layers", 2},
+    };
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        mn_context *x = op_context(MN_F32, 1);
+        mn_error err = {0};
+        mn_model *m = mn_model_load(x, nested_file(c[i].config, c[i].names, c[i].n), NULL, &err);
+        ck_assert_msg(c[i].sentence ? !m && strstr(err.text, c[i].sentence) : m != NULL, "%zu: %s", i, err.text);
+        if (m) { /* (1 2) by ((1 2) (10 20)) + (100 200) = (121 242), 3 of the one less the other + 0.5 */
+            mn_step_begin(x);
+            mn_tensor *in = mn_input(x, MN_SHAPE(1, 2), (float[]){1, 2});
+            ASSERT_OK(mn_model_forward(m, &in, false), mn_context_error(x));
+            ASSERT_CLOSE(mn_item(mn_model_result(m, 0), 0), 3 * 121 - 242 + 0.5, 1e-4);
+        }
+        mn_context_destroy(x);
+    }
+}
+END_TEST
+
 /* ---- broken files ---- */
 
 static char *little_file(size_t *n) {
@@ -425,7 +493,7 @@ START_TEST(test_no_memory) {
 }
 END_TEST
 
-TEST_SUITE(model_file, test_round_trip, test_all_layers, test_flatten_order, test_plain_outputs, test_peers, test_truncated,
+TEST_SUITE(model_file, test_nested, test_round_trip, test_all_layers, test_flatten_order, test_plain_outputs, test_peers, test_truncated,
            test_flipped, test_sentences, test_no_file, test_no_memory)
 #else
 START_TEST(test_missing) {

@@ -169,21 +169,62 @@ static int weights_of(const mn__layer *l) {
     return n;
 }
 
+/* The group of a layer's weights and the names in it. One of a model inside the model, OUTER.INNER, has them in OUTER's group. */
+static hid_t open_group(hid_t weights, const char *layer, mn__texts *names, bool *inside, mn_error *err) {
+    enum { MOST = 64, MOST_INSIDE = 4096 };
+    char outer[MN__MAX_NAME + 1];
+    *inside = strchr(layer, '.') && !mn__h5_has_group(weights, layer);
+    snprintf(outer, sizeof outer, "%.*s", *inside ? (int)strcspn(layer, ".") : MN__MAX_NAME, layer);
+    hid_t group = mn__h5_group_open(weights, outer, err);
+    if (group < 0 || mn__h5_get_texts(group, "weight_names", *inside ? MOST_INSIDE : MOST, names, err) == MN_OK) return group;
+    H5Gclose(group);
+    return -1;
+}
+
+/* Does the layer's name, a.b.c, end in the path dir[0..n): "c", "b/c" or "a/b/c"? */
+static bool ends_in(const char *layer, const char *dir, size_t n) {
+    size_t all = strlen(layer);
+    if (n == 0 || n > all || (n < all && layer[all - n - 1] != '.')) return false;
+    for (size_t i = 0; i < n; i++)
+        if (layer[all - n + i] != (dir[i] == '/' ? '.' : dir[i])) return false;
+    return true;
+}
+
+/* Among the names of all weights of a model, PATH/WORD or PATH/CELL/WORD, with or without ":0": the one whose path says most of
+ * the layer's name. Keras 2 gives the layer alone, Keras 3 the models around it, too. NULL: none. */
+static const char *find_name(const mn__texts *names, const char *layer, const char *word) {
+    const char *best = NULL;
+    size_t n = strlen(word), longest = 0;
+    for (int i = 0; i < names->n; i++) {
+        const char *name = names->text[i], *last = strrchr(name, '/');
+        if (!last || strncmp(last + 1, word, n) != 0 || (last[1 + n] && last[1 + n] != ':')) continue;
+        size_t path = (size_t)(last - name), cell = path;
+        while (cell && name[cell - 1] != '/') cell--;
+        if (!ends_in(layer, name, path)) path = cell && ends_in(layer, name, cell - 1) ? cell - 1 : 0;
+        if (path > longest) longest = path, best = name;
+    }
+    return best;
+}
+
 /* Checks (set: false) or reads (set: true) the weights of one layer. */
 static mn_status layer_weights(hid_t weights, const mn__layer *l, const int32_t *order, bool set, mn_error *err) {
     int wanted = weights_of(l);
     if (!wanted) return MN_OK;
     mn__texts names = {0};
-    hid_t group = mn__h5_group_open(weights, l->name, err);
-    mn_status s = group < 0 ? MN_ERR_FORMAT : mn__h5_get_texts(group, "weight_names", 64, &names, err);
-    if (s == MN_OK && names.n != wanted) s = mn_fail(err, MN_ERR_FORMAT, "the file has %d weights; wanted %d", names.n, wanted);
+    bool inside;
+    hid_t group = open_group(weights, l->name, &names, &inside, err);
+    mn_status s = group < 0 ? err->status : MN_OK;
+    if (s == MN_OK && !inside && names.n != wanted)
+        s = mn_fail(err, MN_ERR_FORMAT, "the file has %d weights; wanted %d", names.n, wanted);
     for (int k = 0, n = 0; k < l->n_weights && s == MN_OK; k++) {
         const mn__weight *w = &l->weight[k];
         if (w->absent) continue;
-        const char *name = names.text[n++];
+        const char *name = inside ? find_name(&names, l->name, w->name) : names.text[n++];
         mn_shape is, want = mn__keras_shape(w);
         char a[64], b[64];
-        if (set) {
+        if (!name) {
+            s = mn_fail(err, MN_ERR_FORMAT, "the weight \"%s\" is missing", w->name);
+        } else if (set) {
             s = get_weight(group, w, order, name, err);
         } else if ((s = mn__h5_data_shape(group, name, &is, err)) == MN_OK && !mn_shape_equal(is, want)) {
             s = mn_fail(err, MN_ERR_SHAPE, "the weight \"%s\" is %s in the file; wanted %s", w->name,
