@@ -13,6 +13,7 @@ CC     ?= cc
 CXX    ?= c++
 PREFIX ?= /usr/local
 Q      := $(if $(filter 1,$(V)),,@)
+COMMA  := ,
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-print-directory
 
@@ -55,6 +56,8 @@ LDLIBS := $(if $(HAVE_HDF5),$(call pc,--libs,$(HDF5_PC))) $(if $(HAVE_JSON),-lja
 # three functions from the program. Its pkg-config names every module; only these are used.
 VISION  := $(if $(HAVE_OPENCV),$(BUILD)/libmien_vision.so)
 CV_LIBS := -lopencv_objdetect -lopencv_highgui -lopencv_videoio -lopencv_imgcodecs -lopencv_imgproc -lopencv_core
+# AddressSanitizer looks for C++'s throw when the program starts, before that library is loaded.
+LDLIBS  += $(if $(and $(VISION),$(SAN)),-Wl$(COMMA)--no-as-needed -lstdc++ -Wl$(COMMA)--as-needed)
 LDLIBS  += $(if $(VISION),$(foreach f,mn_fail mn_image_reserve face_merge,-Xlinker --export-dynamic-symbol=$(f)))
 
 # With GCC the library's parallel loops run on tensor/team.c instead of libgomp: see there.
