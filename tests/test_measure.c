@@ -232,7 +232,7 @@ START_TEST(test_log_and_card) {
         ASSERT_SAYS(" 0 differ");
         size_t size;
         char *card = test_read_file(test_path("m.card.md"), &size), *digit = strstr(card, " % |");
-        digit = strstr(digit + 1, "| happy |") + 12; /* 0.1234 */
+        digit = strstr(strstr(digit + 1, "| happy |"), "| 0.") + 5; /* of 0.1234; a class that is never predicted has "-" first */
         *digit = *digit == '9' ? '1' : (char)(*digit + 1);
         help_write_text(test_path("wrong.md"), card);
         free(card);
