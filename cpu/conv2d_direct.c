@@ -44,7 +44,8 @@ static void multiply(int64_t count, int64_t depth, const REAL *w, const REAL *pl
 /* sums[row][s] += over i, lane by lane, of dy'[row][i] * x'[i + s*right], for ROWS channels of dy' `step` apart. */
 INLINE void correlate(bool near, int64_t count, const REAL *x, int64_t right, const REAL *dy, int64_t step, REAL *sums) {
     vec sum[ROWS][3], here = load(x);
-    UNROLL for (int row = 0; row < ROWS; row++) UNROLL for (int s = 0; s < 3; s++) sum[row][s] = load(sums + (row * 3 + s) * LANES);
+    UNROLL for (int row = 0; row < ROWS; row++)
+        UNROLL for (int s = 0; s < 3; s++) sum[row][s] = load(sums + (row * 3 + s) * LANES);
     for (int64_t i = 0; i < count; i += LANES) {
         vec v[3];
         if (near) neighbours(x + i, &here, v);
@@ -54,7 +55,8 @@ INLINE void correlate(bool near, int64_t count, const REAL *x, int64_t right, co
             UNROLL for (int s = 0; s < 3; s++) sum[row][s] += g * v[s];
         }
     }
-    UNROLL for (int row = 0; row < ROWS; row++) UNROLL for (int s = 0; s < 3; s++) store(sums + (row * 3 + s) * LANES, sum[row][s]);
+    UNROLL for (int row = 0; row < ROWS; row++)
+        UNROLL for (int s = 0; s < 3; s++) store(sums + (row * 3 + s) * LANES, sum[row][s]);
 }
 
 /* ---- a convolution from `in` to `out` channels: forward, or backward to dx ---- */
@@ -112,7 +114,8 @@ static void convolution(const conv2d_job *j, bool backward) {
             REAL *y = (backward ? j->dx : j->y) + n * l.out * out_size;
             for (int64_t c = 0; c < l.in; c++) {
                 line room;
-                copy_in(&l.f, image + c * l.f.height * l.f.width, line_or_none(backward ? NULL : j->norm, c, &room), mine + c * l.plane);
+                const line *through = line_or_none(backward ? NULL : j->norm, c, &room);
+                copy_in(&l.f, image + c * l.f.height * l.f.width, through, mine + c * l.plane);
             }
             for (int64_t k = 0; k < l.out; k += ROWS) {
                 multiply(count, l.depth, w + k * l.depth, mine, offset, result, l.plane);
@@ -146,7 +149,8 @@ static void gradient_rows(const mn__window *g, const layer *l, const REAL *plane
     }
 }
 
-static void gradient_image(const mn__window *g, const layer *l, const mn_node *norm, const REAL *x, const REAL *dy, REAL *sums, REAL *planes) {
+static void gradient_image(const mn__window *g, const layer *l, const mn_node *norm, const REAL *x, const REAL *dy, REAL *sums,
+                           REAL *planes) {
     /* dy' has rows of the length of x', with zeros where y' means nothing. */
     const frame of_dy = {g->P, g->Q, 0, 0, l->f.rows, l->f.columns, 0, 0};
     REAL *gradient = planes + g->C * l->plane;

@@ -20,8 +20,11 @@ static layer with_block(const conv2d_job *j, layer l) {
     return l;
 }
 
-/* Scratch: the kernel's points, or their gradient | bias | zeros | points of a block | of each thread, an image of either side. */
-static int64_t images_size(const layer *l) { return padded(l->in_h * l->in_w * l->in_lanes + l->out_h * l->out_w * l->out_lanes); }
+/* Scratch: the kernel's points, or their gradient | bias | zeros | points of a block | of each thread, an image of either
+ * side. */
+static int64_t images_size(const layer *l) {
+    return padded(l->in_h * l->in_w * l->in_lanes + l->out_h * l->out_w * l->out_lanes);
+}
 static int64_t scratch_size(const layer *l, int threads) {
     return padded(POINTS * l->step_kernel) + l->out_lanes + l->in_lanes + padded(POINTS * (l->step_in + l->step_out)) +
            threads * images_size(l);

@@ -65,8 +65,9 @@ mn_status FWD(max_pool2d)(mn_node *n) {
             uint8_t *where = index ? index + i * g.P * g.Q : NULL, *spare = (uint8_t *)(scratch + t * space + frame);
             line room;
             if (pairs) LOCAL(max_pool2d_forward_2x2)(&g, plane, to, where ? where : spare);
-            else if (rows) LOCAL(max_pool2d_forward_rows)(&g, plane, line_or_none(norm, i % g.C, &room), to, where ? where : spare,
-                                                     scratch + t * space);
+            else if (rows)
+                LOCAL(max_pool2d_forward_rows)(&g, plane, line_or_none(norm, i % g.C, &room), to, where ? where : spare,
+                                               scratch + t * space);
             else forward_plane(&g, plane, to, where);
         }
     return MN_OK;

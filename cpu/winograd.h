@@ -94,7 +94,7 @@ TWO_DIMENSIONS(gradient_square_from_points, gradient_from_points, 6, 3)
 
 /* kernel[point][panel][in][PANEL], `step` numbers from a point to the next: the points of w (out,in,3,3) as the right
  * factors of 36 matrix products; channels beyond `out`, up to out_lanes, are 0. rotated: w is (in,out,3,3) and turned by
- * half a turn, for the gradient of the input. One thread a channel of the input side. */
+ * half a turn, for the gradient of the input. One thread a panel. */
 void LOCAL(winograd_kernel)(int64_t in, int64_t out, int64_t out_lanes, int64_t step, const REAL *w, bool rotated,
                             REAL *kernel, int threads);
 #endif
