@@ -81,7 +81,3 @@ mn_tensor *mn_batch_norm(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_ten
                          mn_tensor *running_var, mn_batch_norm_opt opt) {
     return mn__batch_norm_add(x, gamma, beta, running_mean, running_var, NULL, false, opt);
 }
-mn_tensor *mn__batch_norm_relu(mn_tensor *x, mn_tensor *gamma, mn_tensor *beta, mn_tensor *running_mean,
-                               mn_tensor *running_var, mn_batch_norm_opt opt) {
-    return mn__batch_norm_add(x, gamma, beta, running_mean, running_var, NULL, true, opt);
-}

@@ -27,17 +27,9 @@ static void slide_3x3(int64_t count, int64_t down, const REAL *x, const REAL *w,
 
 /* `correlate` for it. */
 static void correlate_3x3(int64_t count, int64_t down, const REAL *x, const REAL *dy, REAL *dw) {
-    vec sum[9] = {0}, here[3];
-    UNROLL for (int r = 0; r < 3; r++) here[r] = load(x + r * down);
-    for (int64_t i = 0; i < count; i += LANES) {
-        vec g = load(dy + i);
-        UNROLL for (int r = 0; r < 3; r++) {
-            vec v[3];
-            neighbours(x + i + r * down, &here[r], v);
-            UNROLL for (int s = 0; s < 3; s++) sum[r * 3 + s] += g * v[s];
-        }
-    }
-    UNROLL for (int i = 0; i < 9; i++) dw[i] += sum_lanes(sum[i]);
+    REAL sums[9 * LANES] = {0};
+    correlate_windows(count, down, x, dy, sums);
+    for (int i = 0; i < 9; i++) dw[i] += sum_lanes(load(sums + i * LANES));
 }
 
 /* y'[i] = sum of w[r,s] x'[i + r*down + s*right] for 0 <= i < count. R and S are constants where this is inlined. */

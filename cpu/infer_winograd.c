@@ -11,7 +11,6 @@ typedef struct plan {
     int64_t block, step_in, step_out, step_kernel;
 } plan;
 
-
 static plan plan_of(const mn__infer_step *s) {
     plan p = {.tiles_w = (s->g.Q + 3) / 4, .tiles = (s->g.Q + 3) / 4 * ((s->g.P + 3) / 4), .in_lanes = round_up(s->g.C, LANES),
               .out_lanes = round_up(s->g.K, PANEL)};

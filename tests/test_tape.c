@@ -123,7 +123,7 @@ static void guided(op_env *e) {
     same_guided(e, rows, mn__linear_relu(rows, v, NULL), mn_relu(mn_linear(rows, v, NULL)));
     for (int training = 0; training < 2; training++) {
         const mn_batch_norm_opt o = {.training = training, .momentum = -1};
-        mn_tensor *fused = mn__batch_norm_relu(x, NULL, NULL, mean, var, o);
+        mn_tensor *fused = mn__batch_norm_add(x, NULL, NULL, mean, var, NULL, true, o);
         same_guided(e, x, fused, mn_relu(mn_batch_norm(x, NULL, NULL, mean, var, o)));
     }
 }
