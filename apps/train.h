@@ -139,6 +139,10 @@ void train_options_free(train_options *o);
 /* Gradual unfreezing (Howard and Ruder 2018): at first the heads learn alone, and every --unfreeze-every epochs the next
  * layer with weights from the end joins, batch norm with the layer before it. A function of the epoch; call at its start. */
 void train_unfreeze(train_run *r);
+/* train_net.c: opens r->m, after the data's heads are known; what its pictures are goes into r->info. */
+mn_status train_open_net(train_run *r, mn_error *err);
+/* Does the name of the layer that a weight belongs to match the pattern? "conv2d_1/kernel" is one of "conv*". */
+bool train_layer_matches(const mn_tensor *w, const char *pattern);
 /* Builds everything; prints what it found. Free with train_close, whatever came out. */
 mn_status train_open(train_run *r, const train_options *o, mn_error *err);
 void train_close(train_run *r);
@@ -160,14 +164,14 @@ mn_status train_write_card(train_run *r, mn_error *err);
 /* Writes the model, and says where it is; somewhere else when `out` cannot be written. */
 mn_status train_save(train_run *r, mn_error *err);
 
-/* train_state.c: what is written beside the weights. */
+/* train_state.c: the run in a checkpoint. */
 mn_status train_checkpoint_save(train_run *r, mn_error *err);
 mn_status train_checkpoint_load(train_run *r, mn_error *err);
 /* The command line stored in a checkpoint, as a new array of strings ended by NULL, and how many threads it
  * ran with. Free with train_words_free. */
 char **train_checkpoint_words(const char *path, int *n, int *threads, mn_error *err);
 void train_words_free(char **word);
-/* The training record for the model file: JSON text, from mn_strdup. */
+/* train_record.c: the training record for the model file: JSON text, from mn_strdup. */
 char *train_record(const train_run *r);
 /* Sets the shares that this data was cut by when a model with this record was trained; false: it was not trained on it. */
 bool train_recall(const json_t *record, data_part *p);
