@@ -101,6 +101,7 @@ mn_status mn__op_fail(mn_node *n, mn_status status, const char *format, ...) MN_
 static inline bool mn__wants(const mn_node *n, int i) {
     return n->in[i] && n->in[i]->requires_grad && !(mn__op(n->id)->constant >> i & 1);
 }
+static inline bool mn__is_leaf(const mn_tensor *t) { return !t->node || !t->node->recording; }
 static inline bool mn__adds(const mn_node *n, int i) { return n->accumulate >> i & 1; }
 
 /* For examples: an MN_MODEL input that requires a gradient, uniform in [lo, hi], a function of `number`. */

@@ -13,6 +13,7 @@ mn_status mn_step_begin(mn_context *c) {
     c->tape_length = 0;
     c->next_node = 0;
     c->buffers = NULL;
+    c->branches = c->waited_for = 0;
     c->step++;
     if (c->step_data.head && c->step_data.head->next) mn__place_changed(c); /* several blocks become one */
     if (!mn__arena_rewind(&c->step_data) || !mn__arena_rewind(&c->step_host))
@@ -166,17 +167,15 @@ mn_tensor *mn__apply(mn_op_id id, mn_tensor **in, int n_in, const void *opt, siz
 
 /* ---- backward ---- */
 
-static bool is_leaf(const mn_tensor *t) { return !t->node || !t->node->recording; }
-
 /* Makes room for t's gradient. A leaf keeps its own for as long as it lives; others borrow a buffer. */
 static mn_status make_room(mn_tensor *t) {
     if (t->grad) return MN_OK;
     mn_context *c = t->ctx;
     size_t bytes = (size_t)t->count * mn_dtype_size(t->dtype);
-    mn_lifetime life = is_leaf(t) ? t->lifetime : MN_STEP;
+    mn_lifetime life = mn__is_leaf(t) ? t->lifetime : MN_STEP;
     mn_tensor *g = mn__tensor_shell(c, life, t->dtype, t->shape);
     if (!g) return c->error.status;
-    g->data = is_leaf(t) ? mn__device_memory(c, life, bytes) : mn__buffer_take(c, bytes);
+    g->data = mn__is_leaf(t) ? mn__device_memory(c, life, bytes) : mn__buffer_take(c, bytes);
     if (!g->data) return c->error.status;
     t->grad = g;
     return MN_OK;
@@ -185,7 +184,7 @@ static mn_status make_room(mn_tensor *t) {
 /* What y's gradient lay in is free, unless an input's has taken it over. */
 static void release(const mn_node *n) {
     mn_tensor *t = n->out;
-    if (is_leaf(t) || t->retain_grad || !t->grad) return;
+    if (mn__is_leaf(t) || t->retain_grad || !t->grad) return;
     const mn_tensor *x = n->in[0];
     if (!x || !x->grad || x->grad->data != t->grad->data) mn__buffer_give(t->ctx, t->grad->data);
     t->grad = NULL;
@@ -194,7 +193,7 @@ static void release(const mn_node *n) {
 /* A view's gradient is the same numbers: hand the buffer down when nothing is there yet, else add. */
 static bool hand_down(mn_node *n) {
     mn_tensor *x = n->in[0], *y = n->out;
-    if (is_leaf(x) || x->grad || y->retain_grad) return false;
+    if (mn__is_leaf(x) || x->grad || y->retain_grad) return false;
     x->grad = y->grad;
     x->grad->shape = x->shape;
     y->grad = NULL;
@@ -230,7 +229,7 @@ static bool writes_over(const mn_node *n) {
 /* The gradient of such a kernel's input lies where that of its output lay. */
 static mn_status share(mn_node *n) {
     mn_tensor *x = n->in[0], *y = n->out;
-    if (!writes_over(n) || !mn__wants(n, 0) || is_leaf(x) || x->grad || y->retain_grad) return MN_OK;
+    if (!writes_over(n) || !mn__wants(n, 0) || mn__is_leaf(x) || x->grad || y->retain_grad) return MN_OK;
     if (!(x->grad = mn__tensor_shell(n->ctx, MN_STEP, x->dtype, x->shape))) return n->ctx->error.status;
     x->grad->data = y->grad->data;
     return MN_OK;
@@ -239,7 +238,7 @@ static mn_status share(mn_node *n) {
 /* A loss that has left its input's gradient, in a pass that begins with it: nothing is computed, if the operation before it
  * will only read that. */
 static bool hands_over(const mn_node *n) {
-    if (!n || !n->ready || n->out->retain_grad || is_leaf(n->in[0]) || n->in[0]->grad) return false;
+    if (!n || !n->ready || n->out->retain_grad || mn__is_leaf(n->in[0]) || n->in[0]->grad) return false;
     const mn_node *before = n->in[0]->node;
     return !mn__op(before->id)->view && !writes_over(before) && !rectifies(before);
 }
@@ -250,23 +249,26 @@ static void hand_over(mn_node *n, uint64_t pass) {
 }
 
 /* Gradients of n's inputs from the gradient of its output. `base`: leaves written by this pass or later
- * are added to. */
+ * are added to. A branch may be writing the gradient of a leaf: who adds to it waits. */
 static mn_status node_backward(mn_node *n, uint64_t pass, uint64_t base) {
+    mn_context *c = n->ctx;
     n->accumulate = 0;
     if (mn__op(n->id)->view && hand_down(n)) {
         n->in[0]->grad_pass = pass;
         return MN_OK;
     }
-    if (share(n)) return n->ctx->error.status;
+    if (share(n)) return c->error.status;
     for (int i = 0; i < n->n_in; i++) {
         if (!mn__wants(n, i)) continue;
         mn_tensor *x = n->in[i];
-        if (make_room(x)) return n->ctx->error.status;
-        if (x->grad_pass >= (is_leaf(x) ? base : pass)) n->accumulate |= 1u << i;
+        if (make_room(x)) return c->error.status;
+        if (mn__is_leaf(x) && x->grad_pass == pass && mn__branches_wait(c, c->branches)) return c->error.status;
+        if (x->grad_pass >= (mn__is_leaf(x) ? base : pass)) n->accumulate |= 1u << i;
         x->grad_pass = pass;
     }
     mn_status s = run(n, MN__BACKWARD);
     if (s == MN_OK) release(n);
+    c->branched = false;
     return s;
 }
 
@@ -305,7 +307,8 @@ static mn_status walk_back(mn_context *c, mn_tensor *y, const mn_tensor *dy, boo
         if (ready && n == y->node) hand_over(n, pass);
         else if (s == MN_OK) s = node_backward(n, pass, c->base_pass);
     }
-    return s;
+    const mn_status waited = mn__branches_wait(c, c->branches); /* the parameters' gradients are there for all */
+    return s ? s : waited;
 }
 
 mn_status mn__backward_from(mn_context *c, mn_tensor *y, const mn_tensor *dy, bool accumulate) {
@@ -327,7 +330,7 @@ uint64_t mn_backward_pass(const mn_context *c) { return c->pass; }
 
 static void dot_tensor(FILE *f, const mn_tensor *t) {
     char shape[64];
-    fprintf(f, "  t%p [shape=%s,label=\"%s%s%s\"];\n", (const void *)t, is_leaf(t) ? "box" : "ellipse",
+    fprintf(f, "  t%p [shape=%s,label=\"%s%s%s\"];\n", (const void *)t, mn__is_leaf(t) ? "box" : "ellipse",
             t->name ? t->name : "", t->name ? "\\n" : "", mn_shape_text(t->shape, shape, sizeof shape));
 }
 
@@ -338,7 +341,7 @@ mn_status mn_tape_dot(mn_context *c, FILE *out) {
                 (const void *)n, mn__op(n->id)->name, n->scope ? "\\n" : "", n->scope ? n->scope : "");
         for (int i = 0; i < n->n_in; i++) {
             if (!n->in[i]) continue;
-            if (is_leaf(n->in[i])) dot_tensor(out, n->in[i]);
+            if (mn__is_leaf(n->in[i])) dot_tensor(out, n->in[i]);
             fprintf(out, "  t%p -> n%p;\n", (const void *)n->in[i], (const void *)n);
         }
         dot_tensor(out, n->out);

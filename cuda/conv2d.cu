@@ -64,7 +64,7 @@ template <class T> static mn_status backward(mn_node *n) {
     };
     auto data = [&] { return gradient(dx, nullptr); };
     mn_status s = dy.status ? dy.status : check_size(n, g);
-    if (!s && dx && dx != dw) return side_by_side(n->ctx, data, weights);
+    if (!s && dx && dx != dw) return side_by_side(n, 1, data, weights);
     if (!s && dx) s = data(); /* one tensor in both places: one after the other */
     return s ? s : weights();
 }

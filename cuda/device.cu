@@ -84,7 +84,8 @@ static void cuda_close(void *state) {
     if (g->stream) cudaStreamDestroy(g->stream);
     if (g->side) cudaStreamDestroy(g->side);
     if (g->forked) cudaEventDestroy(g->forked);
-    if (g->joined) cudaEventDestroy(g->joined);
+    for (cudaEvent_t e : g->finished)
+        if (e) cudaEventDestroy(e);
     if (g->step) cudaFree(g->step);
     if (g->counter) cudaFree(g->counter);
     mn_free(g);

@@ -3,11 +3,12 @@
 #define MIEN_CUDA_GPU_CUH
 #include "cuda/kernel.cuh"
 
+enum { GPU_BRANCHES = 16 };
 typedef struct gpu {
     cudaStream_t stream; /* everything of the context runs here */
     cudaStream_t side;   /* but for branches of a graph: NULL before the first graph */
-    cudaEvent_t forked, joined;
-    bool branch; /* between fork and join, while a step is recorded */
+    cudaEvent_t forked, finished[GPU_BRANCHES]; /* the beginning of the newest branch; the ends of the newest ones */
+    int branches;        /* so many of the step that is being recorded */
     int processors, capability;
     bool wait;           /* MIEN_SYNC=1: wait after every launch */
     bool graphs;         /* MIEN_GRAPH=0: none */

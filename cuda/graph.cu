@@ -24,6 +24,17 @@ step_number mn__cuda_step(mn_context *c) {
 
 /* ---- branches ---- */
 
+/* Gradients of weights are computed beside the chain of gradients that leads from the loss to the picture:
+ *
+ *   stream   dx of layer 9 --> dx of layer 8 --> dx of layer 7 --> ... --> optimiser
+ *               \                 \                 \                     /
+ *   side         dw of layer 9 --> dw of layer 8 --> dw of layer 7 --> ...
+ *
+ * An event at each fork, one at the end of each branch. All branches run on one stream, in their order, so who has waited
+ * for one has waited for those before it. What they read stays as it is: activations and weights until the step ends,
+ * gradients until their buffer is taken again (mn__buffer_take waits). What they write is read after the pass.
+ * A recorded wait costs nothing where the branch is done by then. */
+
 /* The workspaces change places in every step: one that is recorded finds both large enough. */
 static void change_places(mn_context *c) {
     void *workspace = c->workspace;
@@ -31,35 +42,46 @@ static void change_places(mn_context *c) {
     c->workspace = c->side_workspace, c->workspace_bytes = c->side_bytes;
     c->side_workspace = workspace, c->side_bytes = bytes;
     gpu *g = gpu_of(c);
-    if (!g->branch) return;
+    if (!c->recording) return;
     cudaStream_t stream = g->stream;
     g->stream = g->side, g->side = stream;
 }
-static mn_status branched(mn_context *c, cudaError_t e) {
-    return e == cudaSuccess ? MN_OK : mn__cuda_failed(&c->error, e, "branching", "; hint: MIEN_GRAPH=0");
+static mn_status branched(mn_error *err, cudaError_t e) {
+    return e == cudaSuccess ? MN_OK : mn__cuda_failed(err, e, "branching", "; hint: MIEN_GRAPH=0");
 }
+static cudaEvent_t end_of(const gpu *g, int branch) { return g->finished[branch % GPU_BRANCHES]; }
 
 mn_status mn__cuda_fork(mn_context *c) {
     gpu *g = gpu_of(c);
     cudaError_t e = cudaSuccess;
+    if (g->graphs && !g->wait) c->branches++; /* all steps number them, so that all use the same memory */
     if (c->recording) {
         e = cudaEventRecord(g->forked, g->stream);
         if (e == cudaSuccess) e = cudaStreamWaitEvent(g->side, g->forked, 0);
-        g->branch = e == cudaSuccess;
     }
     change_places(c);
-    return branched(c, e);
+    return branched(&c->error, e);
 }
 mn_status mn__cuda_return(mn_context *c) {
-    change_places(c);
-    const gpu *g = gpu_of(c);
-    return branched(c, g->branch ? cudaEventRecord(g->joined, g->side) : cudaSuccess);
-}
-mn_status mn__cuda_join(mn_context *c) {
     gpu *g = gpu_of(c);
-    const bool branch = g->branch;
-    g->branch = false;
-    return branched(c, branch ? cudaStreamWaitEvent(g->stream, g->joined, 0) : cudaSuccess);
+    change_places(c);
+    if (!c->recording) return MN_OK;
+    g->branches = c->branches;
+    return branched(&c->error, cudaEventRecord(end_of(g, c->branches), g->side));
+}
+
+mn_status mn__cuda_go_on(const mn_node *n, int first) {
+    mn_context *c = n->ctx;
+    c->branched = c->branches > 0;
+    for (int i = first; i < n->n_in; i++)
+        if (mn__wants(n, i) && !mn__is_leaf(n->in[i])) c->branched = false; /* who is next may read it */
+    return c->branched ? MN_OK : mn__branches_wait(c, c->branches);
+}
+
+/* The event of an old branch may have been recorded again since: then a newer one is waited for. */
+static mn_status wait_for(void *state, int branch, mn_error *err) {
+    const gpu *g = (const gpu *)state;
+    return branched(err, branch <= g->branches ? cudaStreamWaitEvent(g->stream, end_of(g, branch), 0) : cudaSuccess);
 }
 
 /* ---- recording and launching ---- */
@@ -74,7 +96,8 @@ static cudaError_t prepare(gpu *g) {
     cudaError_t e = g->step ? cudaSuccess : cudaMalloc(&g->step, sizeof *g->step);
     if (e == cudaSuccess && !g->side) e = cudaStreamCreateWithFlags(&g->side, cudaStreamNonBlocking);
     if (e == cudaSuccess && !g->forked) e = cudaEventCreateWithFlags(&g->forked, cudaEventDisableTiming);
-    if (e == cudaSuccess && !g->joined) e = cudaEventCreateWithFlags(&g->joined, cudaEventDisableTiming);
+    for (cudaEvent_t &f : g->finished)
+        if (e == cudaSuccess && !f) e = cudaEventCreateWithFlags(&f, cudaEventDisableTiming);
     return e;
 }
 
@@ -82,7 +105,7 @@ static cudaError_t prepare(gpu *g) {
 static mn_status begin(void *state, mn_error *err) {
     gpu *g = (gpu *)state;
     cudaError_t e = prepare(g);
-    g->step_read = false;
+    g->step_read = false, g->branches = 0;
     if (e == cudaSuccess) e = cudaStreamBeginCapture(g->stream, cudaStreamCaptureModeThreadLocal);
     return e == cudaSuccess ? MN_OK : mn__cuda_failed(err, e, "recording a step", "; hint: MIEN_GRAPH=0");
 }
@@ -100,6 +123,7 @@ static void *end(void *state, mn_error *err) {
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t exec = nullptr;
     cudaError_t e = cudaStreamEndCapture(g->stream, &graph);
+    g->branches = 0;
     if (e == cudaSuccess) e = cudaGraphInstantiate(&exec, graph, 0);
     if (graph) cudaGraphDestroy(graph);
     if (e != cudaSuccess) {
@@ -120,4 +144,4 @@ static mn_status launch(void *state, void *graph, uint64_t step, mn_error *err) 
     return e == cudaSuccess ? MN_OK : mn__cuda_failed(err, e, "launching a step", "; hint: MIEN_SYNC=1 finds the kernel that is to blame");
 }
 
-extern "C" const mn__recorder mn__recorder_cuda = {wanted, begin, end, launch, forget};
+extern "C" const mn__recorder mn__recorder_cuda = {wanted, begin, end, launch, forget, wait_for};

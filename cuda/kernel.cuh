@@ -64,15 +64,17 @@ static inline unsigned grid_for(int64_t count) {
 static inline bool fits_32(int64_t count) { return count < ((int64_t)1 << 31) - ((int64_t)1 << 21); }
 
 /* Runs main(), and beside() at the same time where a step is recorded (cuda/graph.cu). Neither needs what the other
- * writes; each has a workspace of its own, so pointers into it are not carried from one to the other. */
-mn_status mn__cuda_fork(mn_context *c);   /* what is launched now goes beside */
-mn_status mn__cuda_return(mn_context *c); /* what is launched now does not wait for that */
-mn_status mn__cuda_join(mn_context *c);   /* what is launched now waits for both */
-template <class Main, class Beside> mn_status side_by_side(mn_context *c, Main main, Beside beside) {
-    const mn_status forked = mn__cuda_fork(c), s = forked ? forked : beside();
-    const mn_status back = mn__cuda_return(c), t = s ? s : back ? back : main();
-    const mn_status joined = mn__cuda_join(c);
-    return t ? t : joined;
+ * writes; each has a workspace of its own, so pointers into it are not carried from one to the other. beside() writes the
+ * gradients of n's inputs from number `first` on. If these are parameters, nobody needs them before the pass is over: the
+ * branch goes on beside the operations that follow. */
+mn_status mn__cuda_fork(mn_context *c);                  /* what is launched now goes beside */
+mn_status mn__cuda_return(mn_context *c);                /* what is launched now does not wait for that */
+mn_status mn__cuda_go_on(const mn_node *n, int first);   /* what is launched now waits for both, if it must */
+template <class Main, class Beside> mn_status side_by_side(const mn_node *n, int first, Main main, Beside beside) {
+    const mn_status forked = mn__cuda_fork(n->ctx), s = forked ? forked : beside();
+    const mn_status back = mn__cuda_return(n->ctx), t = s ? s : back ? back : main();
+    const mn_status on = mn__cuda_go_on(n, first);
+    return t ? t : on;
 }
 
 /* ---- the data of a node, typed. x and y of forward; dy and the gradients of backward ---- */

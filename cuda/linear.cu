@@ -32,7 +32,7 @@ template <class T> static mn_status backward(mn_node *n) {
         return s || !db ? s : sum_axis(n->ctx, 1, N, K, dy, 1, mn__adds(n, 2), db);
     };
     auto data = [&] { return gemm<T>(n->ctx, {false, false, N, C, K, dy, K, w, C, nullptr, mn__adds(n, 0), dx, C}); };
-    if (dx && dx != dw) return side_by_side(n->ctx, data, weights);
+    if (dx && dx != dw) return side_by_side(n, 1, data, weights);
     const mn_status s = dx ? data() : MN_OK; /* one tensor in both places: one after the other */
     return s ? s : weights();
 }

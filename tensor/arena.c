@@ -98,10 +98,23 @@ void *mn__device_memory(mn_context *c, mn_lifetime life, size_t bytes) {
     return p;
 }
 
-void *mn__buffer_take(mn_context *c, size_t bytes) {
+mn_status mn__branches_wait(mn_context *c, int branch) {
+    if (branch <= c->waited_for) return MN_OK;
+    c->waited_for = branch;
+    return c->device->recorder->wait(c->device_state, branch, &c->error);
+}
+
+/* The smallest that fits, of those that no branch after this one reads. */
+static mn__buffer *free_buffer(const mn_context *c, size_t bytes, int branch) {
     mn__buffer *best = NULL;
     for (mn__buffer *b = c->buffers; b; b = b->next)
-        if (!b->busy && b->size >= bytes && (!best || b->size < best->size)) best = b;
+        if (!b->busy && b->reader <= branch && b->size >= bytes && (!best || b->size < best->size)) best = b;
+    return best;
+}
+
+void *mn__buffer_take(mn_context *c, size_t bytes) {
+    mn__buffer *best = free_buffer(c, bytes, c->waited_for);
+    if (!best && (best = free_buffer(c, bytes, c->branches - MN__LAG)) && mn__branches_wait(c, best->reader)) return NULL;
     if (!best) {
         best = mn__host(c, MN_STEP, sizeof *best);
         void *p = best ? mn__device_memory(c, MN_STEP, bytes) : NULL;
@@ -115,7 +128,7 @@ void *mn__buffer_take(mn_context *c, size_t bytes) {
 
 void mn__buffer_give(mn_context *c, void *p) {
     for (mn__buffer *b = c->buffers; b; b = b->next)
-        if (b->p == p) b->busy = false;
+        if (b->p == p) b->busy = false, b->reader = c->branched ? c->branches : 0;
 }
 
 void *mn__workspace(mn_context *c, size_t bytes) {

@@ -20,6 +20,8 @@ typedef struct mn__recorder {
     void *(*end)(void *state, mn_error *err); /* what was recorded; NULL when it failed */
     mn_status (*launch)(void *state, void *recorded, uint64_t step, mn_error *err);
     void (*forget)(void *state, void *recorded);
+    /* What is launched from now on waits for this branch and those before it (mn__branches_wait). */
+    mn_status (*wait)(void *state, int branch, mn_error *err);
 } mn__recorder;
 
 /* Where a device can copy while it computes: a lane has host memory for two batches, 0 and 1 (tensor/feed.c). */
@@ -76,12 +78,15 @@ bool mn__arena_rewind(mn__arena *a);               /* false: out of memory while
 void mn__arena_destroy(mn__arena *a);
 
 /* Buffers of the backward pass: a gradient is given back as soon as it has been used, and its memory
- * serves the next one (best fit, first in order: the same addresses every step). */
+ * serves the next one (best fit, first in order: the same addresses every step). A branch may still read what was given
+ * back: who takes it then waits for the branch, and takes nothing that one of the newest MN__LAG branches reads. */
+enum { MN__LAG = 2 };
 typedef struct mn__buffer {
     struct mn__buffer *next;
     void *p;
     size_t size;
     bool busy;
+    int reader; /* the number of the branch that reads it; 0: none */
 } mn__buffer;
 
 struct mn_context {
@@ -105,6 +110,9 @@ struct mn_context {
     int tape_length;
     uint64_t next_node;       /* numbers the operations of a step: the key of their random numbers */
     uint64_t pass, base_pass; /* backward passes; leaves written since base_pass are added to */
+    /* branches of a step that is recorded (cuda/graph.cu), numbered from 1; the others pass through the same numbers */
+    int branches, waited_for; /* the newest, and the newest that the rest of the step has waited for */
+    bool branched;            /* the operation that runs has begun one, which goes on when it returns */
     int no_grad;              /* depth of mn_no_grad_begin */
     const char *scope;        /* the layer that is running, for messages and names; or NULL */
     /* steps as one launch: autograd/step.c */
@@ -123,6 +131,8 @@ void *mn__host(mn_context *c, mn_lifetime life, size_t bytes); /* zeroed struct 
 void *mn__device_memory(mn_context *c, mn_lifetime life, size_t bytes);
 void *mn__buffer_take(mn_context *c, size_t bytes);
 void mn__buffer_give(mn_context *c, void *p);
+/* From here on the work of this step waits for its branches up to number `branch`. */
+mn_status mn__branches_wait(mn_context *c, int branch);
 /* At least `bytes` of scratch memory for one operation; grows, contents undefined. */
 void *mn__workspace(mn_context *c, size_t bytes);
 /* What was recorded so far must not be launched again. */

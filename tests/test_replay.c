@@ -230,6 +230,56 @@ START_TEST(test_branches) {
 }
 END_TEST
 
+/* Branches through a whole pass, in a chain long enough that the memory of gradients is used again while they run. What must
+ * wait for them: who takes that memory; `shared`, which two layers and a penalty add to; what `made` is computed from, whose
+ * gradient is read at once; a clipping optimiser. */
+enum { DEPTH = 16, FEW = 4, SHARED = 5, MADE = 9, OWN = DEPTH + 1 };
+typedef struct chain {
+    mn_context *c;
+    mn_tensor *x, *w[OWN], *b; /* weights of the layers, the last of a linear one; a bias for all */
+    mn_optim *o;
+} chain;
+static mn_status chain_step(void *arg) {
+    chain *k = arg;
+    mn_conv2d_opt same = {.padding = {1, 1, 1, 1}};
+    mn_tensor *shared = k->w[SHARED], *penalty = NULL, *y = mn_conv2d(k->x, shared, NULL, same);
+    for (int i = 0; i < DEPTH; i++) { /* backward what is computed last comes first */
+        if (i == SHARED) penalty = mn_mean(mn_square(shared));
+        y = mn_tanh(mn_conv2d(y, i == MADE ? mn_tanh(k->w[i]) : k->w[i], i == DEPTH - 1 ? k->b : NULL, same));
+    }
+    y = mn_linear(mn_reshape(y, MN_SHAPE(2, FEW * 36)), k->w[DEPTH], NULL);
+    mn_status s = mn_backward(k->c, mn_add(mn_mean(mn_square(y)), penalty));
+    return s ? s : mn_optim_step(k->o);
+}
+static void run_chain(bool whole, float *to, size_t *memory) {
+    chain k = {.c = mn_context_create(&(mn_context_opt){.device = MN_CUDA}, NULL)};
+    if (!k.c) return;
+    k.x = mn_parameter(k.c, "x", MN_SHAPE(2, FEW, 6, 6));
+    for (int i = 0; i < OWN; i++) k.w[i] = mn_parameter(k.c, NULL, i == OWN - 1 ? MN_SHAPE(20, FEW * 36) : MN_SHAPE(FEW, FEW, 3, 3));
+    ASSERT_OK(mn_fill_uniform(k.x, 99, -1, 1), mn_context_error(k.c));
+    for (int i = 0; i < OWN; i++) ASSERT_OK(mn_fill_uniform(k.w[i], (uint64_t)i, -0.5, 0.5), mn_context_error(k.c));
+    k.b = mn_parameter(k.c, NULL, MN_SHAPE(FEW));
+    ASSERT_OK(mn_fill(k.b, 0.1), mn_context_error(k.c));
+    k.o = mn_optim_create(k.c, k.w, OWN, (mn_optim_opt){.lr = 1, .clip_norm = 0.5});
+    for (int step = 0; step < 16; step++) {
+        if (!whole) mn_step_begin(k.c);
+        ASSERT_OK(whole ? mn_step_run(k.c, NULL, chain_step, &k) : chain_step(&k), mn_context_error(k.c));
+    }
+    for (int i = 0; i < OWN; to += k.w[i++]->count) ASSERT_OK(mn_get(k.w[i], to), mn_context_error(k.c));
+    if (whole) ck_assert_int_ge(k.c->replays, 13);
+    *memory = mn_context_memory(k.c).step_peak;
+    mn_context_destroy(k.c);
+}
+START_TEST(test_chain_of_branches) {
+    static float w[2][20 * FEW * 36 + OWN * FEW * FEW * 9];
+    size_t memory[2] = {0};
+    setenv("EMU_STREAMS", "lazy", 1);
+    for (int whole = 0; whole < 2; whole++) run_chain(whole, w[whole], &memory[whole]);
+    ck_assert(!memcmp(w[0], w[1], sizeof w[0]));
+    ck_assert_uint_eq(memory[0], memory[1]);
+}
+END_TEST
+
 /* ---- what is recorded, and when ---- */
 
 typedef struct counter {
@@ -521,5 +571,5 @@ START_TEST(test_tally) {
 }
 END_TEST
 
-TEST_SUITE(replay, test_cpu, test_momentum, test_adam, test_adamw, test_rmsprop, test_branches, test_when, test_many_parameters,
-           test_no_allocations, test_looking, test_feed, test_refused, test_tally)
+TEST_SUITE(replay, test_cpu, test_momentum, test_adam, test_adamw, test_rmsprop, test_branches, test_chain_of_branches, test_when,
+           test_many_parameters, test_no_allocations, test_looking, test_feed, test_refused, test_tally)
