@@ -157,10 +157,11 @@ FUZZ_FLAGS   := BUILD=$(BUILD)/fuzz CC=clang OPENMP=0 OPT="-O1 -g"
 fuzz:  ## fuzzes every parser for FUZZ_SECONDS each (60); needs clang
 	$(Q)$(MAKE) $(JOBS) $(FUZZ_FLAGS) SAN=fuzzer-no-link,address $(BUILD)/fuzz/libmien.a
 	$(Q)set -e; for f in $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))); do \
+	    [ $(BUILD)/fuzz/$$f -nt $(BUILD)/fuzz/libmien.a ] || rm -f $(BUILD)/fuzz/$$f; \
 	    $(MAKE) $(FUZZ_FLAGS) SAN=fuzzer,address $(BUILD)/fuzz/$$f; mkdir -p $(BUILD)/fuzz/corpus/$$f; \
 	    echo "  fuzz   $$f, $(FUZZ_SECONDS) s"; $(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=100 -max_len=65536 \
 	        -print_final_stats=1 -verbosity=0 -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus/$$f; done
-$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.h)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/libmien.a $(LDLIBS)
 
 bench: all  ## a training step of each main network: images/s, GFLOP/s, memory

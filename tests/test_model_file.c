@@ -451,6 +451,7 @@ START_TEST(test_sentences) {
     replaced("channels_last", "channels_frst", "data_format is \"channels_frst\"");
     replaced("model_config", "model_confic", "there is no model_config");
     replaced("[[\"conv\",0,0", "[[\"cony\",0,0", "reads itself or a layer that is not there");
+    replaced("[[\"conv\",0,0", "[[0,\"conv\",0", "inbound_nodes are not understood");
     replaced("\"surprise\"", "\"surprise ", "mien_info");
     replaced("\"valid\"", "\"vapid\"", "\"padding\" is \"vapid\"");
 }

@@ -64,7 +64,8 @@ static mn_sym symbol(const parser *p, const char *name) {
     return -1;
 }
 
-/* The names of tensors in a node: Keras 2's ["name",0,0,{}], Keras 3's {"keras_history": ["name",0,0]}. */
+/* The names of tensors in a node: Keras 2's ["name",0,0,{}], Keras 3's {"keras_history": ["name",0,0]}. -1: something else, or
+ * too many. */
 static int collect(json_t *node, const char **name, int n, int depth) {
     if (depth > 8 || n < 0) return -1;
     json_t *first = json_array_get(node, 0), *value;
@@ -77,7 +78,8 @@ static int collect(json_t *node, const char **name, int n, int depth) {
     if (history) return collect(history, name, n, depth + 1);
     size_t i;
     const char *key;
-    if (json_is_array(node)) json_array_foreach(node, i, value) n = collect(value, name, n, depth + 1);
+    json_array_foreach(node, i, value) n =
+        json_is_number(value) || json_is_string(value) ? -1 : collect(value, name, n, depth + 1);
     if (json_is_object(node)) {
         json_object_foreach(node, key, value) if (!strcmp(key, "args") || !strcmp(key, "config")) n =
             collect(value, name, n, depth + 1);
@@ -296,7 +298,7 @@ static mn_sym read_sequential(parser *p, mn_sym before) {
 static mn_status mark_outputs(parser *p) {
     const char *list[MN__MAX_LAYER_INPUTS];
     int n = collect(p->outputs, list, 0, 0);
-    if (n < 1) return mn__model_fail(p->m, MN_ERR_FORMAT, "output_layers is missing");
+    if (n < 1) return mn__model_fail(p->m, MN_ERR_FORMAT, "output_layers is missing or not understood");
     for (int i = 0; i < n && !p->m->status; i++) {
         mn_sym x = symbol(p, list[i]);
         size_t length = strlen(list[i]);

@@ -292,8 +292,9 @@ static mn_status check_claim(const mn_model *m, size_t file_size, mn_error *err)
                    (long long)s.parameters, file_size);
 }
 
-static mn_model *load(mn_context *c, hid_t file, size_t size, mn_model_info *info, mn_error *err) {
+mn_model *mn__model_read(mn_context *c, hid_t file, size_t size, mn_model_info *info, mn_error *err) {
     char *config = NULL;
+    *info = (mn_model_info){0};
     if (check_version(file, err)) return NULL;
     if (!mn__h5_has_attr(file, "model_config"))
         return mn_fail(err, MN_ERR_FORMAT, "there is no model_config: these are weights alone; hint: save the whole model"), NULL;
@@ -314,7 +315,7 @@ mn_model *mn__h5_load(mn_context *c, const char *path, mn_model_info *info, mn_e
     mn__h5_begin();
     size_t size = 0;
     hid_t file = mn__h5_open(path, &size, e);
-    mn_model *m = file < 0 ? NULL : load(c, file, size, info ? info : &unused, e);
+    mn_model *m = file < 0 ? NULL : mn__model_read(c, file, size, info ? info : &unused, e);
     if (file >= 0 && !m) mn_error_prefix(e, "%s", path);
     if (file >= 0) H5Fclose(file);
     mn__h5_end();

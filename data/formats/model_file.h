@@ -8,6 +8,8 @@
 #if MN_HAVE_HDF5 && MN_HAVE_JSON
 /* All of a model file, into an open HDF5 file. */
 mn_status mn__model_put(hid_t file, mn_model *m, const mn_model_info *info, mn_error *err);
+/* The model of an open HDF5 file of `size` bytes, built, with its weights; NULL and a sentence, and *info empty. */
+mn_model *mn__model_read(mn_context *c, hid_t file, size_t size, mn_model_info *info, mn_error *err);
 /* Weights of a built model from the file; every shape is checked before the first one is changed. */
 mn_status mn__model_get_weights(hid_t file, mn_model *m, mn_error *err);
 /* mien's own attributes, or what can be said without them. */
