@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct options {
     const char *in, *out, *net;
@@ -60,7 +61,16 @@ static const struct argp argp = {table, parse, "IN OUT", doc, children, NULL, NU
 
 static bool ends_in(const char *path, const char *extension) {
     size_t n = strlen(path), m = strlen(extension);
-    return n > m && !strcmp(path + n - m, extension);
+    return n > m && !strcasecmp(path + n - m, extension);
+}
+
+/* Another ending would be written as HDF5, and its reader would be misled. */
+static mn_status check_ending(const char *path, mn_error *err) {
+    static const char *const known[] = {".h5", ".hdf5", ".onnx", ".safetensors"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (ends_in(path, known[i])) return MN_OK;
+    return mn_fail(err, MN_ERR_ARG, "%s: the ending says nothing of the kind; wanted .h5, .hdf5, .onnx or .safetensors%s", path,
+                   ends_in(path, ".keras") ? "; hint: Keras 3 loads .h5 files, too" : "");
 }
 
 /* ---- what is said on the command line ---- */
@@ -186,6 +196,7 @@ static mn_status compare(mn_model *a, mn_model *b, mn_error *err) {
 }
 
 static mn_status convert(const options *o, mn_context *c, mn_context *d, mn_model_info *info, mn_error *err) {
+    if (check_ending(o->out, err)) return err->status;
     mn_model *m =
         ends_in(o->in, ".safetensors") ? open_weights(o, c, info, err) : mn_model_load(c, app_model_path(o->in), info, err);
     if (!m) return err->status;

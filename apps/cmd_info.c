@@ -37,7 +37,9 @@ static error_t parse(int key, char *arg, struct argp_state *s) {
         o->channels = app_parse_word(s, "--channels", arg, (const char *[]){"1", "3"}, 2) ? 3 : 1;
         return 0;
     case ARGP_KEY_ARG:
-        if (o->what) argp_error(s, "one model at a time: \"%s\" is too many", arg);
+        if (o->what)
+            argp_error(s, "one model at a time: \"%s\" is too many%s", arg,
+                       o->dot ? "; hint: --dot takes no file, it prints" : "");
         o->what = arg;
         return 0;
     case ARGP_KEY_END:

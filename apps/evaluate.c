@@ -40,9 +40,10 @@ static mn_status map_classes(head_map *m, int h, const mn_head *model, const mn_
         m->class_of[h][k] = head_class(model, data->class_name[k]);
         if (m->class_of[h][k] < 0)
             return mn_fail(err, MN_ERR_SHAPE,
-                           "%s has the %s class \"%s\", which the model does not know; its %d classes are \"%s\"%s", data_name,
+                           "%s has the %s class \"%s\", which the model does not know; its %d classes are \"%s\"%s%s", data_name,
                            data->name, data->class_name[k], model->n_classes, model->class_name[0],
-                           model->n_classes > 1 ? ", ..." : "");
+                           model->n_classes > 1 ? ", ..." : "",
+                           strcmp(model->class_name[0], "0") ? "" : "; hint: --class-names says what they are called");
     }
     return MN_OK;
 }

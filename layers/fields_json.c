@@ -368,6 +368,13 @@ mn_sym mn__json_layer(mn_model *m, const char *class_name, const char *name, jso
         if (!class_name || !json_is_object(config) || !strcmp(class_name, "TimeDistributed"))
             return mn__model_fail(m, MN_ERR_FORMAT, "TimeDistributed \"%.60s\": \"layer\" is not understood", name ? name : "?"),
                    -1;
+        if (n_in == 1 && in[0] >= 0 && in[0] < m->n_layers &&
+            m->layer[in[0]]->shape.ndim == 3) /* (C,H,W); Keras's steps are its rows */
+            return mn__model_fail(
+                       m, MN_ERR_UNSUPPORTED,
+                       "TimeDistributed \"%.60s\": its input is one picture; a picture's rows as steps are not supported",
+                       name ? name : "?"),
+                   -1;
     }
     if (flag && !json_is_boolean(flag))
         return mn__model_fail(m, MN_ERR_FORMAT, "%.60s: \"time_distributed\" wants true or false", class_name), -1;

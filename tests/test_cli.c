@@ -377,6 +377,14 @@ START_TEST(test_foreign) {
     ASSERT_EXIT(1, "convert f.h5 f2.h5 --class-names a,b");
     ASSERT_SAYS("--class-names names 2 classes, the model's head \"emotion\" has 7");
     ASSERT_EXIT(2, "convert f.h5 f2.h5 --input-range 1,0");
+    ASSERT_EXIT(1, "convert f.h5 f.keras");
+    ASSERT_SAYS("wanted .h5, .hdf5, .onnx or .safetensors; hint: Keras 3 loads .h5 files, too");
+    ck_assert(!exists("f.keras"));
+    test_write_file(test_path("zip.keras"), "PK\3\4 and so on", 14);
+    ASSERT_EXIT(1, "convert zip.keras f2.h5");
+    ASSERT_SAYS("save the model as .h5 in Keras");
+    ASSERT_EXIT(2, "info --dot f.dot f.h5");
+    ASSERT_SAYS("--dot takes no file");
     ASSERT_EXIT(2, "export f.h5");
     ASSERT_SAYS("--c FILE.c is missing");
 }

@@ -287,6 +287,36 @@ START_TEST(test_peers) {
 }
 END_TEST
 
+/* A picture is no sequence: its first dimension is channels here and rows in Keras. Found by tests/fuzz/fuzz_keras.c, as a write
+ * behind a buffer. */
+START_TEST(test_picture_as_steps) {
+    mn_error err = {0};
+    mn_context *c = op_context(MN_F32, 1);
+    ck_assert_ptr_null(
+        mn__config_read(c,
+                        "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"TimeDistributed\",\"config\":"
+                        "{\"name\":\"t\",\"batch_input_shape\":[null,5,4,2],\"layer\":{\"class_name\":\"Flatten\","
+                        "\"config\":{}}}}]}",
+                        &err));
+    ck_assert_msg(err.status == MN_ERR_UNSUPPORTED && strstr(err.text, "TimeDistributed \"t\": its input is one picture"), "%s",
+                  err.text);
+    mn_error_clear(&err);
+    mn_context_destroy(c);
+    c = op_context(MN_F32, 1);
+    mn_model *m = mn_model_create(c, "n");
+    mn_sym x = mn_model_input(m, "input", MN_SHAPE(2, 5, 4));
+    mn_model_time_distributed(m, true);
+    x = mn_layer_flatten(m, x, (mn_plain_layer){.name = "f"});
+    mn_model_time_distributed(m, false);
+    mn_model_output(m, mn_layer_lstm(m, x, (mn_lstm_layer){.units = 3}));
+    ASSERT_OK(mn_model_build(m), mn_context_error(c));
+    ck_assert_int_eq(mn_model_save(m, NULL, test_path("steps.h5"), &err), MN_ERR_UNSUPPORTED);
+    ck_assert_msg(err.status == MN_ERR_UNSUPPORTED && strstr(err.text, "Flatten \"f\": takes the channels of an image for steps"),
+                  "%s", err.text);
+    mn_context_destroy(c);
+}
+END_TEST
+
 /* ---- a model inside the model ---- */
 
 #define LAYER(class, name, config, from)                                                                                         \
@@ -494,8 +524,8 @@ START_TEST(test_no_memory) {
 }
 END_TEST
 
-TEST_SUITE(model_file, test_nested, test_round_trip, test_all_layers, test_flatten_order, test_plain_outputs, test_peers, test_truncated,
-           test_flipped, test_sentences, test_no_file, test_no_memory)
+TEST_SUITE(model_file, test_picture_as_steps, test_nested, test_round_trip, test_all_layers, test_flatten_order, test_plain_outputs, test_peers,
+           test_truncated, test_flipped, test_sentences, test_no_file, test_no_memory)
 #else
 START_TEST(test_missing) {
     mn_error err = {0};

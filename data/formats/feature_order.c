@@ -99,7 +99,9 @@ mn_status mn__orders_create(mn__orders *o, const mn_model *m, mn_error *err) {
     mn_status s = MN_OK;
     for (int i = 0; i < m->n_layers && s == MN_OK; i++) {
         const mn__layer *l = m->layer[i];
-        if (l->class == &mn__class_flatten || (l->class->elementwise && l->shape.ndim <= 2))
+        if (l->each_step && m->layer[l->in[0]]->shape.ndim == 3)
+            s = cannot(o, l, "takes the channels of an image for steps");
+        else if (l->class == &mn__class_flatten || (l->class->elementwise && l->shape.ndim <= 2))
             s = copy_order(o, m, i, l->in[0]);
         else if (l->class == &mn__class_reshape)
             s = reshape_order(o, m, i);

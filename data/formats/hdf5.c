@@ -87,7 +87,13 @@ static hid_t open_file(const char *path, unsigned mode, size_t *size, mn_error *
     uint8_t *bytes;
     if (mn__read_file(path, (size_t)4 << 30, &bytes, size, err)) return -1;
     hid_t file = -1, access = -1;
-    if (*size < sizeof magic || memcmp(bytes, magic, sizeof magic)) {
+    if (*size > 4 && !memcmp(bytes, "PK\3\4", 4)) {
+        mn_fail(err, MN_ERR_FORMAT,
+                "%s: is a zip archive, as .keras files of Keras 3 and PyTorch's files are; hint: save the model as .h5 in Keras, "
+                "or as "
+                ".onnx (torch.onnx.export)",
+                path);
+    } else if (*size < sizeof magic || memcmp(bytes, magic, sizeof magic)) {
         mn_fail(err, MN_ERR_FORMAT, "%s: is not an HDF5 file; wanted a model file (.h5) of mien or Keras", path);
     } else if (check_hash(path, bytes, *size, err) == MN_OK && mn__h5_probe(path, bytes, *size, err) == MN_OK) {
         access = memory_access();

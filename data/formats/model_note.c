@@ -57,7 +57,10 @@ static mn_status append_entry(hid_t file, const char *entry, char **list, mn_err
 
 static mn_status change(const char *path, const char *entry, char **list, const char *card, mn_error *err) {
     mn_error own = {0}, *e = err ? err : &own;
+    struct stat st;
     if (access(path, W_OK)) return mn_fail(e, MN_ERR_IO, "%s: cannot be changed: %s", path, strerror(errno));
+    if (!stat(path, &st) && !(st.st_mode & 0222)) /* which root might overlook */
+        return mn_fail(e, MN_ERR_IO, "%s: cannot be changed: it is for reading only", path);
     int lock = lock_file(path, e);
     if (lock < 0) return e->status;
     mn__h5_begin();
