@@ -56,6 +56,7 @@ int main(int argc, char **argv) {
     }
     if (picked < argc - 1 || picked == 0) {
         fprintf(stderr, "run-tests: no suite of that name; --list shows them\n");
+        srunner_free(r), remove(skips);
         return 2;
     }
     srunner_run_all(r, CK_NORMAL);
@@ -138,6 +139,11 @@ const char *test_data_dir(void) {
     if (!d) d = "../shared/data";
     struct stat s;
     return stat(d, &s) == 0 && S_ISDIR(s.st_mode) ? d : NULL;
+}
+
+int test_few(int n) {
+    const char *loaded = getenv("LD_PRELOAD");
+    return loaded && strstr(loaded, "vgpreload") ? n / 10 : n;
 }
 
 void test_skip(const char *why) {

@@ -45,6 +45,8 @@ void test_write_file(const char *path, const void *bytes, size_t n);
 char *test_read_file(const char *path, size_t *n);
 /* MIEN_DATA (default ../shared/data) when it exists, else NULL: then the test calls test_skip and returns. */
 const char *test_data_dir(void);
+/* n; a tenth of it under Valgrind, for damaged files: each is read in a process of its own, which takes seconds there. */
+int test_few(int n);
 void test_skip(const char *why);
 
 /* From now on the n-th allocation of the library fails (once); n = 0: none fails. */
