@@ -75,7 +75,12 @@ static mn_status shape(mn_node *n) {
                            mn_shape_text(w, tw, sizeof tw), o->dilation[0], o->dilation[1],
                            mn_shape_text(x, tx, sizeof tx), o->padding[0], o->padding[1], o->padding[2],
                            o->padding[3]);
-    return mn__out(n, MN_SHAPE(g.N, g.K, g.P, g.Q));
+    if (!((const mn__conv2d_opt *)n->opt)->pooled) return mn__out(n, MN_SHAPE(g.N, g.K, g.P, g.Q));
+    if (g.P < 2 || g.Q < 2)
+        return mn__op_fail(n, MN_ERR_SHAPE, "its result of %lldx%lld has no room for a window of 2x2; hint: fewer poolings or a "
+                           "larger image", (long long)g.P, (long long)g.Q);
+    s = mn__out(n, MN_SHAPE(g.N, g.K, g.P / 2, g.Q / 2));
+    return s ? s : mn__save(n, 1, MN_U8, n->out->shape);
 }
 
 static mn_tensor *example(mn_context *c, int k) {
@@ -104,22 +109,29 @@ static mn_tensor *example(mn_context *c, int k) {
 
 const mn_op mn__op_conv2d = {.name = "conv2d", .inputs = 3, .optional = 1 << 2, .through = 1, .shape = shape, .example = example};
 
-static mn_tensor *apply(mn_tensor *in[3], mn_conv2d_opt opt, bool relu, bool measured) {
+static mn_tensor *apply(mn_tensor *in[3], mn_conv2d_opt opt, bool relu, bool measured, bool pooled) {
     for (int i = 0; i < 2; i++) {
         if (opt.stride[i] == 0) opt.stride[i] = 1;
         if (opt.dilation[i] == 0) opt.dilation[i] = 1;
     }
     if (opt.groups == 0) opt.groups = 1;
-    return mn__apply(MN_OP_conv2d, in, 3, &(mn__conv2d_opt){opt, relu, measured}, sizeof(mn__conv2d_opt));
+    return mn__apply(MN_OP_conv2d, in, 3, &(mn__conv2d_opt){opt, relu, measured, pooled}, sizeof(mn__conv2d_opt));
 }
 mn_tensor *mn_conv2d(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt) {
-    return apply((mn_tensor *[]){x, w, b}, opt, false, false);
+    return apply((mn_tensor *[]){x, w, b}, opt, false, false, false);
 }
 mn_tensor *mn__conv2d_measured(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt) {
-    return apply((mn_tensor *[]){x, w, b}, opt, false, true);
+    return apply((mn_tensor *[]){x, w, b}, opt, false, true, false);
 }
 mn_tensor *mn__conv2d_relu(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt) {
     bool fused = mn__fuses_relu(x);
-    mn_tensor *y = apply((mn_tensor *[]){x, w, b}, opt, fused, false);
+    mn_tensor *y = apply((mn_tensor *[]){x, w, b}, opt, fused, false, false);
     return fused ? y : mn__relu_over(y);
+}
+mn_tensor *mn__conv2d_pooled(mn_tensor *x, mn_tensor *w, mn_tensor *b, mn_conv2d_opt opt, bool relu) {
+    if (!x || mn_context_device(x->ctx) != MN_CUDA)
+        return mn_max_pool2d(relu ? mn__conv2d_relu(x, w, b, opt) : mn_conv2d(x, w, b, opt), (mn_pool2d_opt){.kernel = {2, 2}});
+    mn_tensor *y = apply((mn_tensor *[]){x, w, b}, opt, relu, false, true);
+    if (y) y->ctx->next_node += 1 + (uint64_t)relu; /* it counts as those that it stands for */
+    return y;
 }

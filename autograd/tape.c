@@ -64,6 +64,7 @@ static void measure(mn_profile *p, const mn_node *n, int direction, double secon
     for (int i = 0; i < n->n_in; i++) bytes += n->in[i] ? factors * (double)n->in[i]->count * size : 0;
     double products = 0; /* for each number of the result */
     if (n->id == MN_OP_conv2d || n->id == MN_OP_linear) products = per_row(n->in[1]);
+    if (n->id == MN_OP_conv2d && ((const mn__conv2d_opt *)n->opt)->pooled) products *= 4;
     if (n->id == MN_OP_separable_conv2d) products = per_row(n->in[2]) + (double)n->in[1]->count / (double)n->in[2]->shape.dim[0];
     mn__profile_add(p, (mn_profile_row){.layer = n->scope, .op = mn__op(n->id)->name, .backward = backward, .seconds = seconds,
                                         .flop = 2 * factors * (double)n->out->count * products, .bytes = bytes});

@@ -10,6 +10,7 @@
  *   conv2d_implicit.cu   any shape: a product of matrices that are never written down
  *   conv2d_direct.cu     one input channel a group (grey images, depthwise): too little work a number for tiles */
 #include "cuda/conv2d.cuh"
+#include "cuda/conv2d_pool.cuh"
 #include "cuda/ends_in_relu.cuh"
 #include "cuda/reduce.cuh"
 
@@ -32,7 +33,7 @@ template <class T> static mn_status forward(mn_node *n) {
     const mn__window g = mn__conv2d_window(n);
     const mn__conv2d_opt *o = options<mn__conv2d_opt>(n);
     const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), in<T>(n, 2), nullptr, out<T>(n), nullptr, nullptr, false, false,
-                             o->relu, o->measured ? &n->saved[0] : nullptr};
+                             o->relu, o->measured ? &n->saved[0] : nullptr, o->pooled, saved<uint8_t>(n, 1)};
     const mn_status s = check_size(n, g);
     if (s || n->out->count == 0) return s;
     return direct(g) ? conv2d_direct_forward(j) : conv2d_implicit_forward(j);
@@ -50,20 +51,23 @@ template <class T> struct channel_term {
 template <class T> static mn_status backward(mn_node *n) {
     const mn__window g = mn__conv2d_window(n);
     T *dx = in_grad<T>(n, 0), *dw = in_grad<T>(n, 1), *db = in_grad<T>(n, 2);
-    const relu_gradient<T> dy(n, options<mn__conv2d_opt>(n)->relu);
+    const mn__conv2d_opt *o = options<mn__conv2d_opt>(n);
+    const pooled_gradient<T> of_windows(n, g, o->pooled, o->relu);
+    const relu_gradient<T> of_relu(n, o->relu && !o->pooled);
+    const T *const dy = o->pooled ? of_windows.dz : of_relu.dy;
     auto gradient = [&](T *of_x, T *of_w) {
-        const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), nullptr, dy.dy, nullptr, of_x, of_w,
+        const conv2d_job<T> j = {n->ctx, g, in<T>(n, 0), in<T>(n, 1), nullptr, dy, nullptr, of_x, of_w,
                                  mn__adds(n, 0), mn__adds(n, 1)};
         return direct(g) ? conv2d_direct_backward(j) : conv2d_implicit_backward(j);
     };
     auto weights = [&] {
         const mn_status s = dw ? gradient(nullptr, dw) : MN_OK;
         const int64_t pixels = g.P * g.Q;
-        const channel_term<T> term = {dy.dy, g.K, pixels};
+        const channel_term<T> term = {dy, g.K, pixels};
         return s || !db ? s : reduce(n->ctx, ACROSS, term, g.K, g.N * pixels, 1, mn__adds(n, 2), db);
     };
     auto data = [&] { return gradient(dx, nullptr); };
-    mn_status s = dy.status ? dy.status : check_size(n, g);
+    mn_status s = of_windows.status ? of_windows.status : of_relu.status ? of_relu.status : check_size(n, g);
     if (!s && dx && dx != dw) return side_by_side(n, 1, data, weights);
     if (!s && dx) s = data(); /* one tensor in both places: one after the other */
     return s ? s : weights();

@@ -14,6 +14,8 @@ template <class T> struct conv2d_job {
     bool add_dx, add_dw;
     bool relu = false;              /* forward: y is max(0, that) */
     mn_tensor **measured = nullptr; /* forward: where the statistics of y go (autograd/ends_in_relu.h), or NULL */
+    bool pooled = false;            /* forward: y is the largest of each 2x2 window of that (cuda/conv2d_pool.cuh), */
+    uint8_t *index = nullptr;       /* and here is which; NULL: not wanted */
 };
 
 template <class T> mn_status conv2d_implicit_forward(const conv2d_job<T> &j); /* any shape */

@@ -6,6 +6,7 @@
  *   dw[k,r,s]   (+)= sum_{n,p,q} dy[n,k,p,q] x[n, c, ...]
  * y overwritten. 2*N*K*P*Q*R*S flop each. */
 #include "cuda/conv2d.cuh"
+#include "cuda/conv2d_pool.cuh"
 #include "cuda/reduce.cuh"
 
 struct direct_geometry {
@@ -20,12 +21,31 @@ static direct_geometry geometry_of(const mn__window &g, int64_t parts) {
             divide_by(g.stride_h), divide_by(g.stride_w)};
 }
 
-/* Thread map: a thread a pixel (p,q) of OUTS outputs of one channel, k = c*M + part*OUTS + o: its window is read once
- * for all of them. blockIdx.y counts (n, c), or several of them. (R*S + OUTS) reads from the caches, OUTS writes. */
+/* sum[o] = pixel (p,q) of output k + o, o < count, from one channel of an image: its window is read once for all of them. */
+template <class T, int OUTS>
+__device__ __forceinline__ void direct_sums(const direct_geometry &g, const T *from, const T *w, const T *b, int64_t k, int count,
+                                            int p, int q, T (&sum)[OUTS]) {
+    const int taps = g.R * g.S, h0 = p * g.stride_h - g.top, w0 = q * g.stride_w - g.left;
+#pragma unroll
+    for (int o = 0; o < OUTS; o++) sum[o] = b && o < count ? b[k + o] : T(0);
+    for (int r = 0; r < g.R; r++)
+        for (int s = 0; s < g.S; s++) {
+            const int h = h0 + r * g.dilation_h, v = w0 + s * g.dilation_w;
+            const bool inside = (unsigned)h < (unsigned)g.H && (unsigned)v < (unsigned)g.W;
+            const T value = inside ? from[h * g.W + v] : T(0);
+            const T *const weight = w + k * taps + r * g.S + s;
+#pragma unroll
+            for (int o = 0; o < OUTS; o++)
+                if (o < count) sum[o] += value * weight[o * taps];
+        }
+}
+
+/* Thread map: a thread a pixel (p,q) of OUTS outputs of one channel, k = c*M + part*OUTS + o. blockIdx.y counts (n, c), or
+ * several of them. (R*S + OUTS) reads from the caches, OUTS writes. */
 template <class T, int OUTS>
 __global__ void conv2d_direct_forward_kernel(direct_geometry g, int64_t planes, const T *x, const T *w, const T *b, bool relu,
                                              T *y) {
-    const int work = g.P * g.Q * (int)g.parts.d, taps = g.R * g.S;
+    const int work = g.P * g.Q * (int)g.parts.d;
     for (int64_t plane = blockIdx.y; plane < planes; plane += gridDim.y) {
         const T *const from = x + plane * g.H * g.W;
         const int64_t n = plane / g.C, c = plane % g.C;
@@ -33,24 +53,45 @@ __global__ void conv2d_direct_forward_kernel(direct_geometry g, int64_t planes, 
             int pixel = i;
             const int part = g.pq.take(pixel), first = part * OUTS, count = g.M - first < OUTS ? g.M - first : OUTS;
             int q = pixel;
-            const int p = g.q.take(q), h0 = p * g.stride_h - g.top, w0 = q * g.stride_w - g.left;
+            const int p = g.q.take(q);
             const int64_t k = c * g.M + first;
             T sum[OUTS];
-#pragma unroll
-            for (int o = 0; o < OUTS; o++) sum[o] = b && o < count ? b[k + o] : T(0);
-            for (int r = 0; r < g.R; r++)
-                for (int s = 0; s < g.S; s++) {
-                    const int h = h0 + r * g.dilation_h, v = w0 + s * g.dilation_w;
-                    const bool inside = (unsigned)h < (unsigned)g.H && (unsigned)v < (unsigned)g.W;
-                    const T value = inside ? from[h * g.W + v] : T(0);
-                    const T *const weight = w + k * taps + r * g.S + s;
-#pragma unroll
-                    for (int o = 0; o < OUTS; o++)
-                        if (o < count) sum[o] += value * weight[o * taps];
-                }
+            direct_sums<T, OUTS>(g, from, w, b, k, count, p, q, sum);
 #pragma unroll
             for (int o = 0; o < OUTS; o++)
                 if (o < count) y[(n * g.K + k + o) * g.P * g.Q + pixel] = relu && !(sum[o] > 0) ? T(0) : sum[o];
+        }
+    }
+}
+
+/* The largest of each 2x2 window of that (cuda/conv2d_pool.cuh). Thread map: the same, but a thread a window, whose pixels it
+ * computes one after another; g.pq and g.q count windows. */
+template <class T, int OUTS>
+__global__ void conv2d_direct_pooled_kernel(direct_geometry g, int64_t planes, const T *x, const T *w, const T *b, bool relu, T *y,
+                                            uint8_t *index) {
+    const int windows = g.P / 2 * (g.Q / 2), work = windows * (int)g.parts.d;
+    for (int64_t plane = blockIdx.y; plane < planes; plane += gridDim.y) {
+        const int64_t n = plane / g.C, c = plane % g.C;
+        for (int i = (int)(blockIdx.x * blockDim.x + threadIdx.x); i < work; i += (int)(gridDim.x * blockDim.x)) {
+            int window = i;
+            const int part = g.pq.take(window), first = part * OUTS, count = g.M - first < OUTS ? g.M - first : OUTS;
+            int q = window;
+            const int p = g.q.take(q);
+            const int64_t k = c * g.M + first;
+            window_best<T> best[OUTS];
+            for (int place = 0; place < 4; place++) {
+                T sum[OUTS];
+                direct_sums<T, OUTS>(g, x + plane * g.H * g.W, w, b, k, count, 2 * p + place / 2, 2 * q + place % 2, sum);
+#pragma unroll
+                for (int o = 0; o < OUTS; o++) best[o].see(place, relu && !(sum[o] > 0) ? T(0) : sum[o]);
+            }
+#pragma unroll
+            for (int o = 0; o < OUTS; o++) {
+                if (o >= count) continue;
+                const int64_t at = (n * g.K + k + o) * windows + window;
+                y[at] = best[o].value;
+                if (index) index[at] = (uint8_t)best[o].place;
+            }
         }
     }
 }
@@ -64,8 +105,13 @@ template <class T> mn_status conv2d_direct_forward(const conv2d_job<T> &j) {
     if (!fits_32(g.P * g.Q * parts))
         return mn_fail(&j.c->error, MN_ERR_SHAPE, "CUDA: conv2d: an image of %lldx%lld pixels is too large", (long long)g.H,
                        (long long)g.W);
-    return LAUNCH(j.c, (several ? conv2d_direct_forward_kernel<T, OUTS> : conv2d_direct_forward_kernel<T, 1>), grid, THREADS,
-                  0, geometry_of(g, parts), planes, j.x, j.w, j.b, j.relu, j.y);
+    direct_geometry m = geometry_of(g, parts);
+    if (!j.pooled)
+        return LAUNCH(j.c, (several ? conv2d_direct_forward_kernel<T, OUTS> : conv2d_direct_forward_kernel<T, 1>), grid, THREADS, 0,
+                      m, planes, j.x, j.w, j.b, j.relu, j.y);
+    m.pq = divide_by(g.P / 2 * (g.Q / 2)), m.q = divide_by(g.Q / 2);
+    return LAUNCH(j.c, (several ? conv2d_direct_pooled_kernel<T, OUTS> : conv2d_direct_pooled_kernel<T, 1>),
+                  dim3(grid_for(g.P / 2 * (g.Q / 2) * parts), grid.y), THREADS, 0, m, planes, j.x, j.w, j.b, j.relu, j.y, j.index);
 }
 
 /* Thread map: a thread a pixel (h,w) of x; the windows that see it are those where a division comes out even. */

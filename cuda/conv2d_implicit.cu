@@ -14,6 +14,7 @@
  * h = first + i*s and r = r0 + j*step give p = p0 + i - j*(step*dilation/s), and the same for columns.
  * 2*N*K*P*Q*(C/groups)*R*S flop each. */
 #include "cuda/conv2d.cuh"
+#include "cuda/conv2d_pool.cuh"
 #include "cuda/gemm.cuh"
 
 /* window(tap, pixel) over images (N,C,H,W): tap (c,r,s) of pixel (n,p,q) is
@@ -58,6 +59,16 @@ template <class T> struct conv_window<T, true> : conv_window_at<T> {
     __device__ __forceinline__ line line_of(int i) const { return this->pixel(i); }
     __device__ __forceinline__ step step_of(int k) const { return this->tap(k); }
     __device__ __forceinline__ T at(const line &l, const step &s) const { return this->read(l, s); }
+};
+/* As B of a y that is pooled: pixels in the order of windows, four of a 2x2 window side by side. `pq`, `q` count windows. */
+template <class T> struct conv_window_of_pool : conv_window<T, true> {
+    __device__ __forceinline__ conv_pixel<T> line_of(int i) const {
+        const int place = i % 4;
+        i /= 4;
+        const conv_geometry &m = this->g;
+        const int n = m.pq.take(i), p = m.q.take(i) * 2 + place / 2, q = i * 2 + place % 2;
+        return {this->x + n * m.image, p * m.step_h + m.from_h, q * m.step_w + m.from_w};
+    }
 };
 /* As B of dw: K runs over the pixels. */
 template <class T> struct conv_window<T, false> : conv_window_at<T> {
@@ -118,6 +129,7 @@ template <class T> struct conv_outputs {
 /* Results: row i is channel i of images, column (n,p,q) the pixel (p*step_h, q*step_w) of image n. */
 template <class T> struct conv_result {
     static constexpr bool MEASURED = false;
+    static constexpr int AT_ONCE = 1;
     typedef T *column;
     T *y;
     int64_t image, group, plane;
@@ -158,9 +170,43 @@ template <class T> struct conv_measured_result : conv_result<T> {
         if (measure.at) measure.at += (int64_t)g * this->channels * measure.count * 3;
     }
 };
+/* The largest of each window, and which it is: row i is channel i, columns 4j to 4j+3 are window j, (n,p,q) of (N,P/2,Q/2). */
+template <class T> struct conv_pooled_result {
+    static constexpr bool MEASURED = false;
+    static constexpr int AT_ONCE = 4;
+    typedef int64_t column;
+    T *y;
+    uint8_t *index; /* or NULL */
+    int64_t image, group, plane;
+    divisor windows; /* of a plane */
+    const T *bias;   /* or NULL */
+    int channels;
+    bool relu;
+    __device__ __forceinline__ void select(int g) {
+        y += g * group;
+        if (index) index += g * group;
+        if (bias) bias += g * channels;
+    }
+    __device__ __forceinline__ column column_of(int j) const {
+        int window = j / 4;
+        const int n = windows.take(window);
+        return n * image + window;
+    }
+    __device__ __forceinline__ void put(int i, column at, const T (&v)[4]) const {
+        window_best<T> best;
+#pragma unroll
+        for (int place = 0; place < 4; place++) {
+            const T z = v[place] + (bias ? bias[i] : T(0));
+            best.see(place, relu && !(z > 0) ? T(0) : z);
+        }
+        y[at + i * plane] = best.value;
+        if (index) index[at + i * plane] = (uint8_t)best.place;
+    }
+};
 /* dw lies in memory as the matrix that it is. */
 template <class T> struct conv_weight_gradient {
     static constexpr bool MEASURED = false;
+    static constexpr int AT_ONCE = 1;
     typedef T *column;
     T *dw;
     int64_t taps, group;
@@ -184,7 +230,18 @@ static conv_geometry windows_of(const mn__window &g) {
     return m;
 }
 
+template <class T> static mn_status pooled_forward(const conv2d_job<T> &j) {
+    const mn__window &g = j.g;
+    const int64_t K = g.K / g.groups, taps = g.C / g.groups * g.R * g.S, windows = g.P / 2 * (g.Q / 2);
+    conv_window_of_pool<T> window;
+    window.x = j.x, window.g = windows_of(g);
+    window.g.pq = divide_by(windows), window.g.q = divide_by(g.Q / 2);
+    const conv_pooled_result<T> y = {j.y, j.index, g.K * windows, K * windows, windows, divide_by(windows), j.b, (int)K, j.relu};
+    return gemm_any<T>(j.c, (int)g.groups, K, g.N * windows * 4, taps, conv_weights<T>{j.w, taps, K * taps}, window, y);
+}
+
 template <class T> mn_status conv2d_implicit_forward(const conv2d_job<T> &j) {
+    if (j.pooled) return pooled_forward(j);
     const mn__window &g = j.g;
     const int64_t K = g.K / g.groups, taps = g.C / g.groups * g.R * g.S, pixels = g.P * g.Q;
     conv_window<T, true> window;

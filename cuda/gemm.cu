@@ -17,6 +17,7 @@ template <class T, bool ALONG> struct gemm_matrix {
 
 template <class T> struct gemm_rows {
     static constexpr bool MEASURED = false;
+    static constexpr int AT_ONCE = 1;
     struct column {
         T *to, bias;
     };

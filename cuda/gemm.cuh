@@ -15,6 +15,7 @@
  *   column_of(j)    what a thread keeps of column j
  *   put(i, column, v)   gives the number that is there now
  *   select(g)
+ *   AT_ONCE         1; or 4, and put() takes the numbers of four columns side by side, one of which is the first of them
  *   MEASURED        may it want the statistics of its rows (cuda/strips.cuh)? Then reserve() makes room for them
  *
  * gemm_simt.cuh multiplies in f32 or f64 on every GPU. gemm_mma.cuh does it on tensor cores, in one of the precisions
@@ -28,15 +29,19 @@
 #include "cuda/gemm_mma.cuh"
 #include "cuda/gemm_simt.cuh"
 
-/* Adds up what the slices left, in order. A thread a number of C. */
+/* Adds up what the slices left, in order. A thread a number of C, or C::AT_ONCE of them. */
 template <class T, class C>
 __global__ void gemm_finish(int64_t M, int64_t N, int slices, const T *part, C c) {
     c.select((int)blockIdx.y);
     part += (int64_t)blockIdx.y * slices * M * N;
-    GRID_STRIDE(k, M * N) {
-        T sum = 0;
-        for (int s = 0; s < slices; s++) sum += part[s * M * N + k];
-        c.put((int)(k / N), c.column_of((int)(k % N)), sum);
+    GRID_STRIDE(i, M * N / C::AT_ONCE) {
+        const int64_t k = i * C::AT_ONCE;
+        T sum[C::AT_ONCE] = {};
+#pragma unroll
+        for (int e = 0; e < C::AT_ONCE; e++)
+            for (int s = 0; s < slices; s++) sum[e] += part[s * M * N + k + e];
+        if constexpr (C::AT_ONCE == 1) c.put((int)(k / N), c.column_of((int)(k % N)), sum[0]);
+        else c.put((int)(k / N), c.column_of((int)(k % N)), sum);
     }
 }
 

@@ -152,6 +152,26 @@ __device__ __forceinline__ void gemm_mma_multiply(const Left &left, const Right 
     }
 }
 
+/* The warp's sums to a result that takes four columns at once. Of a fragment two neighbouring threads have four columns, in two
+ * rows: they exchange halves, and the even one takes the upper row, the odd one the lower. */
+template <int ROWS, int COLUMNS, class C>
+__device__ __forceinline__ void gemm_mma_put_fours(const C &c, int M, int N, int i0, int j0, const float (&sum)[ROWS][COLUMNS][4]) {
+    const int lane = threadIdx.x % 32, odd = lane % 2;
+#pragma unroll
+    for (int j = 0; j < COLUMNS; j++) {
+        const int column = j0 + j * 8 + lane % 4 / 2 * 4;
+        const typename C::column to = c.column_of(column < N ? column : 0);
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) {
+            const float(&v)[4] = sum[i][j];
+            const float a = __shfl_xor_sync(~0u, odd ? v[0] : v[2], 1), b = __shfl_xor_sync(~0u, odd ? v[1] : v[3], 1);
+            const float four[4] = {odd ? a : v[0], odd ? b : v[1], odd ? v[2] : a, odd ? v[3] : b};
+            const int row = i0 + i * 16 + lane / 4 + odd * 8;
+            if (row < M && column < N) c.put(row, to, four);
+        }
+    }
+}
+
 /* Block (t, s, g) as in gemm_kernel: tile t of C, M_ x N_, slice s of K, group g. */
 template <class Format, int M_, int N_, class A, class B, class C>
 __global__ void __launch_bounds__(THREADS, 2) gemm_mma_kernel(int M, int N, int K, int slice, A a, B b, C c, float *part) {
@@ -178,19 +198,21 @@ __global__ void __launch_bounds__(THREADS, 2) gemm_mma_kernel(int M, int N, int 
         __syncthreads();
     }
 
+    if constexpr (C::AT_ONCE == 4)
+        if (!part) return gemm_mma_put_fours(c, M, N, i0 + own_i, j0 + own_j, sum);
     float *const own = part ? part + ((int64_t)blockIdx.z * gridDim.y + blockIdx.y) * M * N : nullptr;
 #pragma unroll
     for (int j = 0; j < COLUMNS * 2; j++) { /* a fragment's columns: 2t and 2t+1 */
         const int column = j0 + own_j + j / 2 * 8 + lane % 4 * 2 + j % 2;
         if (column >= N) continue;
-        const typename C::column to = c.column_of(column);
+        [[maybe_unused]] const typename C::column to = c.column_of(column);
 #pragma unroll
         for (int i = 0; i < ROWS * 2; i++) { /* its rows: g and g+8 */
             const int row = i0 + own_i + i / 2 * 16 + lane / 4 + i % 2 * 8;
             float &v = sum[i / 2][j / 2][i % 2 * 2 + j % 2];
             if (row >= M) continue;
             if (part) own[(int64_t)row * N + column] = v;
-            else v = c.put(row, to, v);
+            else if constexpr (C::AT_ONCE == 1) v = c.put(row, to, v);
         }
     }
     if constexpr (C::MEASURED) { /* a warp's part of the tile is a strip: four threads have a row of it */

@@ -76,7 +76,9 @@ template <class T, class Tile>
 __device__ __forceinline__ void gemm_multiply(const T (*a)[Tile::M + 4], const T (*b)[Tile::N + 4],
                                               T (&sum)[Tile::ROWS][Tile::COLUMNS]) {
     typedef typename gemm_quad<T>::type quad;
-#pragma unroll
+    /* more at a time, and 128 registers would not do for 64 sums */
+    [[maybe_unused]] constexpr int STEPS = Tile::ROWS * Tile::COLUMNS > 16 ? 2 : SLAB;
+#pragma unroll STEPS
     for (int k = 0; k < SLAB; k++) {
         quad left[Tile::ROWS / 4], right[Tile::COLUMNS / 4];
 #pragma unroll
@@ -87,6 +89,22 @@ __device__ __forceinline__ void gemm_multiply(const T (*a)[Tile::M + 4], const T
         for (int i = 0; i < Tile::ROWS; i++)
 #pragma unroll
             for (int j = 0; j < Tile::COLUMNS; j++) sum[i][j] += left[i / 4].v[i % 4] * right[j / 4].v[j % 4];
+    }
+}
+
+/* The thread's sums to a result that takes four columns at once: they stand side by side in a band. */
+template <class Tile, class T, class C>
+__device__ __forceinline__ void gemm_put_fours(const C &c, int M, int N, int i0, int j0, const T (&sum)[Tile::ROWS][Tile::COLUMNS]) {
+#pragma unroll
+    for (int j = 0; j < Tile::COLUMNS; j += 4) {
+        const int column = j0 + Tile::column(j);
+        if (column >= N) continue;
+        const typename C::column to = c.column_of(column);
+#pragma unroll
+        for (int i = 0; i < Tile::ROWS; i++) {
+            const T four[4] = {sum[i][j], sum[i][j + 1], sum[i][j + 2], sum[i][j + 3]};
+            if (i0 + Tile::row(i) < M) c.put(i0 + Tile::row(i), to, four);
+        }
     }
 }
 
@@ -116,18 +134,20 @@ __global__ void __launch_bounds__(THREADS, 2) gemm_kernel(int M, int N, int K, i
         __syncthreads();
     }
 
+    if constexpr (C::AT_ONCE == 4)
+        if (!part) return gemm_put_fours<Tile>(c, M, N, i0, j0, sum);
     T *const own = part ? part + ((int64_t)blockIdx.z * gridDim.y + blockIdx.y) * M * N : nullptr;
 #pragma unroll
     for (int j = 0; j < Tile::COLUMNS; j++) {
         const int column = j0 + Tile::column(j);
         if (column >= N) continue;
-        const typename C::column to = c.column_of(column);
+        [[maybe_unused]] const typename C::column to = c.column_of(column);
 #pragma unroll
         for (int i = 0; i < Tile::ROWS; i++) {
             const int row = i0 + Tile::row(i);
             if (row >= M) continue;
             if (part) own[(int64_t)row * N + column] = sum[i][j];
-            else sum[i][j] = c.put(row, to, sum[i][j]);
+            else if constexpr (C::AT_ONCE == 1) sum[i][j] = c.put(row, to, sum[i][j]);
         }
     }
     if constexpr (C::MEASURED) {

@@ -47,6 +47,7 @@ static mn_tensor *forward(mn__layer *l, mn_tensor **in) {
     const mn__layer *next = mn__only_reader(l);
     if (o->activation == MN_ACT_LINEAR && l->training && next && next->class == &mn__class_batch_normalization && !next->frozen)
         return mn__conv2d_measured(in[0], l->weight[0].t, l->weight[1].t, opt);
+    if (mn__makes_pool(l)) return mn__conv2d_pooled(in[0], l->weight[0].t, l->weight[1].t, opt, o->activation == MN_ACT_RELU);
     return mn__conv2d_activated(in[0], l->weight[0].t, l->weight[1].t, opt, o->activation);
 }
 

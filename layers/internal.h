@@ -169,6 +169,9 @@ mn__layer *mn__makes_sum(const mn__layer *add);
  * training, be overwritten by that? Nobody then looks at what x computes. */
 bool mn__makes_relu(const mn__layer *x);
 
+/* Does this convolution, in training, compute the max pooling after it as well? On a GPU (autograd/ends_in_relu.h). */
+bool mn__makes_pool(const mn__layer *conv);
+
 /* Fills defaults in and checks the ranges. */
 mn_status mn__fields_check(mn__layer *l);
 const char *mn__activation_name(mn_activation a);

@@ -291,7 +291,8 @@ mn_status mn_model_forward(mn_model *m, mn_tensor **in, bool training);
 mn_tensor *mn_model_result(mn_model *m, int i);
 mn_tensor *mn_model_result_named(mn_model *m, const char *name);
 /* The activation of any layer in the last forward: what it computed, for looking inside. NULL in training where its
- * only reader is a ReLU layer, or the sum at the end of a residual block, which takes its place in memory. */
+ * only reader is a ReLU layer, the sum at the end of a residual block, which takes its place in memory, or on a GPU a max
+ * pooling, which is computed with it. */
 mn_tensor *mn_model_activation(mn_model *m, const char *layer);
 
 /* How many rows of logits (N,K) have their largest value at the label; rows labelled -1 count in neither. */

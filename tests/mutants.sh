@@ -75,7 +75,7 @@ one() {
         echo "REFUSED${TAB}does not link, see $dir/log" >"$dir/verdict"
         return
     fi
-    if MIEN_CPU=plain OMP_WAIT_POLICY=passive MIEN_QUIET_SKIPS=1 CK_DEFAULT_TIMEOUT=300 timeout 300 "$dir/run-tests" $ALWAYS $suites >"$dir/log" 2>&1; then
+    if MIEN_CPU=plain OMP_WAIT_POLICY=passive MIEN_QUIET_SKIPS=1 CK_DEFAULT_TIMEOUT=300 timeout $((300 * ${CK_TIMEOUT_MULTIPLIER:-1})) "$dir/run-tests" $ALWAYS $suites >"$dir/log" 2>&1; then
         echo "MISSED${TAB}" >"$dir/verdict"
     else
         by=$(sed -n 's|^tests/[^:]*:[0-9]*:[FE]:\([a-z0-9_]*\):.*|\1|p' "$dir/log" | sort -u | tr '\n' ' ')

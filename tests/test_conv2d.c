@@ -275,6 +275,66 @@ static void relu(op_env *e) {
 START_TEST(test_relu) { for_each_backend(relu); }
 END_TEST
 
+/* With max pooling in the same operation: values and gradients of two or three one after the other. */
+static void one_pooled(op_env *e, mn_shape xs, mn_shape ws, mn_conv2d_opt o, bool relu, double least) {
+    mn_tensor *x = op_input(e, 0, xs, least, 1), *w = op_input(e, 1, ws, -1, 1), *b = op_input(e, 2, MN_SHAPE(ws.dim[0]), -1, 1);
+    mn_tensor *of[] = {x, w, b}, *z = mn_conv2d(x, w, b, o);
+    mn_tensor *apart = mn_max_pool2d(relu ? mn_relu(z) : z, (mn_pool2d_opt){.kernel = {2, 2}});
+    const uint64_t before = e->c->next_node;
+    mn_tensor *y = mn__conv2d_pooled(x, w, b, o, relu);
+    ck_assert_msg(y != NULL, "%s", mn_context_error(e->c)->text);
+    ck_assert_uint_eq(e->c->next_node - before, 2 + relu);
+    mn_tensor *dy = op_input(e, 3, apart->shape, -1, 1);
+    double *want = op_values(apart), *grad[3];
+    op_expect(e, y, apart->shape, want);
+    ASSERT_OK(mn_backward_from(e->c, apart, dy), mn_context_error(e->c));
+    for (int i = 0; i < 3; i++) grad[i] = op_values(of[i]->grad);
+    for (int pass = 0; pass < 2; pass++) { /* the second adds to the first */
+        ASSERT_OK(mn__backward_from(e->c, y, dy, pass), mn_context_error(e->c));
+        for (int i = 0; i < 3; i++) {
+            op_expect(e, of[i]->grad, of[i]->shape, grad[i]);
+            for (int64_t k = 0; k < of[i]->count; k++) grad[i][k] *= 2;
+        }
+    }
+    mn_no_grad_begin(e->c); /* no places are kept */
+    op_expect(e, mn__conv2d_pooled(x, w, b, o, relu), apart->shape, want);
+    mn_no_grad_end(e->c);
+    free(want), free(grad[0]), free(grad[1]), free(grad[2]);
+    mn_step_begin(e->c);
+}
+/* NaN in one pixel of x: the windows that see it, and no others. */
+static void pooled_nan(op_env *e, int64_t channels) {
+    mn_tensor *x = op_input(e, 0, MN_SHAPE(1, channels, 8, 8), -1, 1), *w = op_input(e, 1, MN_SHAPE(2, channels, 1, 1), -1, 1);
+    double *v = op_values(x);
+    v[2 * 8 + 5] = NAN;
+    ASSERT_OK(mn_set_f64(x, v), mn_context_error(e->c));
+    mn_tensor *y = mn__conv2d_pooled(x, w, NULL, (mn_conv2d_opt){0}, false);
+    double *got = op_values(y);
+    for (int i = 0; i < 32; i++) ck_assert_int_eq(isnan(got[i]), i % 16 == 1 * 4 + 2);
+    ASSERT_OK(mn_backward(e->c, mn_sum(y)), mn_context_error(e->c));
+    double *grad = op_values(x->grad), *weight = op_values(w);
+    ASSERT_CLOSE(grad[2 * 8 + 5], weight[0] + weight[channels], e->tolerance); /* it is the largest of its window */
+    free(v), free(got), free(grad), free(weight);
+    mn_step_begin(e->c);
+}
+static void pooled(op_env *e) {
+    const mn_conv2d_opt one = {.padding = {1, 1, 1, 1}};
+    for (int relu = 0; relu < 2; relu++) {
+        one_pooled(e, MN_SHAPE(2, 3, 6, 4), MN_SHAPE(4, 3, 3, 3), one, relu, -1);
+        one_pooled(e, MN_SHAPE(3, 3, 7, 5), MN_SHAPE(4, 3, 3, 3), one, relu, -1); /* a row and a column in no window */
+        one_pooled(e, MN_SHAPE(2, 2, 3, 3), MN_SHAPE(3, 2, 2, 2), (mn_conv2d_opt){0}, relu, 1); /* equal numbers, one window */
+        one_pooled(e, MN_SHAPE(2, 1, 6, 9), MN_SHAPE(11, 1, 3, 3), one, relu, -1);              /* grey */
+        one_pooled(e, MN_SHAPE(2, 1, 5, 4), MN_SHAPE(3, 1, 1, 1), (mn_conv2d_opt){0}, relu, 1); /* equal numbers */
+        one_pooled(e, MN_SHAPE(2, 4, 5, 7), MN_SHAPE(4, 1, 3, 3), (mn_conv2d_opt){.groups = 4}, relu, -1); /* depthwise */
+        one_pooled(e, MN_SHAPE(2, 4, 13, 9), MN_SHAPE(6, 2, 3, 2), (mn_conv2d_opt){.groups = 2, .stride = {2, 1}}, relu, -1);
+        one_pooled(e, MN_SHAPE(1, 40, 4, 4), MN_SHAPE(3, 40, 3, 3), (mn_conv2d_opt){0}, relu, -1); /* a long sum, in slices */
+    }
+    one_pooled(e, MN_SHAPE(1, 2, 16, 33), MN_SHAPE(130, 2, 1, 1), (mn_conv2d_opt){0}, true, -1); /* large tiles */
+    pooled_nan(e, 1), pooled_nan(e, 3);
+}
+START_TEST(test_pooled) { for_each_backend(pooled); }
+END_TEST
+
 static void errors(op_env *e) {
     mn_tensor *x = op_input(e, 0, MN_SHAPE(2, 3, 8, 8), -1, 1), *grey = op_input(e, 1, MN_SHAPE(4, 1, 3, 3), -1, 1);
     mn_tensor *w = op_input(e, 2, MN_SHAPE(4, 3, 3, 3), -1, 1), *b = op_input(e, 3, MN_SHAPE(3), -1, 1);
@@ -297,4 +357,5 @@ static void errors(op_env *e) {
 START_TEST(test_errors) { for_each_backend(errors); }
 END_TEST
 
-TEST_SUITE(conv2d, test_definition, test_accuracy, test_two_batches, test_empty_batch, test_same_padding, test_relu, test_errors)
+TEST_SUITE(conv2d, test_definition, test_accuracy, test_two_batches, test_empty_batch, test_same_padding, test_relu, test_pooled,
+           test_errors)

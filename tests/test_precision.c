@@ -72,7 +72,7 @@ static mn_tensor *exact_input(mn_context *c, int number, mn_shape shape) {
 }
 
 typedef struct results {
-    mn_tensor *y, *dx, *dw, *normed; /* normed: by the statistics that the convolution leaves */
+    mn_tensor *y, *dx, *dw, *normed, *pooled; /* normed: by the statistics that the convolution leaves */
 } results;
 static results convolve(mn_context *c, mn_shape x, mn_shape w, mn_shape y, mn_conv2d_opt o) {
     mn_tensor *in = exact_input(c, 0, x), *weight = exact_input(c, 1, w),
@@ -81,7 +81,8 @@ static results convolve(mn_context *c, mn_shape x, mn_shape w, mn_shape y, mn_co
     ck_assert(mn_context_device(c) == MN_CPU || out->node->saved[0]);
     mn_tensor *normed = mn_batch_norm(out, NULL, NULL, NULL, NULL, (mn_batch_norm_opt){.training = true});
     ASSERT_OK(mn_backward_from(c, out, exact_input(c, 3, y)), mn_context_error(c));
-    return (results){out, in->grad, weight->grad, normed};
+    mn_tensor *pooled = mn__conv2d_pooled(in, weight, NULL, o, true);
+    return (results){out, in->grad, weight->grad, normed, pooled};
 }
 static void same(op_env *e, const mn_tensor *got, const mn_tensor *want) {
     double *v = op_values(want);
@@ -109,6 +110,7 @@ START_TEST(test_exact_numbers) {
             results got = convolve(e.c, cases[k].x, cases[k].w, cases[k].y, cases[k].o);
             results want = convolve(exact, cases[k].x, cases[k].w, cases[k].y, cases[k].o);
             same(&e, got.y, want.y), same(&e, got.dx, want.dx), same(&e, got.dw, want.dw), same(&e, got.normed, want.normed);
+            same(&e, got.pooled, want.pooled);
             mn_context_destroy(e.c), mn_context_destroy(exact);
         }
 }
