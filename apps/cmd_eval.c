@@ -247,10 +247,16 @@ static mn_status log_test(eval *e, mn_error *err) {
     return MN_OK;
 }
 
+/* A model that mien did not train is its owner's and stays as it is; an ONNX file has no place for a list. */
+static bool keeps_tests(const eval *e) {
+    size_t n = strlen(e->path);
+    return e->record && !(n > 5 && !strcmp(e->path + n - 5, ".onnx"));
+}
+
 static mn_status write_card(const eval *e, const char *path, mn_error *err) {
     char *own = path ? NULL : card_path(e->path), *card = card_write(mn_model_name(e->m), &e->stats, &e->info);
     if (!path) path = own;
-    mn_status s = mn_model_set_card(e->path, card, err);
+    mn_status s = keeps_tests(e) ? mn_model_set_card(e->path, card, err) : MN_OK;
     if (!s) s = app_save(path, card, strlen(card), err);
     if (!s) printf("%scard      %s\n", e->part == EVAL_TRAIN || e->part == EVAL_VALID ? "\n" : "", path);
     free(own);
@@ -262,7 +268,10 @@ static mn_status write_card(const eval *e, const char *path, mn_error *err) {
 static void note_in_model(eval *e, const char *card) {
     mn_error err = {0};
     if (e->part == EVAL_TRAIN || e->part == EVAL_VALID) return;
-    if (log_test(e, &err) || write_card(e, card, &err))
+    bool keeps = keeps_tests(e);
+    if (!keeps) printf("note      %s stays as it is: HDF5 files that mien trained keep a list of their tests\n", e->path);
+    if (!keeps && !card) return;
+    if ((keeps && log_test(e, &err)) || write_card(e, card, &err))
         fprintf(stderr, "mien: warning: this test is not written down: %s\n", err.text);
 }
 

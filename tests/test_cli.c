@@ -377,6 +377,14 @@ START_TEST(test_foreign) {
     ASSERT_EXIT(1, "convert f.h5 f2.h5 --class-names a,b");
     ASSERT_SAYS("--class-names names 2 classes, the model's head \"emotion\" has 7");
     ASSERT_EXIT(2, "convert f.h5 f2.h5 --input-range 1,0");
+    ASSERT_EXIT(0, "convert f.h5 g.onnx");
+    size_t before, after;
+    char *was = test_read_file(test_path("g.onnx"), &before), *is;
+    ASSERT_EXIT(0, "eval --model g.onnx --data rendered:40,size=16 --no-baseline");
+    ASSERT_SAYS("g.onnx stays as it is");
+    is = test_read_file(test_path("g.onnx"), &after);
+    ck_assert(before == after && !memcmp(was, is, before) && !exists("g.card.md"));
+    free(was), free(is);
     ASSERT_EXIT(1, "convert f.h5 f.keras");
     ASSERT_SAYS("wanted .h5, .hdf5, .onnx or .safetensors; hint: Keras 3 loads .h5 files, too");
     ck_assert(!exists("f.keras"));
