@@ -188,9 +188,10 @@ static void accuracy(op_env *e) {
 START_TEST(test_accuracy) { for_each_backend(accuracy); }
 END_TEST
 
-/* More images than are worked on at a time, in many channels: as the same images in two batches. */
+/* More images than are worked on at a time, on the CPU in as many channels as that takes: as the same images in two batches. */
 static void two_batches(op_env *e) {
-    const int64_t N = 129, half = 65, C = 243, K = 250;
+    const bool few = mn_context_device(e->c) == MN_CUDA; /* which the emulator runs in seconds instead of half a minute */
+    const int64_t N = 129, half = 65, C = few ? 43 : 243, K = few ? 50 : 250;
     const mn_conv2d_opt o = {.padding = {1, 1, 1, 1}};
     if (mn_context_dtype(e->c) != MN_F32) return;
     mn_tensor *x = op_input(e, 0, MN_SHAPE(N, C, 3, 3), -1, 1), *w = op_input(e, 1, MN_SHAPE(K, C, 3, 3), -1, 1);
@@ -202,7 +203,7 @@ static void two_batches(op_env *e) {
     ASSERT_OK(mn_backward_from(e->c, part, dy), mn_context_error(e->c));
     op_expect(e, part, y->shape, want);
     op_expect(e, x->grad, x->shape, dx);
-    e->tolerance *= sqrt((double)N * 9);
+    e->tolerance *= 2 * sqrt((double)N * 9);
     op_expect(e, w->grad, w->shape, dw);
     e->tolerance = tolerance;
     free(want), free(dx), free(dw);
